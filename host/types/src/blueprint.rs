@@ -1,0 +1,287 @@
+//! `blueprint.toml`: what the operator wants. Reads it strictly; resolves and places nothing.
+
+use crate::slice_toml::{Bounded, Route, check_memory, check_timeout};
+use crate::strict::{Document, Step};
+use crate::versioned::Versioned;
+use crate::{
+    AppName, ByteSize, Coordinates, Digest, Problem, Problems, SliceName, TimeSpan, code::Code,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The file as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Blueprint {
+    pub application: About,
+    pub slices: Vec<SliceEntry>,
+    /// Routes beyond those that the slices bring themselves.
+    #[serde(default)]
+    pub routes: Vec<RouteEntry>,
+    /// Values for every slice of the application (`aether`'s config slice, `wasi:config`).
+    #[serde(default)]
+    pub config: BTreeMap<String, String>,
+    /// Buckets of the cache, by name.
+    #[serde(default)]
+    pub cache: BTreeMap<String, CacheBucket>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct About {
+    pub name: AppName,
+    pub version: semver::Version,
+}
+
+/// One slice of the application: `artifact`, or `file`, or both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SliceEntry {
+    /// Coordinates of a stored artifact; with `file`, what the component must be.
+    #[serde(default)]
+    pub artifact: Option<Coordinates>,
+    /// A component on the deployer's disk, relative to the blueprint. The client uploads it.
+    #[serde(default)]
+    pub file: Option<String>,
+    /// On how many nodes, 1 to 1,000; default 1.
+    #[serde(default = "one_instance")]
+    pub instances: Bounded<1, 1_000>,
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default)]
+    pub grants: Grants,
+    /// Values for this slice alone; they win over those of the application.
+    #[serde(default)]
+    pub config: BTreeMap<String, String>,
+}
+
+/// Narrows what the slice's author asked for; a larger value than the author's is refused.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Limits {
+    pub max_concurrency: Option<Bounded<1, 4_096>>,
+    pub queue: Option<Bounded<0, 65_536>>,
+    pub memory: Option<ByteSize>,
+    pub timeout: Option<TimeSpan>,
+}
+
+/// What the slice may reach. Absent means nothing.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Grants {
+    /// Origins for outgoing HTTP: `https://api.example.com`, with a port where it is not the usual one.
+    pub http: BTreeSet<String>,
+    /// Buckets of the cache.
+    pub cache: BTreeSet<String>,
+    /// Environment variables that the slice sees, with their values.
+    pub env: BTreeMap<String, String>,
+}
+
+/// A route that the operator adds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RouteEntry {
+    pub route: crate::RoutePattern,
+    pub slice: SliceName,
+    #[serde(default)]
+    pub call: Option<crate::FunctionName>,
+    #[serde(default)]
+    pub handler: Option<crate::slice_toml::Handler>,
+    #[serde(default)]
+    pub status: Option<crate::slice_toml::OkStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct CacheBucket {
+    /// Keys and values together, 64KiB to 64GiB; default 64MiB.
+    pub max_bytes: ByteSize,
+    /// Time-to-live of an entry that is set without one. Absent: until evicted.
+    pub ttl: Option<TimeSpan>,
+    pub eviction: Eviction,
+}
+
+/// Which entry goes when a bucket is full.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Eviction {
+    /// The one that was not used for longest.
+    #[default]
+    Lru,
+    /// None: `set` fails with `quota-exceeded`.
+    None,
+}
+
+pub const SLICES_MAX: usize = 1_000;
+pub const BUCKET_BYTES_MIN: ByteSize = ByteSize(64 << 10);
+pub const BUCKET_BYTES_MAX: ByteSize = ByteSize::mib(64 << 10);
+
+/// Keys that a later version honours.
+const LATER: &[&str] =
+    &["min-ready", "max-instances", "placement", "security", "rollout", "secrets", "topics"];
+
+fn one_instance() -> Bounded<1, 1_000> {
+    Bounded::new(1).expect("1 is within 1 to 1,000")
+}
+
+impl Default for CacheBucket {
+    fn default() -> Self {
+        Self { max_bytes: ByteSize::mib(64), ttl: None, eviction: Eviction::default() }
+    }
+}
+
+impl RouteEntry {
+    pub fn as_route(&self) -> Route {
+        Route {
+            route: self.route.clone(),
+            call: self.call.clone(),
+            handler: self.handler,
+            status: self.status,
+        }
+    }
+}
+
+impl Blueprint {
+    /// Reads the text; `file` names it in problems.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Problems> {
+        let document = Document { file, text, later: LATER };
+        let parsed: Self = document.read()?;
+        parsed.check(&document).or(parsed)
+    }
+
+    fn check(&self, document: &Document<'_>) -> Problems {
+        let mut problems = Vec::new();
+        if self.slices.is_empty() || self.slices.len() > SLICES_MAX {
+            let message = format!("an application has 1 to {SLICES_MAX} slices");
+            let place = document.place(&[Step::Key("slices")]);
+            problems.push(Problem::new(Code::TomlValue, place, message));
+        }
+        for (i, slice) in self.slices.iter().enumerate() {
+            slice.check(document, i, &self.cache, &mut problems);
+        }
+        for (i, route) in self.routes.iter().enumerate() {
+            let place = || document.place(&[Step::Key("routes"), Step::Index(i)]);
+            route.as_route().check(place, &mut problems);
+        }
+        for (name, bucket) in &self.cache {
+            if !(BUCKET_BYTES_MIN..=BUCKET_BYTES_MAX).contains(&bucket.max_bytes) {
+                let place = document.place(&[Step::Key("cache"), Step::Key(name)]);
+                let message = format!("max-bytes must be {BUCKET_BYTES_MIN} to {BUCKET_BYTES_MAX}");
+                problems.push(Problem::new(Code::TomlValue, place, message));
+            }
+        }
+        Problems(problems)
+    }
+}
+
+impl SliceEntry {
+    fn check(
+        &self,
+        document: &Document<'_>,
+        i: usize,
+        buckets: &BTreeMap<String, CacheBucket>,
+        problems: &mut Vec<Problem>,
+    ) {
+        let place = |keys: &[&'static str]| {
+            let mut path = vec![Step::Key("slices"), Step::Index(i)];
+            path.extend(keys.iter().copied().map(Step::Key));
+            document.place(&path)
+        };
+        if self.artifact.is_none() && self.file.is_none() {
+            let problem =
+                Problem::new(Code::TomlValue, place(&[]), "a slice needs `artifact` or `file`");
+            problems
+                .push(problem.help("`file` names a component on disk, `artifact` a stored one"));
+        }
+        if let Some(memory) = self.limits.memory {
+            check_memory(memory, || place(&["limits", "memory"]), problems);
+        }
+        if let Some(timeout) = self.limits.timeout {
+            check_timeout(timeout, || place(&["limits", "timeout"]), problems);
+        }
+        for bucket in self.grants.cache.iter().filter(|b| !buckets.contains_key(*b)) {
+            let message = format!("there is no bucket {bucket:?} in this blueprint");
+            let problem = Problem::new(Code::GrantMissing, place(&["grants", "cache"]), message);
+            problems.push(problem.help(format!("add a table [cache.{bucket}]")));
+        }
+        for origin in self.grants.http.iter().filter(|o| !is_origin(o)) {
+            let message =
+                format!("{origin:?} is not an origin such as \"https://api.example.com\"");
+            problems.push(Problem::new(Code::TomlValue, place(&["grants", "http"]), message));
+        }
+    }
+}
+
+/// `scheme://host[:port]`, lower case, without a path.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|host| {
+        let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.:[]".contains(c);
+        !host.is_empty() && host.chars().all(ok)
+    })
+}
+
+/// A blueprint as the cluster keeps it: each entry bound to the bytes that it means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Application {
+    pub blueprint: Blueprint,
+    /// One per entry of `blueprint.slices`, in the same order.
+    pub artifacts: Vec<Bound>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    pub coordinates: Coordinates,
+    pub digest: Digest,
+}
+
+impl Versioned for Application {
+    const FORMAT: u8 = 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    fn check(text: &str, expect: Expect) {
+        let head = "[application]\nname = \"shop\"\nversion = \"1.2.0\"\n";
+        expect.assert_eq(&match Blueprint::parse("blueprint.toml", &format!("{head}{text}")) {
+            Ok(parsed) => format!("{} slices", parsed.slices.len()),
+            Err(problems) => problems.to_string(),
+        });
+    }
+
+    #[test]
+    fn every_key_is_honoured_or_refused() {
+        let slice = "[[slices]]\nfile = \"a.wasm\"\n";
+        check(&format!("{slice}[slices.grants]\nenv = {{ A = \"b\" }}"), expect!["1 slices"]);
+        check("slices = []", expect![[r#"
+            blueprint.toml:4:1: there is no key `slices` here [toml-unknown-key]
+              help: keys here: name, version"#]]);
+        check("[[slices]]\ninstances = 2", expect![[r#"
+            blueprint.toml:4:1: a slice needs `artifact` or `file` [toml-value]
+              help: `file` names a component on disk, `artifact` a stored one"#]]);
+        check(&format!("{slice}instanses = 3"), expect![[r#"
+            blueprint.toml:6:1: there is no key `instanses` here [toml-unknown-key]
+              help: did you mean `instances`?"#]]);
+        check(&format!("{slice}instances = 0"), expect!["blueprint.toml:6:13: 0 is not a number from 1 to 1000 [toml-value]"]);
+        check(&format!("{slice}min-ready = 2"), expect![[r#"
+            blueprint.toml:6:1: `min-ready` is not supported yet [not-supported-yet]
+              help: remove it: this version would not act on it"#]]);
+        check(&format!("{slice}[rollout]\nstrategy = \"canary\""), expect![[r#"
+            blueprint.toml:6:2: `rollout` is not supported yet [not-supported-yet]
+              help: remove it: this version would not act on it"#]]);
+        check(
+            &format!("{slice}[slices.grants]\ncache = [\"orders\"]\nhttp = [\"example.com\"]"),
+            expect![[r#"
+                blueprint.toml:7:9: there is no bucket "orders" in this blueprint [grant-missing]
+                  help: add a table [cache.orders]
+                blueprint.toml:8:8: "example.com" is not an origin such as "https://api.example.com" [toml-value]"#]],
+        );
+        check(&format!("{slice}[cache.orders]\nmax-bytes = \"1B\""), expect!["blueprint.toml:6:1: max-bytes must be 64KiB to 64GiB [toml-value]"]);
+        check(&format!("{slice}[[routes]]\nroute = \"GET /x\"\nslice = \"a:b\""), expect![[r#"
+            blueprint.toml:6:1: a route has either `call` or `handler` [route-invalid]
+              help: `call` names a function, `handler = "wasi:http"` the component's own handler"#]]);
+    }
+}

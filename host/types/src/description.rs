@@ -1,0 +1,50 @@
+//! What an artifact is, read from its bytes once and then known to every node. Knows no engine.
+
+use crate::slice_toml::SliceToml;
+use crate::versioned::Versioned;
+use crate::wit::Interface;
+use crate::{Digest, FunctionName, InterfaceName};
+use serde::{Deserialize, Serialize};
+
+/// The surface of a component, with the settings that its author embedded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    pub digest: Digest,
+    /// Bytes of the component.
+    pub size: u64,
+    /// The embedded `slice.toml`; defaults where there is none.
+    pub settings: SliceToml,
+    /// Interfaces that other slices and typed routes can call.
+    pub exports: Vec<Interface>,
+    /// Imports that the host does not provide: other slices must.
+    pub dependencies: Vec<Interface>,
+    /// Imports that the host provides.
+    pub infra: Vec<InterfaceName>,
+    /// The component's own HTTP handler.
+    pub handler: Option<HttpVersion>,
+    /// Exports `aether:slice/lifecycle`.
+    pub has_lifecycle: bool,
+    /// Uses the component model's async ABI: runs on the engine that has it.
+    pub is_async: bool,
+}
+
+/// Version of `wasi:http` that a component's handler speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HttpVersion {
+    #[serde(rename = "0.2")]
+    V02,
+    #[serde(rename = "0.3")]
+    V03,
+}
+
+impl Versioned for Description {
+    const FORMAT: u8 = 1;
+}
+
+impl Description {
+    /// The exported function that `name` means; its version may be left out.
+    pub fn export(&self, name: &FunctionName) -> Option<(&Interface, &crate::wit::Function)> {
+        let interfaces = self.exports.iter().filter(|i| name.interface.means(&i.name));
+        interfaces.filter_map(|i| Some((i, i.function(&name.function)?))).next()
+    }
+}

@@ -1,0 +1,26 @@
+//! The words of the domain, shared by every crate. Knows no clock, thread, file, socket or engine.
+#![forbid(unsafe_code)]
+
+pub mod blueprint;
+pub mod code;
+pub mod description;
+mod digest;
+mod error;
+mod id;
+mod name;
+pub mod observed;
+pub mod plan;
+mod route;
+pub mod slice_toml;
+mod strict;
+mod unit;
+pub mod versioned;
+pub mod wit;
+
+pub use digest::Digest;
+pub use error::{CallError, ErrorKind};
+pub use id::{ClusterId, Generation, NodeId, RequestId, RequestIdError, Revision};
+pub use name::{AppName, Coordinates, FunctionName, InterfaceName, NameError, SliceName};
+pub use route::{Method, RouteError, RoutePattern, Segment};
+pub use strict::{Problem, Problems};
+pub use unit::{ByteSize, TimeSpan, UnitError};

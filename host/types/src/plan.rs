@@ -1,0 +1,37 @@
+//! The plan: which instance runs on which node. Immutable; made by `placement`, followed by `lifecycle`.
+
+use crate::versioned::Versioned;
+use crate::{AppName, Coordinates, Digest, Generation, NodeId, Revision};
+use serde::{Deserialize, Serialize};
+
+/// All assignments of the cluster at one generation.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    pub generation: Generation,
+    /// The generation that this one replaces; committed by compare-and-set on it.
+    pub parent: Generation,
+    /// Sorted by instance, each instance once.
+    pub assignments: Vec<Assignment>,
+}
+
+/// One slice of one application, as the blueprint's revision wants it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct InstanceKey {
+    pub app: AppName,
+    pub coordinates: Coordinates,
+    /// Counts the instances of one slice from 0.
+    pub ordinal: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    pub instance: InstanceKey,
+    pub node: NodeId,
+    pub digest: Digest,
+    /// Revision of the blueprint whose grants, limits and config the instance runs with.
+    pub blueprint: Revision,
+}
+
+impl Versioned for Plan {
+    const FORMAT: u8 = 1;
+}

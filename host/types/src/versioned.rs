@@ -1,0 +1,32 @@
+//! Bytes of replicated values: a format version, then postcard. Knows no keys.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A value that is kept in the replicated map. Raise `FORMAT` with every change of its shape.
+pub trait Versioned: Serialize + DeserializeOwned {
+    const FORMAT: u8;
+}
+
+/// Bytes that are not a value of the wanted type and format.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    #[error("format {found} of {what} is not one that this version reads (it reads {known})")]
+    Format { what: &'static str, found: u8, known: u8 },
+    #[error("damaged bytes of {what}")]
+    Damaged { what: &'static str },
+}
+
+pub fn encode<T: Versioned>(value: &T) -> Vec<u8> {
+    postcard::to_extend(value, vec![T::FORMAT]).expect("values in memory serialise into a vector")
+}
+
+pub fn decode<T: Versioned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let what = std::any::type_name::<T>();
+    match bytes.split_first() {
+        Some((format, rest)) if *format == T::FORMAT => {
+            postcard::from_bytes(rest).map_err(|_| DecodeError::Damaged { what })
+        }
+        Some((&found, _)) => Err(DecodeError::Format { what, found, known: T::FORMAT }),
+        None => Err(DecodeError::Damaged { what }),
+    }
+}
