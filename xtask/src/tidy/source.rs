@@ -1,0 +1,191 @@
+//! Rules for one Rust file: header, width, attributes, sizes. Never looks across files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::Context;
+use proc_macro2::{Span, TokenStream, TokenTree};
+use syn::visit::{self, Visit};
+
+use super::Findings;
+
+const COLUMNS_MAX: usize = 100;
+
+/// Lines of every file and function.
+#[derive(Default)]
+pub(super) struct Sizes {
+    pub(super) files: BTreeMap<String, usize>,
+    pub(super) functions: BTreeMap<String, usize>,
+}
+
+/// Checks every `.rs` file and measures it.
+pub(super) fn check(
+    root: &Path,
+    files: &[String],
+    findings: &mut Findings,
+) -> anyhow::Result<Sizes> {
+    let mut sizes = Sizes::default();
+    for file in files.iter().filter(|file| file.ends_with(".rs")) {
+        let text = std::fs::read_to_string(root.join(file)).with_context(|| file.clone())?;
+        sizes.files.insert(file.clone(), text.lines().count());
+        check_lines(file, &text, findings);
+        match syn::parse_file(&text) {
+            Ok(parsed) => {
+                let tests = file.contains("/tests/") || file.ends_with("/tests.rs");
+                let mut reader = Reader { file, scope: vec![], tests, sizes: &mut sizes, findings };
+                reader.visit_file(&parsed);
+            }
+            Err(error) => {
+                findings.add(format_args!("{file}:{}", error.span().start().line), error);
+            }
+        }
+    }
+    Ok(sizes)
+}
+
+fn check_lines(file: &str, text: &str, findings: &mut Findings) {
+    if !text.starts_with("//! ") {
+        findings.add(file, "the first line must be `//! what it owns, what it must never know`");
+    }
+    if file.ends_with("/mod.rs") {
+        findings.add(file, "use `foo.rs` beside `foo/`, not mod.rs");
+    }
+    let mut quoted = BTreeSet::new();
+    if let Ok(tokens) = text.parse() {
+        wide_literals(tokens, &mut quoted);
+    }
+    for (at, line) in text.lines().enumerate() {
+        let columns = line.chars().count();
+        if columns > COLUMNS_MAX && !quoted.contains(&(at + 1)) {
+            let place = format!("{file}:{}", at + 1);
+            findings.add(place, format_args!("{columns} columns, at most {COLUMNS_MAX}"));
+        }
+    }
+}
+
+/// Lines on which a string crosses the last column: what a program says is not folded.
+fn wide_literals(tokens: TokenStream, lines: &mut BTreeSet<usize>) {
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => wide_literals(group.stream(), lines),
+            // A doc comment is a literal to the compiler; here it is a comment.
+            TokenTree::Literal(it) if it.span().source_text().is_some_and(is_comment) => {}
+            TokenTree::Literal(literal) => {
+                let (start, end) = (literal.span().start(), literal.span().end());
+                lines.extend(start.line..end.line);
+                if end.column > COLUMNS_MAX {
+                    lines.insert(end.line);
+                }
+            }
+            TokenTree::Ident(_) | TokenTree::Punct(_) => {}
+        }
+    }
+}
+
+fn is_comment(text: String) -> bool {
+    text.starts_with('/')
+}
+
+/// Walks one file, knowing in which module, type and function it is.
+struct Reader<'a> {
+    file: &'a str,
+    scope: Vec<String>,
+    tests: bool,
+    sizes: &'a mut Sizes,
+    findings: &'a mut Findings,
+}
+
+impl Reader<'_> {
+    fn find(&mut self, span: Span, message: &str) {
+        self.findings.add(format_args!("{}:{}", self.file, span.start().line), message);
+    }
+
+    fn within(
+        &mut self,
+        name: String,
+        attributes: &[syn::Attribute],
+        walk: impl FnOnce(&mut Self),
+    ) {
+        let outside = self.tests;
+        self.tests |= attributes.iter().any(is_test);
+        self.scope.push(name);
+        walk(self);
+        self.scope.pop();
+        self.tests = outside;
+    }
+
+    /// Notes the lines of a function, from its signature to its closing brace.
+    fn measure(&mut self, signature: &syn::Signature, block: &syn::Block) {
+        let lines =
+            block.brace_token.span.close().end().line - signature.fn_token.span.start().line + 1;
+        let name = format!("{}::{}", self.file, self.scope.join("::"));
+        let entry = self.sizes.functions.entry(name).or_default();
+        *entry = lines.max(*entry);
+    }
+}
+
+impl<'ast> Visit<'ast> for Reader<'_> {
+    fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
+        self.within(item.ident.to_string(), &item.attrs, |this| visit::visit_item_mod(this, item));
+    }
+
+    fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
+        let name = match &*item.self_ty {
+            syn::Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
+            _ => None,
+        };
+        self.within(name.unwrap_or_else(|| "impl".into()), &item.attrs, |this| {
+            visit::visit_item_impl(this, item);
+        });
+    }
+
+    fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
+        self.within(item.sig.ident.to_string(), &item.attrs, |this| {
+            this.measure(&item.sig, &item.block);
+            visit::visit_item_fn(this, item);
+        });
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
+        self.within(item.sig.ident.to_string(), &item.attrs, |this| {
+            this.measure(&item.sig, &item.block);
+            visit::visit_impl_item_fn(this, item);
+        });
+    }
+
+    fn visit_trait_item_fn(&mut self, item: &'ast syn::TraitItemFn) {
+        self.within(item.sig.ident.to_string(), &item.attrs, |this| {
+            if let Some(block) = &item.default {
+                this.measure(&item.sig, block);
+            }
+            visit::visit_trait_item_fn(this, item);
+        });
+    }
+
+    fn visit_attribute(&mut self, attribute: &'ast syn::Attribute) {
+        if attribute.path().is_ident("allow") {
+            self.find(
+                attribute.pound_token.span,
+                "use `#[expect(lint, reason = \"…\")]`, not `allow`",
+            );
+        }
+        if attribute.path().is_ident("ignore") {
+            self.find(attribute.pound_token.span, "no test is ignored: repair it or delete it");
+        }
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
+        if call.method == "unwrap" && call.args.is_empty() && !self.tests {
+            self.find(call.method.span(), "use `expect(\"why this holds\")`, not `unwrap()`");
+        }
+        visit::visit_expr_method_call(self, call);
+    }
+}
+
+/// `#[test]`, `#[tokio::test]`, `#[cfg(test)]`.
+fn is_test(attribute: &syn::Attribute) -> bool {
+    let path = attribute.path();
+    path.segments.last().is_some_and(|last| last.ident == "test")
+        || (path.is_ident("cfg")
+            && attribute.parse_args::<syn::Path>().is_ok_and(|flag| flag.is_ident("test")))
+}
