@@ -1,0 +1,18 @@
+//! Turns slice sources into component files: finds or installs what this machine needs, runs cargo,
+//! embeds `slice.toml`. Knows nothing of clusters, blueprints or the engine.
+
+mod cargo;
+mod debian;
+mod error;
+mod process;
+mod rustup;
+mod section;
+mod toolchain;
+
+pub use cargo::{BuildRequest, Built, CargoOutput};
+pub use error::{Error, Result};
+pub use section::{embed, slice_toml};
+pub use toolchain::{Route, Toolchain, setup};
+
+/// The target that slices are built for.
+pub const TARGET: &str = "wasm32-wasip2";
