@@ -20,6 +20,13 @@ pub struct ClusterId(pub u128);
 #[serde(transparent)]
 pub struct Revision(pub u64);
 
+/// Place of an entry in the log of a Raft group: 1 is the first, 0 is before it.
+#[derive(
+    Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct LogIndex(pub u64);
+
 /// Fences plans on nodes: a node never follows a plan older than the newest it has seen.
 #[derive(
     Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -81,6 +88,12 @@ impl fmt::Display for ClusterId {
 }
 
 impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for LogIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

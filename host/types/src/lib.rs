@@ -19,7 +19,7 @@ pub mod wit;
 
 pub use digest::Digest;
 pub use error::{CallError, ErrorKind};
-pub use id::{ClusterId, Generation, NodeId, RequestId, RequestIdError, Revision};
+pub use id::{ClusterId, Generation, LogIndex, NodeId, RequestId, RequestIdError, Revision};
 pub use name::{AppName, Coordinates, FunctionName, InterfaceName, NameError, SliceName};
 pub use route::{Method, RouteError, RoutePattern, Segment};
 pub use strict::{Problem, Problems};
