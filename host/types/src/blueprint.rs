@@ -256,22 +256,40 @@ mod tests {
     fn every_key_is_honoured_or_refused() {
         let slice = "[[slices]]\nfile = \"a.wasm\"\n";
         check(&format!("{slice}[slices.grants]\nenv = {{ A = \"b\" }}"), expect!["1 slices"]);
-        check("slices = []", expect![[r#"
+        check(
+            "slices = []",
+            expect![[r#"
             blueprint.toml:4:1: there is no key `slices` here [toml-unknown-key]
-              help: keys here: name, version"#]]);
-        check("[[slices]]\ninstances = 2", expect![[r#"
+              help: keys here: name, version"#]],
+        );
+        check(
+            "[[slices]]\ninstances = 2",
+            expect![[r#"
             blueprint.toml:4:1: a slice needs `artifact` or `file` [toml-value]
-              help: `file` names a component on disk, `artifact` a stored one"#]]);
-        check(&format!("{slice}instanses = 3"), expect![[r#"
+              help: `file` names a component on disk, `artifact` a stored one"#]],
+        );
+        check(
+            &format!("{slice}instanses = 3"),
+            expect![[r#"
             blueprint.toml:6:1: there is no key `instanses` here [toml-unknown-key]
-              help: did you mean `instances`?"#]]);
-        check(&format!("{slice}instances = 0"), expect!["blueprint.toml:6:13: 0 is not a number from 1 to 1000 [toml-value]"]);
-        check(&format!("{slice}min-ready = 2"), expect![[r#"
+              help: did you mean `instances`?"#]],
+        );
+        check(
+            &format!("{slice}instances = 0"),
+            expect!["blueprint.toml:6:13: 0 is not a number from 1 to 1000 [toml-value]"],
+        );
+        check(
+            &format!("{slice}min-ready = 2"),
+            expect![[r#"
             blueprint.toml:6:1: `min-ready` is not supported yet [not-supported-yet]
-              help: remove it: this version would not act on it"#]]);
-        check(&format!("{slice}[rollout]\nstrategy = \"canary\""), expect![[r#"
+              help: remove it: this version would not act on it"#]],
+        );
+        check(
+            &format!("{slice}[rollout]\nstrategy = \"canary\""),
+            expect![[r#"
             blueprint.toml:6:2: `rollout` is not supported yet [not-supported-yet]
-              help: remove it: this version would not act on it"#]]);
+              help: remove it: this version would not act on it"#]],
+        );
         check(
             &format!("{slice}[slices.grants]\ncache = [\"orders\"]\nhttp = [\"example.com\"]"),
             expect![[r#"
@@ -279,9 +297,15 @@ mod tests {
                   help: add a table [cache.orders]
                 blueprint.toml:8:8: "example.com" is not an origin such as "https://api.example.com" [toml-value]"#]],
         );
-        check(&format!("{slice}[cache.orders]\nmax-bytes = \"1B\""), expect!["blueprint.toml:6:1: max-bytes must be 64KiB to 64GiB [toml-value]"]);
-        check(&format!("{slice}[[routes]]\nroute = \"GET /x\"\nslice = \"a:b\""), expect![[r#"
+        check(
+            &format!("{slice}[cache.orders]\nmax-bytes = \"1B\""),
+            expect!["blueprint.toml:6:1: max-bytes must be 64KiB to 64GiB [toml-value]"],
+        );
+        check(
+            &format!("{slice}[[routes]]\nroute = \"GET /x\"\nslice = \"a:b\""),
+            expect![[r#"
             blueprint.toml:6:1: a route has either `call` or `handler` [route-invalid]
-              help: `call` names a function, `handler = "wasi:http"` the component's own handler"#]]);
+              help: `call` names a function, `handler = "wasi:http"` the component's own handler"#]],
+        );
     }
 }

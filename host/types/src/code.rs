@@ -95,5 +95,5 @@ impl FromStr for Code {
     }
 }
 
-crate::name::string_serde!(Code);
+crate::name::string_serde!(Code: "a code of a problem");
 crate::name::debug_as_display!(Code);

@@ -40,7 +40,7 @@ impl fmt::Display for Digest {
     }
 }
 
-crate::name::string_serde!(Digest);
+crate::name::string_serde!(Digest: "a SHA-256 digest (64 hexadecimal digits)");
 crate::name::debug_as_display!(Digest);
 
 #[cfg(test)]

@@ -105,5 +105,5 @@ impl fmt::Display for Generation {
     }
 }
 
-crate::name::string_serde!(RequestId);
+crate::name::string_serde!(RequestId: "a request id (1 to 128 visible ASCII characters)");
 crate::name::debug_as_display!(RequestId);

@@ -1,6 +1,7 @@
 //! The words of the domain, shared by every crate. Knows no clock, thread, file, socket or engine.
 #![forbid(unsafe_code)]
 
+pub mod binding;
 pub mod blueprint;
 pub mod code;
 pub mod description;
@@ -22,5 +23,5 @@ pub use error::{CallError, ErrorKind};
 pub use id::{ClusterId, Generation, LogIndex, NodeId, RequestId, RequestIdError, Revision};
 pub use name::{AppName, Coordinates, FunctionName, InterfaceName, NameError, SliceName};
 pub use route::{Method, RouteError, RoutePattern, Segment};
-pub use strict::{Problem, Problems};
+pub use strict::{Problem, Problems, read_toml};
 pub use unit::{ByteSize, TimeSpan, UnitError};

@@ -11,9 +11,9 @@ pub struct NameError {
     wanted: &'static str,
 }
 
-/// Implements serde for types that are written as one string.
+/// Implements serde for types that are written as one string; the text says what is wanted.
 macro_rules! string_serde {
-    ($($t:ty),+) => {$(
+    ($($t:ty: $wanted:expr),+ $(,)?) => {$(
         impl Serialize for $t {
             fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
                 s.collect_str(self)
@@ -21,13 +21,28 @@ macro_rules! string_serde {
         }
         impl<'de> Deserialize<'de> for $t {
             fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
-                text.parse().map_err(serde::de::Error::custom)
+                let visitor = $crate::name::StringVisitor($wanted, std::marker::PhantomData);
+                d.deserialize_str(visitor)
             }
         }
     )+};
 }
 pub(crate) use string_serde;
+
+/// Reads a string and parses it; anything else is "expected <what is wanted>".
+pub(crate) struct StringVisitor<T>(pub(crate) &'static str, pub(crate) std::marker::PhantomData<T>);
+
+impl<T: FromStr<Err: fmt::Display>> serde::de::Visitor<'_> for StringVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
 
 /// The name of an application: what a blueprint describes. Kebab-case, at most 63 characters.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -236,7 +251,13 @@ macro_rules! debug_as_display {
 }
 pub(crate) use debug_as_display;
 
-string_serde!(AppName, SliceName, Coordinates, InterfaceName, FunctionName);
+string_serde!(
+    AppName: APP,
+    SliceName: SLICE,
+    Coordinates: COORDINATES,
+    InterfaceName: INTERFACE,
+    FunctionName: FUNCTION,
+);
 debug_as_display!(AppName, SliceName, Coordinates, InterfaceName, FunctionName);
 
 #[cfg(test)]

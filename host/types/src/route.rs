@@ -162,7 +162,7 @@ impl fmt::Display for RoutePattern {
     }
 }
 
-crate::name::string_serde!(RoutePattern);
+crate::name::string_serde!(RoutePattern: "a route such as \"GET /api/orders/{id}\"");
 crate::name::debug_as_display!(RoutePattern);
 
 #[cfg(test)]

@@ -278,23 +278,54 @@ mod tests {
 
     #[test]
     fn every_key_is_honoured_or_refused() {
-        check("[slice]\nartefact = 1", expect![[r#"
+        check(
+            "[slice]\nartefact = 1",
+            expect![[r#"
             slice.toml:2:1: there is no key `artefact` here [toml-unknown-key]
-              help: did you mean `artifact`?"#]]);
-        check("[instances]\nreuse = \"sometimes\"", expect!["slice.toml:2:9: unknown variant `sometimes`, expected one of `serial`, `fresh`, `concurrent` [toml-value]"]);
-        check("[instances]\n\n  memory = 64", expect!["slice.toml:3:12: invalid type: integer `64`, expected a string [toml-value]"]);
-        check("[instances]\nmemory = \"8GiB\"\ntimeout = \"2h\"", expect![[r#"
+              help: did you mean `artifact`?"#]],
+        );
+        check(
+            "[instances]\nreuse = \"sometimes\"",
+            expect![
+                "slice.toml:2:9: unknown variant `sometimes`, expected one of `serial`, `fresh`, `concurrent` [toml-value]"
+            ],
+        );
+        check(
+            "[instances]\n\n  memory = 64",
+            expect![[r#"slice.toml:3:12: invalid type: integer `64`, expected a size with a unit, such as "512KiB", "64MiB" or "2GiB" [toml-value]"#]],
+        );
+        check(
+            "[instances]\nmemory = \"8GiB\"\ntimeout = \"2h\"",
+            expect![[r#"
             slice.toml:2:10: memory is 8GiB; it must be 1MiB to 4GiB [toml-value]
-            slice.toml:3:11: timeout is 2h; it must be 1ms to 1h [toml-value]"#]]);
-        check("[instances]\nmax-concurrency = 0", expect!["slice.toml:2:19: 0 is not a number from 1 to 4096 [toml-value]"]);
-        check("[[subscriptions]]\ntopic = \"x\"", expect![[r#"
+            slice.toml:3:11: timeout is 2h; it must be 1ms to 1h [toml-value]"#]],
+        );
+        check(
+            "[instances]\nmax-concurrency = 0",
+            expect!["slice.toml:2:19: 0 is not a number from 1 to 4096 [toml-value]"],
+        );
+        check(
+            "[[subscriptions]]\ntopic = \"x\"",
+            expect![[r#"
             slice.toml:1:3: `subscriptions` is not supported yet [not-supported-yet]
-              help: remove it: this version would not act on it"#]]);
-        check("[[routes]]\nroute = \"GET /a\"", expect![[r#"
+              help: remove it: this version would not act on it"#]],
+        );
+        check(
+            "[[routes]]\nroute = \"GET /a\"",
+            expect![[r#"
             slice.toml:1:1: a route has either `call` or `handler` [route-invalid]
-              help: `call` names a function, `handler = "wasi:http"` the component's own handler"#]]);
-        check("[[routes]]\nroute = \"GET a\"\ncall = \"a:b/c#d\"", expect![[r#"slice.toml:2:9: "GET a" is not a route: a path starts with / and has at most 512 characters (write it like "GET /api/orders/{id}" or "* /ui/**") [toml-value]"#]]);
-        check("[errors]\nx = 200", expect!["slice.toml:2:5: 200 is not a number from 400 to 599 [toml-value]"]);
+              help: `call` names a function, `handler = "wasi:http"` the component's own handler"#]],
+        );
+        check(
+            "[[routes]]\nroute = \"GET a\"\ncall = \"a:b/c#d\"",
+            expect![[
+                r#"slice.toml:2:9: "GET a" is not a route: a path starts with / and has at most 512 characters (write it like "GET /api/orders/{id}" or "* /ui/**") [toml-value]"#
+            ]],
+        );
+        check(
+            "[errors]\nx = 200",
+            expect!["slice.toml:2:5: 200 is not a number from 400 to 599 [toml-value]"],
+        );
         check("[slice", expect!["slice.toml:1:7: unclosed table, expected `]` [toml-syntax]"]);
     }
 

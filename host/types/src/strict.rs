@@ -66,6 +66,15 @@ impl Problems {
     }
 }
 
+/// Reads a TOML text strictly; `file` names it in problems, `later` are keys of versions to come.
+pub fn read_toml<T: DeserializeOwned>(
+    file: &str,
+    text: &str,
+    later: &[&str],
+) -> Result<T, Problems> {
+    Document { file, text, later }.read()
+}
+
 /// A TOML document with its name, to say where a problem is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Document<'a> {

@@ -100,7 +100,7 @@ impl fmt::Display for TimeSpan {
     }
 }
 
-crate::name::string_serde!(ByteSize, TimeSpan);
+crate::name::string_serde!(ByteSize: SIZE_WANTED, TimeSpan: SPAN_WANTED);
 
 #[cfg(test)]
 mod tests {

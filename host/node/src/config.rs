@@ -1,0 +1,150 @@
+//! What a process needs to start: `node.toml`, and the command line over it. Reads files and nothing else.
+
+use aether_types::{ByteSize, Problem, Problems, TimeSpan, code::Code, read_toml};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// `node.toml`. Every key has a default; unknown keys are errors.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Settings {
+    /// Where the node keeps everything: identity, log, artifacts, compiled code, keys.
+    pub data: PathBuf,
+    pub listen: Listen,
+    pub limits: Limits,
+    pub log: Log,
+}
+
+/// Addresses to listen on; port 0 takes a free one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Listen {
+    /// Applications' HTTP: the front door.
+    pub http: SocketAddr,
+    /// The management API. Not encrypted: keep it on loopback or a network you trust.
+    pub api: SocketAddr,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Limits {
+    /// Linear memory of all slices of this node together.
+    pub memory: ByteSize,
+    /// `WasmInstance`s that live at the same time, over all slices.
+    pub wasm_instances: u32,
+    /// Compiled code kept on disk; the least recently used goes first.
+    pub compiled_code: ByteSize,
+    /// Largest body of a request at the front door.
+    pub request_body: ByteSize,
+    /// How long a stopping node waits for requests in flight.
+    pub shutdown: TimeSpan,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Log {
+    /// A filter such as `info` or `info,aether_engine=debug`.
+    pub level: String,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("aether-data"),
+            listen: Listen::default(),
+            limits: Limits::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            http: SocketAddr::from(([127, 0, 0, 1], 8070)),
+            api: SocketAddr::from(([127, 0, 0, 1], 8080)),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: ByteSize::mib(4_096),
+            wasm_instances: 2_000,
+            compiled_code: ByteSize::mib(2_048),
+            request_body: ByteSize::mib(8),
+            shutdown: TimeSpan::from_secs(10),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+impl Settings {
+    /// Reads `node.toml`; relative paths in it are relative to the file.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| Problem::new(Code::TomlSyntax, &file, format!("cannot be read: {e}")))?;
+        let mut settings = Self::parse(&file, &text)?;
+        if let (true, Some(folder)) = (settings.data.is_relative(), path.parent()) {
+            settings.data = folder.join(&settings.data);
+        }
+        Ok(settings)
+    }
+
+    fn parse(file: &str, text: &str) -> Result<Self, Problems> {
+        let settings: Self = read_toml(file, text, &["join", "token", "zone", "tls", "cluster"])?;
+        let mut problems = Problems::default();
+        let mut check = |ok: bool, message: &str| {
+            if !ok {
+                problems.0.push(Problem::new(Code::TomlValue, file, message));
+            }
+        };
+        let limits = &settings.limits;
+        check(limits.memory >= ByteSize::mib(64), "limits.memory is at least 64MiB");
+        check(
+            (16..=9_000).contains(&limits.wasm_instances),
+            "limits.wasm-instances is 16 to 9000: each has 7 memory maps, and Linux gives a \
+             process 65530",
+        );
+        check(limits.compiled_code >= ByteSize::mib(64), "limits.compiled-code is at least 64MiB");
+        problems.or(settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> String {
+        Settings::parse("node.toml", text).map(|s| format!("{s:?}")).unwrap_or_else(|p| p.to_string())
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        assert_eq!(Settings::parse("node.toml", "").unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn wrong_keys_and_values_are_named() {
+        assert!(problems("[limits]\nmemmory = \"1GiB\"").contains("did you mean `memory`?"));
+        assert!(problems("[limits]\nwasm-instances = 20000").contains("16 to 9000"));
+        assert!(problems("join = \"10.0.0.1:8090\"").contains("`join` is not supported yet"));
+        assert!(problems("[listen]\nhttp = \"8070\"").starts_with("node.toml:2:8: invalid socket"));
+    }
+}

@@ -1,0 +1,93 @@
+//! Every task of the process: its name, and what its end means. Knows nothing of what the tasks do.
+
+use std::future::Future;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What happens when a task ends with an error or panics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The node cannot go on without it.
+    StopNode,
+    /// Its loss harms nobody else.
+    Log,
+}
+
+/// Spawns tasks, ends them together, and remembers why the node had to stop.
+#[derive(Debug, Clone)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    shutdown: CancellationToken,
+    failed: Arc<parking_lot::Mutex<Option<String>>>,
+}
+
+impl Tasks {
+    pub fn new(shutdown: CancellationToken) -> Self {
+        Self { tracker: TaskTracker::new(), shutdown, failed: Arc::default() }
+    }
+
+    /// Cancelled when the node stops; every task watches it.
+    pub fn shutdown(&self) -> &CancellationToken {
+        &self.shutdown
+    }
+
+    pub fn spawn<F, E>(&self, name: &'static str, on_failure: OnFailure, task: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display + Send + 'static,
+    {
+        let this = self.clone();
+        let task = self.tracker.spawn(task);
+        self.tracker.spawn(async move {
+            let failure = match task.await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(join) => format!("panicked: {join}"),
+            };
+            this.on_failure(name, on_failure, &failure);
+        });
+    }
+
+    fn on_failure(&self, name: &'static str, on_failure: OnFailure, failure: &str) {
+        tracing::error!(task = name, failure, "task failed");
+        if on_failure == OnFailure::StopNode {
+            self.failed.lock().get_or_insert_with(|| format!("{name}: {failure}"));
+            self.shutdown.cancel();
+        }
+    }
+
+    /// Waits until every task has ended.
+    pub async fn join(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    /// The first failure that stopped the node.
+    pub fn failure(&self) -> Option<String> {
+        self.failed.lock().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn failure(on_failure: OnFailure, panic: bool) -> (Option<String>, bool) {
+        let tasks = Tasks::new(CancellationToken::new());
+        tasks.spawn("sick", on_failure, async move {
+            assert!(!panic, "sick");
+            Err("no disk")
+        });
+        tasks.join().await;
+        (tasks.failure(), tasks.shutdown().is_cancelled())
+    }
+
+    #[tokio::test]
+    async fn a_vital_task_takes_the_node_with_it() {
+        let stopped = failure(OnFailure::StopNode, false).await;
+        assert_eq!(stopped, (Some("sick: no disk".to_owned()), true));
+        assert!(failure(OnFailure::StopNode, true).await.0.unwrap().contains("panicked"));
+        assert_eq!(failure(OnFailure::Log, true).await, (None, false));
+    }
+}
