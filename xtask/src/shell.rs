@@ -23,16 +23,6 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// True if `program` can be started at all.
-pub(crate) fn exists(program: &str) -> bool {
-    Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok()
-}
-
 /// Says what runs, runs it, fails if it fails.
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let line = describe(command);

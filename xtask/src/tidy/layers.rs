@@ -40,7 +40,15 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("wasmtime", &["host/engine", "infra-slices/", "host/node"]),
     (
         "serde_json",
-        &["host/api", "host/client", "host/cli", "host/ingress", "host/engine", "xtask"],
+        &[
+            "host/api",
+            "host/client",
+            "host/cli",
+            "host/ingress",
+            "host/engine",
+            "slice-sdk/build", // reads cargo's messages
+            "xtask",
+        ],
     ),
     ("anyhow", &["host/cli", "host/test-guests", "slice-sdk/build", "xtask"]),
 ];
