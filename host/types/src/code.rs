@@ -72,6 +72,34 @@ codes! {
     UnknownApplication = "unknown-application",
     /// Somebody else changed it since it was read.
     RevisionConflict = "revision-conflict",
+    /// No key, or one that the cluster does not know.
+    Unauthenticated = "unauthenticated",
+    /// The key is known; its role does not allow this.
+    RoleTooLow = "role-too-low",
+    /// No such endpoint or route.
+    UnknownEndpoint = "unknown-endpoint",
+    /// The endpoint or route exists, with other methods.
+    MethodNotAllowed = "method-not-allowed",
+    /// A body, query or header that does not say what it should.
+    RequestInvalid = "request-invalid",
+    /// The body is larger than the limit.
+    BodyTooLarge = "body-too-large",
+    /// No slice of the application exports the function.
+    UnknownFunction = "unknown-function",
+    /// Nothing in the cluster has this name.
+    UnknownTarget = "unknown-target",
+    /// No key of the management API has this id.
+    UnknownKey = "unknown-key",
+    /// Nobody can do this right now: no instance, no leader, starting or stopping.
+    Unavailable = "unavailable",
+    /// The time for the request is over.
+    DeadlineExceeded = "deadline-exceeded",
+    /// The queue of the slice is full.
+    Overloaded = "overloaded",
+    /// The slice trapped, or hit one of its limits, during the call.
+    CalleeFailed = "callee-failed",
+    /// The caller may not do this.
+    Denied = "denied",
     /// Anything that is a defect of Aether.
     Internal = "internal",
 }
