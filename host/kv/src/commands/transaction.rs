@@ -1,0 +1,201 @@
+//! Compare, then put and delete: all or nothing. Knows no time.
+
+use alloc::{collections::BTreeSet, vec::Vec};
+
+use aether_types::Revision;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Done, Event, Key, LeaseId, Refused, State,
+    entry::weight,
+    limits::{STATE_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_PARTS_MAX, VALUE_BYTES_MAX},
+};
+
+/// What must be true of one key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Condition {
+    Absent {
+        key: Key,
+    },
+    Present {
+        key: Key,
+    },
+    /// The key was last put at this revision.
+    ModifiedAt {
+        key: Key,
+        revision: Revision,
+    },
+    ValueIs {
+        key: Key,
+        value: Bytes,
+    },
+}
+
+/// What to do with one key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operation {
+    /// The lease, if any, replaces the one that the key had.
+    Put { key: Key, value: Bytes, lease: Option<LeaseId> },
+    /// Deleting an absent key changes nothing.
+    Delete { key: Key },
+}
+
+/// If all conditions hold, do all operations; else nothing.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transaction {
+    pub conditions: Vec<Condition>,
+    pub operations: Vec<Operation>,
+}
+
+/// A transaction within all limits and with at most one operation per key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Transaction", into = "Transaction")]
+pub struct ValidTransaction(Transaction);
+
+/// Why a transaction is never tried.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransactionError {
+    #[error("a transaction has at most {TRANSACTION_PARTS_MAX} {what}, this one has {count}")]
+    TooMany { what: &'static str, count: usize },
+    #[error("the value of {key} has {bytes} bytes, more than {VALUE_BYTES_MAX}")]
+    ValueTooLarge { key: Key, bytes: usize },
+    #[error("a transaction has at most {TRANSACTION_BYTES_MAX} bytes, this one has {bytes}")]
+    TooLarge { bytes: u64 },
+    #[error("two operations on {key}")]
+    Twice { key: Key },
+}
+
+impl Condition {
+    fn key(&self) -> &Key {
+        match self {
+            Self::Absent { key }
+            | Self::Present { key }
+            | Self::ModifiedAt { key, .. }
+            | Self::ValueIs { key, .. } => key,
+        }
+    }
+
+    fn holds(&self, state: &State) -> bool {
+        let entry = state.get(self.key());
+        match self {
+            Self::Absent { .. } => entry.is_none(),
+            Self::Present { .. } => entry.is_some(),
+            Self::ModifiedAt { revision, .. } => entry.is_some_and(|e| e.modified == *revision),
+            Self::ValueIs { value, .. } => entry.is_some_and(|e| e.value == *value),
+        }
+    }
+
+    fn value(&self) -> &[u8] {
+        match self {
+            Self::ValueIs { value, .. } => value,
+            _ => &[],
+        }
+    }
+}
+
+impl Operation {
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::Put { key, .. } | Self::Delete { key } => key,
+        }
+    }
+
+    fn value(&self) -> &[u8] {
+        match self {
+            Self::Put { value, .. } => value,
+            Self::Delete { .. } => &[],
+        }
+    }
+
+    fn lease(&self) -> Option<LeaseId> {
+        match self {
+            Self::Put { lease, .. } => *lease,
+            Self::Delete { .. } => None,
+        }
+    }
+}
+
+impl TryFrom<Transaction> for ValidTransaction {
+    type Error = TransactionError;
+
+    fn try_from(transaction: Transaction) -> Result<Self, TransactionError> {
+        let Transaction { conditions, operations } = &transaction;
+        for (what, count) in [("conditions", conditions.len()), ("operations", operations.len())] {
+            if count > TRANSACTION_PARTS_MAX {
+                return Err(TransactionError::TooMany { what, count });
+            }
+        }
+        let mut bytes = 0;
+        let mut written = BTreeSet::new();
+        let parts = conditions.iter().map(|c| (c.key(), c.value()));
+        for (key, value) in parts.chain(operations.iter().map(|o| (o.key(), o.value()))) {
+            if value.len() > VALUE_BYTES_MAX {
+                return Err(TransactionError::ValueTooLarge {
+                    key: key.clone(),
+                    bytes: value.len(),
+                });
+            }
+            bytes += weight(key, value);
+        }
+        if bytes > TRANSACTION_BYTES_MAX as u64 {
+            return Err(TransactionError::TooLarge { bytes });
+        }
+        match operations.iter().find(|operation| !written.insert(operation.key())) {
+            Some(twice) => Err(TransactionError::Twice { key: twice.key().clone() }),
+            None => Ok(Self(transaction)),
+        }
+    }
+}
+
+impl From<ValidTransaction> for Transaction {
+    fn from(valid: ValidTransaction) -> Self {
+        valid.0
+    }
+}
+
+impl ValidTransaction {
+    pub(crate) fn apply(
+        &self,
+        state: &mut State,
+        events: &mut Vec<Event>,
+    ) -> Result<Done, Refused> {
+        let Transaction { conditions, operations } = &self.0;
+        let failed = conditions.iter().filter(|condition| !condition.holds(state));
+        let current: Vec<_> =
+            failed.map(|c| (c.key().clone(), state.get(c.key()).cloned())).collect();
+        if !current.is_empty() {
+            return Err(Refused::Conflict { revision: state.revision(), current });
+        }
+        let mut leases = operations.iter().filter_map(Operation::lease);
+        if let Some(lease) = leases.find(|lease| !state.has_lease(*lease)) {
+            return Err(Refused::LeaseNotFound { lease });
+        }
+        let bytes = bytes_after(state, operations);
+        if bytes > STATE_BYTES_MAX && bytes > state.bytes() {
+            return Err(Refused::StateExhausted { bytes });
+        }
+        for operation in operations {
+            match operation {
+                Operation::Put { key, value, lease } => {
+                    events.push(state.put(key, value, *lease));
+                }
+                Operation::Delete { key } => events.extend(state.delete(key)),
+            }
+        }
+        Ok(Done::Transaction { revision: state.revision_after(events) })
+    }
+}
+
+/// What the state would weigh after the operations, no two of which have the same key.
+fn bytes_after(state: &State, operations: &[Operation]) -> u64 {
+    let mut bytes = state.bytes();
+    for operation in operations {
+        let key = operation.key();
+        bytes -= state.get(key).map_or(0, |entry| weight(key, &entry.value));
+        if let Operation::Put { key, value, .. } = operation {
+            bytes += weight(key, value);
+        }
+    }
+    bytes
+}

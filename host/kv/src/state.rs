@@ -1,0 +1,216 @@
+//! The map itself: current entries, leases, recent history. Knows no clock and no log but the
+//! index of the last command.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::ops::Bound;
+
+use aether_types::{
+    LogIndex, Revision,
+    versioned::{self, DecodeError, Versioned},
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Applied, Command, Entry, Event, Key, LeaseId, LeaseTime, Watch, WatchError, entry::weight,
+    history::History, lease::Lease,
+};
+
+/// Equal on every node that applied the same commands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    applied: LogIndex,
+    revision: Revision,
+    lease_time: LeaseTime,
+    entries: BTreeMap<Key, Entry>,
+    bytes: u64,
+    pub(crate) leases: BTreeMap<LeaseId, Lease>,
+    pub(crate) history: History,
+}
+
+impl Versioned for State {
+    const FORMAT: u8 = 1;
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl State {
+    /// Nothing applied yet; the first change gets revision 1.
+    pub fn new() -> Self {
+        Self {
+            applied: LogIndex(0),
+            revision: Revision(0),
+            lease_time: LeaseTime(0),
+            entries: BTreeMap::new(),
+            bytes: 0,
+            leases: BTreeMap::new(),
+            history: History::new(),
+        }
+    }
+
+    /// Applies one committed command. Total: a command that cannot take effect is refused inside
+    /// the result, the same on every node.
+    ///
+    /// Panics if `index` is not later than every index before: a command would count twice.
+    pub fn apply(&mut self, index: LogIndex, command: &Command) -> Applied {
+        assert!(index > self.applied, "{index} applied after {}", self.applied);
+        self.applied = index;
+        let mut events = Vec::new();
+        let result = match command {
+            Command::Transaction(command) => command.apply(self, &mut events),
+            Command::LeaseGrant(command) => command.apply(self),
+            Command::LeaseKeepAlive(command) => command.apply(self),
+            Command::LeaseRevoke(command) => command.apply(self, &mut events),
+            Command::LeaseExpire(command) => command.apply(self, &mut events),
+            Command::Compact(command) => command.apply(self),
+        };
+        assert!(result.is_ok() || events.is_empty(), "a refused command changed something");
+        self.revision = self.revision_after(&events);
+        self.history.extend(events.clone());
+        Applied { result, events }
+    }
+
+    /// Index of the last command applied.
+    pub fn applied(&self) -> LogIndex {
+        self.applied
+    }
+
+    /// Counts the commands that changed an entry.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    pub fn get(&self, key: &Key) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// Entries whose key starts with `prefix`, in order. `"plan"` also matches `planets`: say
+    /// `"plan/"` for what is below a segment.
+    pub fn range<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a Key, &'a Entry)> {
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        let entries = self.entries.range::<str, _>(from);
+        entries.take_while(move |(key, _)| key.as_str().starts_with(prefix))
+    }
+
+    /// Watches every key that starts with `prefix`, from the changes of revision `from` on.
+    pub fn watch(&self, prefix: &str, from: Revision) -> Result<Watch, WatchError> {
+        self.changes(prefix, from).map(|_| Watch::new(prefix, from))
+    }
+
+    /// Changes of revision `from` and later, in order.
+    pub(crate) fn changes(&self, prefix: &str, from: Revision) -> Result<Vec<Event>, WatchError> {
+        let first = self.history.first();
+        if from < first {
+            return Err(WatchError::Compacted { first });
+        }
+        if from.0 > self.revision.0 + 1 {
+            return Err(WatchError::Ahead { newest: self.revision });
+        }
+        let wanted = self.history.since(from).filter(|e| e.key.as_str().starts_with(prefix));
+        Ok(wanted.cloned().collect())
+    }
+
+    /// Bytes of all keys and values.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Where a new leader's lease clock starts.
+    pub fn lease_time(&self) -> LeaseTime {
+        self.lease_time
+    }
+
+    /// When the next lease ends unless it is kept alive: time to propose [`crate::LeaseExpire`].
+    pub fn next_expiry(&self) -> Option<LeaseTime> {
+        self.leases.values().map(|lease| lease.expires).min()
+    }
+
+    pub fn has_lease(&self, lease: LeaseId) -> bool {
+        self.leases.contains_key(&lease)
+    }
+
+    /// The whole state, for a snapshot.
+    pub fn encode(&self) -> Vec<u8> {
+        versioned::encode(self)
+    }
+
+    /// The state that was encoded. Another format or damaged bytes are refused.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let state: Self = versioned::decode(bytes)?;
+        match state.defect() {
+            None => Ok(state),
+            Some(_) => Err(DecodeError::Damaged { what: core::any::type_name::<Self>() }),
+        }
+    }
+
+    /// Panics if an invariant does not hold.
+    pub fn check(&self) {
+        assert_eq!(self.defect(), None);
+    }
+
+    fn defect(&self) -> Option<&'static str> {
+        let bytes: u64 = self.entries.iter().map(|(key, e)| weight(key, &e.value)).sum();
+        let leased = self.entries.iter().filter_map(|(key, e)| Some((e.lease?, key)));
+        let holds = |(id, key)| self.leases.get(&id).is_some_and(|l| l.keys.contains(key));
+        let held: usize = self.leases.values().map(|lease| lease.keys.len()).sum();
+        let in_order = |e: &Entry| e.created <= e.modified && e.modified <= self.revision;
+        match () {
+            () if bytes != self.bytes => Some("the bytes are not those of the entries"),
+            () if !leased.clone().all(holds) => Some("a key is not held by its lease"),
+            () if leased.count() != held => Some("a lease holds a key that is not its own"),
+            () if !self.entries.values().all(in_order) => Some("an entry is from the future"),
+            () if !self.history.is_consistent() => Some("the history contradicts itself"),
+            () if self.history.last() > Some(self.revision) => Some("the history is ahead"),
+            () => None,
+        }
+    }
+
+    pub(crate) fn revision_after(&self, events: &[Event]) -> Revision {
+        events.first().map_or(self.revision, |event| event.revision)
+    }
+
+    /// The lease clock never goes back, whatever a leader says.
+    pub(crate) fn advance_lease_time(&mut self, now: LeaseTime) -> LeaseTime {
+        self.lease_time = self.lease_time.max(now);
+        self.lease_time
+    }
+
+    /// The lease, if any, must exist.
+    pub(crate) fn put(&mut self, key: &Key, value: &Bytes, lease: Option<LeaseId>) -> Event {
+        let revision = Revision(self.revision.0 + 1);
+        let created = self.take(key).map_or(revision, |old| old.created);
+        let entry = Entry { value: value.clone(), created, modified: revision, lease };
+        if let Some(id) = lease {
+            let lease = self.leases.get_mut(&id).expect("the caller found the lease");
+            lease.keys.insert(key.clone());
+        }
+        self.bytes += weight(key, value);
+        self.entries.insert(key.clone(), entry.clone());
+        Event { revision, key: key.clone(), entry: Some(entry) }
+    }
+
+    pub(crate) fn delete(&mut self, key: &Key) -> Option<Event> {
+        self.take(key)?;
+        let revision = Revision(self.revision.0 + 1);
+        Some(Event { revision, key: key.clone(), entry: None })
+    }
+
+    pub(crate) fn end_lease(&mut self, lease: LeaseId, events: &mut Vec<Event>) {
+        let keys = self.leases.get(&lease).map(|lease| lease.keys.clone()).unwrap_or_default();
+        events.extend(keys.iter().filter_map(|key| self.delete(key)));
+        self.leases.remove(&lease);
+    }
+
+    fn take(&mut self, key: &Key) -> Option<Entry> {
+        let entry = self.entries.remove(key)?;
+        self.bytes -= weight(key, &entry.value);
+        if let Some(lease) = entry.lease.and_then(|id| self.leases.get_mut(&id)) {
+            lease.keys.remove(key);
+        }
+        Some(entry)
+    }
+}
