@@ -2,6 +2,8 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
 mod audit;
+mod bench;
+mod demo;
 mod setup;
 mod shell;
 mod steps;
@@ -18,6 +20,8 @@ use clap::Parser;
 enum Task {
     /// Install what building and checking needs; nothing the second time
     Setup,
+    /// Start a node with an example application on it and show how to call it, until Ctrl-C
+    Demo,
     /// Run every check and every test: all that CI runs, with the time of each step
     #[command(visible_alias = "ci")]
     Test,
@@ -29,14 +33,21 @@ enum Task {
     },
     /// Check licences, bans, sources and known vulnerabilities of all dependencies
     Audit,
+    /// Measure Aether beside its peers: http-hello, typed-route, local-call, cold
+    Bench {
+        /// Which bench
+        name: String,
+    },
 }
 
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Setup => setup::run(),
+        Task::Demo => demo::run(),
         Task::Test => test::run(),
         Task::Tidy { shrink } => tidy::run(shrink),
         Task::Audit => audit::run(),
+        Task::Bench { name } => bench::run(&name),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
