@@ -43,6 +43,7 @@ pub(crate) fn run(shrink: bool) -> anyhow::Result<()> {
     manifests::check(&root, &metadata, &mut findings)?;
     let map = documents::codemap(&root, &mut findings)?;
     documents::check(&root, &metadata, &map, &mut findings)?;
+    documents::check_codes(&root, &mut findings)?;
     layers::check(&root, &metadata, &map, &mut findings)?;
 
     if findings.0.is_empty() {

@@ -1,6 +1,6 @@
 //! ARCHITECTURE.md against the tree: what it names exists, and every crate is in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Context;
@@ -63,6 +63,29 @@ pub(super) fn check(
                 format_args!("no line for the crate in `{folder}` (\"- `{folder}` L2 — …\")"),
             );
         }
+    }
+    Ok(())
+}
+
+/// Every code that an operator can see has a page, and no page is left over.
+pub(super) fn check_codes(root: &Path, findings: &mut Findings) -> anyhow::Result<()> {
+    const CODES: &str = "host/types/src/code.rs";
+    const PAGES: &str = "docs/operators/errors";
+    let text = std::fs::read_to_string(root.join(CODES)).context(CODES)?;
+    let codes: BTreeSet<String> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix("\",")?.split_once(" = \""))
+        .map(|(_, code)| code.to_owned())
+        .collect();
+    let pages: BTreeSet<String> = std::fs::read_dir(root.join(PAGES))
+        .context(PAGES)?
+        .map(|page| Ok(page?.file_name().to_string_lossy().trim_end_matches(".md").to_owned()))
+        .collect::<anyhow::Result<_>>()?;
+    for code in codes.difference(&pages) {
+        findings.add(CODES, format_args!("`{code}` has no page {PAGES}/{code}.md"));
+    }
+    for page in pages.difference(&codes) {
+        findings.add(format_args!("{PAGES}/{page}.md"), "there is no such code");
     }
     Ok(())
 }
