@@ -27,20 +27,22 @@ pub(super) fn check(
     let mut sizes = Sizes::default();
     for file in files.iter().filter(|file| file.ends_with(".rs")) {
         let text = std::fs::read_to_string(root.join(file)).with_context(|| file.clone())?;
-        sizes.files.insert(file.clone(), text.lines().count());
-        check_lines(file, &text, findings);
-        match syn::parse_file(&text) {
-            Ok(parsed) => {
-                let tests = file.contains("/tests/") || file.ends_with("/tests.rs");
-                let mut reader = Reader { file, scope: vec![], tests, sizes: &mut sizes, findings };
-                reader.visit_file(&parsed);
-            }
-            Err(error) => {
-                findings.add(format_args!("{file}:{}", error.span().start().line), error);
-            }
-        }
+        check_file(file, &text, &mut sizes, findings);
     }
     Ok(sizes)
+}
+
+fn check_file(file: &str, text: &str, sizes: &mut Sizes, findings: &mut Findings) {
+    sizes.files.insert(file.to_owned(), text.lines().count());
+    check_lines(file, text, findings);
+    match syn::parse_file(text) {
+        Ok(parsed) => {
+            let tests = file.contains("/tests/") || file.ends_with("/tests.rs");
+            let mut reader = Reader { file, scope: vec![], tests, sizes, findings };
+            reader.visit_file(&parsed);
+        }
+        Err(error) => findings.add(format_args!("{file}:{}", error.span().start().line), error),
+    }
 }
 
 fn check_lines(file: &str, text: &str, findings: &mut Findings) {
@@ -188,4 +190,71 @@ fn is_test(attribute: &syn::Attribute) -> bool {
     path.segments.last().is_some_and(|last| last.ident == "test")
         || (path.is_ident("cfg")
             && attribute.parse_args::<syn::Path>().is_ok_and(|flag| flag.is_ident("test")))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::{Findings, Sizes, check_file};
+
+    fn check(text: &str, expect: Expect) {
+        let (mut sizes, mut findings) = (Sizes::default(), Findings::default());
+        check_file("a.rs", text, &mut sizes, &mut findings);
+        let functions = sizes.functions.iter().map(|(name, lines)| format!("{name} {lines}\n"));
+        let found = findings.0.iter().map(|line| format!("{line}\n"));
+        expect.assert_eq(&functions.chain(found).collect::<String>());
+    }
+
+    #[test]
+    fn functions_are_measured_from_signature_to_brace() {
+        check(
+            "//! a\n/// doc\nfn f(\n) {\n}\nimpl A {\n fn g() {}\n}\nmod m { fn f() {} }\n",
+            expect![[r#"
+                a.rs::A::g 1
+                a.rs::f 3
+                a.rs::m::f 1
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_is_refused() {
+        check(
+            "fn f() { a.unwrap(); }",
+            expect![[r#"
+            a.rs::f 1
+            a.rs: the first line must be `//! what it owns, what it must never know`
+            a.rs:1: use `expect("why this holds")`, not `unwrap()`
+        "#]],
+        );
+        check(
+            "//! a\n#[allow(unused)]\n#[test]\n#[ignore]\nfn f() { a.unwrap(); }",
+            expect![[r#"
+            a.rs::f 1
+            a.rs:2: use `#[expect(lint, reason = "…")]`, not `allow`
+            a.rs:4: no test is ignored: repair it or delete it
+        "#]],
+        );
+        check(
+            "//! a\nfn f( {",
+            expect![[r#"
+            a.rs:2: cannot parse string into token stream
+        "#]],
+        );
+    }
+
+    #[test]
+    fn comments_are_folded_and_strings_are_not() {
+        let wide = "w".repeat(100);
+        check(
+            &format!("//! a\n// {wide}\n/// {wide}\nfn f() {{}}\n"),
+            expect![[r#"
+            a.rs::f 1
+            a.rs:2: 103 columns, at most 100
+            a.rs:3: 104 columns, at most 100
+        "#]],
+        );
+        check(&format!("//! a\nconst A: &str = \"{wide}\";\n"), expect![""]);
+    }
 }
