@@ -3,11 +3,13 @@
 
 pub mod binding;
 pub mod blueprint;
+pub mod checked;
 pub mod code;
 pub mod description;
 mod digest;
 mod error;
 mod id;
+pub mod limits;
 mod name;
 pub mod observed;
 pub mod plan;

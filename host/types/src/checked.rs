@@ -1,0 +1,126 @@
+//! An application that passed its check: what every node derives the same from blueprint and artifacts.
+//! Made by `placement`, read by `lifecycle` and `routing`. Knows no plan and no node.
+
+use crate::binding::Binding;
+use crate::description::HttpVersion;
+use crate::limits::EffectiveLimits;
+use crate::slice_toml::OkStatus;
+use crate::{AppName, Coordinates, Digest, FunctionName, InterfaceName, Revision, RoutePattern};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One revision of an application, with everything that follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    pub app: AppName,
+    /// In load order: what a slice depends on stands before it.
+    pub slices: Vec<CheckedSlice>,
+    /// Sorted by importer, then interface.
+    pub edges: Vec<Edge>,
+    /// Those of the slices, in the order of the blueprint, then those of the operator.
+    pub routes: Vec<BoundRoute>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedSlice {
+    pub coordinates: Coordinates,
+    pub digest: Digest,
+    /// Index of its entry in `Blueprint::slices`: there are its grants and its config.
+    pub entry: usize,
+    pub limits: EffectiveLimits,
+    /// Interfaces that it alone exports in this application.
+    pub exports: Vec<InterfaceName>,
+}
+
+/// The importer's calls of the interface go to the exporter.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Edge {
+    pub importer: Coordinates,
+    pub interface: InterfaceName,
+    pub exporter: Coordinates,
+}
+
+/// A route with the slice that serves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundRoute {
+    pub pattern: RoutePattern,
+    pub slice: Coordinates,
+    pub target: RouteTarget,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RouteTarget {
+    /// The function's full name; `None` as status: 200, or 204 where there is no value.
+    Typed { function: FunctionName, binding: Binding, status: Option<OkStatus> },
+    /// The component's own handler.
+    Handler(HttpVersion),
+}
+
+impl Checked {
+    pub fn slice(&self, coordinates: &Coordinates) -> Option<&CheckedSlice> {
+        self.slices.iter().find(|s| s.coordinates == *coordinates)
+    }
+
+    /// The slice that exports the interface; its version may be left out.
+    pub fn exporter(&self, interface: &InterfaceName) -> Option<&CheckedSlice> {
+        self.slices.iter().find(|s| s.exports.iter().any(|e| interface.means(e)))
+    }
+
+    /// The slices whose interfaces this one calls, each as often as it has interfaces.
+    pub fn dependencies<'a>(
+        &'a self,
+        importer: &'a Coordinates,
+    ) -> impl Iterator<Item = &'a Coordinates> {
+        self.edges.iter().filter(move |e| e.importer == *importer).map(|e| &e.exporter)
+    }
+}
+
+/// The revisions that a node knows: the current one of each application, and earlier ones for as
+/// long as instances of them run.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Applications {
+    current: BTreeMap<AppName, Revision>,
+    known: BTreeMap<(AppName, Revision), Arc<Checked>>,
+}
+
+impl Applications {
+    /// Makes this revision the current one of its application.
+    pub fn accept(&mut self, revision: Revision, checked: Arc<Checked>) {
+        self.current.insert(checked.app.clone(), revision);
+        self.known.insert((checked.app.clone(), revision), checked);
+    }
+
+    /// The application was deleted: its routes are gone, its instances still need what is known.
+    pub fn remove(&mut self, app: &AppName) {
+        self.current.remove(app);
+    }
+
+    /// Forgets earlier revisions of which `in_use` says that no instance has them.
+    pub fn forget(&mut self, in_use: impl Fn(&AppName, Revision) -> bool) {
+        let current = &self.current;
+        self.known.retain(|(app, revision), _| {
+            current.get(app) == Some(revision) || in_use(app, *revision)
+        });
+    }
+
+    pub fn get(&self, app: &AppName, revision: Revision) -> Option<&Arc<Checked>> {
+        self.known.get(&(app.clone(), revision))
+    }
+
+    pub fn current(&self, app: &AppName) -> Option<(Revision, &Arc<Checked>)> {
+        let revision = *self.current.get(app)?;
+        Some((revision, self.get(app, revision)?))
+    }
+
+    /// The current revision of every application, sorted by name.
+    pub fn all_current(&self) -> impl Iterator<Item = (Revision, &Arc<Checked>)> {
+        self.current.keys().filter_map(|app| self.current(app))
+    }
+
+    /// Every known revision of every application, sorted by name, the newest first.
+    pub fn all(&self) -> impl Iterator<Item = (Revision, &Arc<Checked>)> {
+        let mut all: Vec<_> = self.known.iter().collect();
+        all.sort_by(|((a, r), _), ((b, s), _)| a.cmp(b).then(s.cmp(r)));
+        all.into_iter().map(|((_, revision), checked)| (*revision, checked))
+    }
+}
