@@ -1,0 +1,143 @@
+//! One connection: HTTP/1.1 or, by prior knowledge, HTTP/2. Knows no listener and no routes.
+
+use crate::door::Shared;
+use crate::io::Io;
+use crate::layers::{self, Answered};
+use crate::limits::Limits;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// hyper wants at least 8 KiB; a body is read through the same buffer, in pieces of this size.
+const READ_BUFFER_MIN: usize = 64 << 10;
+/// An HTTP/2 client that does not answer pings for the sum of both is gone.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How much and how long a client may still send after the last answer. Closing on unread bytes
+/// would reset the connection, and the client could lose the answer that told it to stop.
+const LINGER_BYTES: u64 = 1 << 20;
+const LINGER_TIME: Duration = Duration::from_secs(1);
+const HEAD_TOO_SLOW: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+pub(crate) async fn serve<T>(
+    door: Arc<Shared>,
+    io: T,
+    peer: SocketAddr,
+    shutdown: CancellationToken,
+) where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let io = TokioIo::new(Io::new(io, door.limits.write_stall_max));
+    let limits = door.limits.clone();
+    let service = service_fn(move |req: Request<Incoming>| {
+        let door = door.clone();
+        async move { Ok::<Answered, Infallible>(layers::answer(&door, peer, req).await) }
+    });
+    let mut conn = http1_builder(&limits).serve_connection(io, service);
+    let mut stopping = pin!(shutdown.cancelled());
+    let mut told = false;
+    let ended = poll_fn(|cx| {
+        if !told && stopping.as_mut().poll(cx).is_ready() {
+            told = true;
+            Pin::new(&mut conn).graceful_shutdown();
+        }
+        Pin::new(&mut conn).poll(cx)
+    })
+    .await;
+    let parts = conn.into_parts();
+    match ended {
+        Err(error) if error.is_parse_version_h2() => {
+            let io = TokioIo::new(parts.io.into_inner().rewind(parts.read_buf));
+            serve_http2(&limits, io, parts.service, shutdown.clone()).await;
+        }
+        Err(error) if error.is_timeout() && !parts.read_buf.is_empty() => {
+            let mut io = parts.io.into_inner();
+            if io.write_all(HEAD_TOO_SLOW).await.is_ok() {
+                linger(io).await;
+            }
+        }
+        Err(error) => {
+            tracing::debug!(%peer, %error, "connection ended");
+            linger(parts.io.into_inner()).await;
+        }
+        Ok(()) => linger(parts.io.into_inner()).await,
+    }
+}
+
+fn http1_builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_time_max)
+        .max_header_size(limits.head_bytes_max)
+        .max_buf_size(limits.head_bytes_max.max(READ_BUFFER_MIN));
+    // hyper parses up to 100 headers on the stack; another number costs an allocation per request.
+    if limits.headers_max != 100 {
+        builder.max_headers(limits.headers_max);
+    }
+    builder
+}
+
+/// A client that knows we speak HTTP/2 starts with its preface; hyper's HTTP/1 stops there.
+async fn serve_http2<T, S>(
+    limits: &Limits,
+    io: TokioIo<Io<T>>,
+    service: S,
+    shutdown: CancellationToken,
+) where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: HttpService<
+            Incoming,
+            ResBody = crate::body::Reply<crate::stats::Ticket>,
+            Error = Infallible,
+        >,
+    S::Future: Send + 'static,
+{
+    let head_bytes_max = u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX);
+    let conn = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_header_list_size(head_bytes_max)
+        .max_concurrent_streams(limits.streams_max)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .serve_connection(io, service);
+    let mut conn = pin!(conn);
+    let mut stopping = pin!(shutdown.cancelled());
+    let mut told = false;
+    let ended = poll_fn(|cx| {
+        if !told && stopping.as_mut().poll(cx).is_ready() {
+            told = true;
+            conn.as_mut().graceful_shutdown();
+        }
+        conn.as_mut().poll(cx)
+    })
+    .await;
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// Closes our side and reads on for a moment.
+async fn linger<T: AsyncRead + AsyncWrite + Unpin>(mut io: Io<T>) {
+    if io.shutdown().await.is_err() {
+        return;
+    }
+    let rest = async {
+        let mut rest = io.take(LINGER_BYTES);
+        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
+    };
+    // Whether the rest came in time or not, the connection is over.
+    let _ = timeout(LINGER_TIME, rest).await;
+}

@@ -1,0 +1,463 @@
+//! HTTP/1.1: what goes in, what comes out. Knows no limits.
+
+use crate::client::{door, rest, until, wire};
+use aether_ingress::Limits;
+use expect_test::{Expect, expect};
+use std::sync::atomic::Ordering::SeqCst;
+use tokio::io::AsyncWriteExt;
+
+async fn check(request: &str, expect: Expect) {
+    expect.assert_eq(&door(Limits::STANDARD).talk(request).await);
+}
+
+/// A request that closes the connection after its answer.
+fn last(line: &str, more: &str) -> String {
+    format!("{line} HTTP/1.1\nhost: a.example\nx-request-id: r1\nconnection: close\n{more}")
+}
+
+#[tokio::test]
+async fn typed_routes_answer_in_json() {
+    check(
+        &last("POST /typed", "content-type: application/json\ncontent-length: 7\n\n{\"a\":1}"),
+        expect![[r#"
+            HTTP/1.1 200 OK
+            content-type: application/json
+            x-request-id: r1
+            connection: close
+            content-length: 7
+
+            {"a":1}"#]],
+    )
+    .await;
+    check(
+        &last("GET /typed/7?x=1&y=a%20b&y", "\n"),
+        expect![[r#"
+        HTTP/1.1 200 OK
+        content-type: application/json
+        x-request-id: r1
+        connection: close
+        content-length: 69
+
+        "[(\"id\", \"7\")] [(\"x\", \"1\"), (\"y\", \"a b\"), (\"y\", \"\")]""#]],
+    )
+    .await;
+    check(
+        &last("HEAD /typed/7", "\n"),
+        expect![[r#"
+        HTTP/1.1 200 OK
+        content-type: application/json
+        x-request-id: r1
+        content-length: 22
+        connection: close
+
+    "#]],
+    )
+    .await;
+    check(
+        &last("GET /fails/nothing", "\n"),
+        expect![[r#"
+        HTTP/1.1 204 No Content
+        x-request-id: r1
+        connection: close
+
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn chunks_are_put_together() {
+    let body =
+        "content-type: application/json\ntransfer-encoding: chunked\n\n3\n{\"a\n4\n\":1}\n0\n\n";
+    check(
+        &last("POST /typed", body),
+        expect![[r#"
+        HTTP/1.1 200 OK
+        content-type: application/json
+        x-request-id: r1
+        connection: close
+        content-length: 7
+
+        {"a":1}"#]],
+    )
+    .await;
+    check(
+        &last("POST /http/count", "transfer-encoding: chunked\n\n3\nabc\n4\ndefg\n0\n\n"),
+        expect![[r#"
+            HTTP/1.1 200 OK
+            x-request-id: r1
+            connection: close
+            content-length: 7
+
+            7 bytes"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn failures_are_problem_documents() {
+    check(&last("GET /fails/business", "\n"), expect![[r#"
+        HTTP/1.1 409 Conflict
+        content-type: application/problem+json
+        cache-control: no-store
+        x-request-id: r1
+        connection: close
+        content-length: 113
+
+        {"type":"about:blank","title":"Conflict","status":409,"request-id":"r1","case":"insufficient","value":{"left":2}}"#]]).await;
+    check(&last("GET /fails/unavailable", "\n"), expect![[r#"
+        HTTP/1.1 503 Service Unavailable
+        content-type: application/problem+json
+        cache-control: no-store
+        retry-after: 1
+        x-request-id: r1
+        connection: close
+        content-length: 148
+
+        {"type":"urn:aether:error:unavailable","title":"Service Unavailable","status":503,"detail":"no instance can take the request now","request-id":"r1"}"#]]).await;
+    check(&last("GET /fails/overloaded", "\n"), expect![[r#"
+        HTTP/1.1 429 Too Many Requests
+        content-type: application/problem+json
+        cache-control: no-store
+        retry-after: 3
+        x-request-id: r1
+        connection: close
+        content-length: 163
+
+        {"type":"urn:aether:error:overloaded","title":"Too Many Requests","status":429,"detail":"more requests are waiting than the slice's queue holds","request-id":"r1"}"#]]).await;
+    check(&last("GET /fails/trap", "\n"), expect![[r#"
+        HTTP/1.1 502 Bad Gateway
+        content-type: application/problem+json
+        cache-control: no-store
+        x-request-id: r1
+        connection: close
+        content-length: 184
+
+        {"type":"urn:aether:error:callee-failed","title":"Bad Gateway","status":502,"detail":"the slice behind this route failed; the log has the cause under the request id","request-id":"r1"}"#]]).await;
+    check(&last("GET /fails/denied", "\n"), expect![[r#"
+        HTTP/1.1 403 Forbidden
+        content-type: application/problem+json
+        cache-control: no-store
+        x-request-id: r1
+        connection: close
+        content-length: 128
+
+        {"type":"urn:aether:error:denied","title":"Forbidden","status":403,"detail":"the application may not do this","request-id":"r1"}"#]]).await;
+    check(&last("GET /fails/deadline", "\n"), expect![[r#"
+        HTTP/1.1 504 Gateway Timeout
+        content-type: application/problem+json
+        cache-control: no-store
+        x-request-id: r1
+        connection: close
+        content-length: 141
+
+        {"type":"urn:aether:error:deadline-exceeded","title":"Gateway Timeout","status":504,"detail":"there was no answer in time","request-id":"r1"}"#]]).await;
+    check(&last("GET /http/interim", "\n"), expect![[r#"
+        HTTP/1.1 502 Bad Gateway
+        content-type: application/problem+json
+        cache-control: no-store
+        x-request-id: r1
+        connection: close
+        content-length: 184
+
+        {"type":"urn:aether:error:callee-failed","title":"Bad Gateway","status":502,"detail":"the slice behind this route failed; the log has the cause under the request id","request-id":"r1"}"#]]).await;
+}
+
+#[tokio::test]
+async fn requests_that_cannot_be_served_say_why() {
+    check(&last("GET /nowhere", "\n"), expect![[r#"
+        HTTP/1.1 404 Not Found
+        content-type: application/problem+json
+        cache-control: no-store
+        x-request-id: r1
+        connection: close
+        content-length: 156
+
+        {"type":"urn:aether:error:unknown-endpoint","title":"Not Found","status":404,"detail":"no deployed application has a route for this path","request-id":"r1"}"#]]).await;
+    check(&last("DELETE /typed/1", "\n"), expect![[r#"
+        HTTP/1.1 405 Method Not Allowed
+        content-type: application/problem+json
+        cache-control: no-store
+        allow: GET, HEAD
+        x-request-id: r1
+        connection: close
+        content-length: 157
+
+        {"type":"urn:aether:error:method-not-allowed","title":"Method Not Allowed","status":405,"detail":"no route has this path with this method","request-id":"r1"}"#]]).await;
+    check(&last("POST /typed", "content-type: text/plain\ncontent-length: 2\n\n{}"), expect![[r#"
+        HTTP/1.1 415 Unsupported Media Type
+        content-type: application/problem+json
+        cache-control: no-store
+        x-request-id: r1
+        connection: close
+        content-length: 167
+
+        {"type":"urn:aether:error:request-invalid","title":"Unsupported Media Type","status":415,"detail":"send JSON, with `content-type: application/json`","request-id":"r1"}"#]])
+        .await;
+    check(&last("POST /typed", "content-length: 2\n\n{}"), expect![[r#"
+        HTTP/1.1 415 Unsupported Media Type
+        content-type: application/problem+json
+        cache-control: no-store
+        x-request-id: r1
+        connection: close
+        content-length: 167
+
+        {"type":"urn:aether:error:request-invalid","title":"Unsupported Media Type","status":415,"detail":"send JSON, with `content-type: application/json`","request-id":"r1"}"#]]).await;
+    check(&last("POST /typed", "content-type: application/json\n\n"), expect![[r#"
+        HTTP/1.1 400 Bad Request
+        content-type: application/problem+json
+        cache-control: no-store
+        x-request-id: r1
+        connection: close
+        content-length: 149
+
+        {"type":"urn:aether:error:request-invalid","title":"Bad Request","status":400,"detail":"wanted a record, found nothing","request-id":"r1","path":"$"}"#]]).await;
+    check(&last("GET /typed/1?a=%zz", "\n"), expect![[r#"
+        HTTP/1.1 400 Bad Request
+        content-type: application/problem+json
+        cache-control: no-store
+        x-request-id: r1
+        connection: close
+        content-length: 190
+
+        {"type":"urn:aether:error:request-invalid","title":"Bad Request","status":400,"detail":"not UTF-8, or a % that two hexadecimal digits do not follow","request-id":"r1","path":"query `a=%zz`"}"#]]).await;
+    check(&last("GET /http/../typed/1", "\n"), expect![[r#"
+        HTTP/1.1 400 Bad Request
+        content-type: application/problem+json
+        cache-control: no-store
+        x-request-id: r1
+        connection: close
+        content-length: 149
+
+        {"type":"urn:aether:error:request-invalid","title":"Bad Request","status":400,"detail":"a path must not have `.` or `..` segments","request-id":"r1"}"#]]).await;
+    check(&last("GET /http/%2E%2e/typed/1", "\n"), expect![[r#"
+        HTTP/1.1 400 Bad Request
+        content-type: application/problem+json
+        cache-control: no-store
+        x-request-id: r1
+        connection: close
+        content-length: 149
+
+        {"type":"urn:aether:error:request-invalid","title":"Bad Request","status":400,"detail":"a path must not have `.` or `..` segments","request-id":"r1"}"#]]).await;
+    check(&last("CONNECT a.example:443", "\n"), expect![[r#"
+        HTTP/1.1 400 Bad Request
+        content-type: application/problem+json
+        cache-control: no-store
+        x-request-id: r1
+        connection: close
+        content-length: 154
+
+        {"type":"urn:aether:error:request-invalid","title":"Bad Request","status":400,"detail":"the request must name a path; this is no proxy","request-id":"r1"}"#]]).await;
+    check("GET /typed/1 HTTP/1.1\nx-request-id: r1\nconnection: close\n\n", expect![[r#"
+        HTTP/1.1 400 Bad Request
+        content-type: application/problem+json
+        cache-control: no-store
+        x-request-id: r1
+        connection: close
+        content-length: 145
+
+        {"type":"urn:aether:error:request-invalid","title":"Bad Request","status":400,"detail":"a request names its host exactly once","request-id":"r1"}"#]]).await;
+    check(&last("GET /typed/1", "host: b.example\n\n"), expect![[r#"
+        HTTP/1.1 400 Bad Request
+        content-type: application/problem+json
+        cache-control: no-store
+        x-request-id: r1
+        connection: close
+        content-length: 145
+
+        {"type":"urn:aether:error:request-invalid","title":"Bad Request","status":400,"detail":"a request names its host exactly once","request-id":"r1"}"#]]).await;
+    check(
+        "GET /typed/1 HTTP/1.1\nhost: u@a b\nx-request-id: r1\nconnection: close\n\n",
+        expect![[r#"
+            HTTP/1.1 400 Bad Request
+            content-type: application/problem+json
+            cache-control: no-store
+            x-request-id: r1
+            connection: close
+            content-length: 163
+
+            {"type":"urn:aether:error:request-invalid","title":"Bad Request","status":400,"detail":"the host is not a name or address with an optional port","request-id":"r1"}"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn garbage_is_refused_and_the_connection_closed() {
+    check(
+        "\x16\x03\x01\x02\x00\x01 this is TLS\n\n",
+        expect![[r#"
+        HTTP/1.1 400 Bad Request
+        connection: close
+        content-length: 0
+
+    "#]],
+    )
+    .await;
+    check(
+        "GET / HTTP/1.1\nbad header\n\n",
+        expect![[r#"
+        HTTP/1.1 400 Bad Request
+        connection: close
+        content-length: 0
+
+    "#]],
+    )
+    .await;
+    check(
+        "GET / HTTP/3.0\nhost: a\n\n",
+        expect![[r#"
+        HTTP/1.1 400 Bad Request
+        connection: close
+        content-length: 0
+
+    "#]],
+    )
+    .await;
+    check(
+        "POST /http/count HTTP/1.1\nhost: a\ncontent-length: 1\ncontent-length: 2\n\nabc",
+        expect![[r#"
+            HTTP/1.1 400 Bad Request
+            connection: close
+            content-length: 0
+
+        "#]],
+    )
+    .await;
+    check(
+        "POST /http/count HTTP/1.1\nhost: a\nconnection: close\nx-request-id: r1\ntransfer-encoding: chunked\n\nzz\n",
+        expect![[r#"
+            HTTP/1.1 200 OK
+            x-request-id: r1
+            connection: close
+            content-length: 57
+
+            body failed: the connection broke while the body was read"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_handler_gets_the_request_without_what_was_for_the_connection() {
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    check(
+        &last("GET /http/seen?q=1", &format!("te: trailers\ntraceparent: {trace}\naccept: */*\n\n")),
+        expect![[r#"
+            HTTP/1.1 200 OK
+            x-request-id: r1
+            connection: close
+            content-length: 144
+
+            GET /http/seen?q=1 ["host", "x-request-id", "accept", "traceparent"] id=r1 trace=Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")"#]],
+    )
+    .await;
+    check(
+        &last("GET http://b.example/http/seen", "\n"),
+        expect![[r#"
+        HTTP/1.1 200 OK
+        x-request-id: r1
+        connection: close
+        content-length: 72
+
+        GET http://b.example/http/seen ["host", "x-request-id"] id=r1 trace=None"#]],
+    )
+    .await;
+    check(
+        &last("GET /http/hop", "\n"),
+        expect![[r#"
+        HTTP/1.1 200 OK
+        x-request-id: r1
+        connection: close
+        content-length: 1
+
+        x"#]],
+    )
+    .await;
+    check(
+        &last("PURGE /http/hello", "\n"),
+        expect![[r#"
+        HTTP/1.1 200 OK
+        x-request-id: r1
+        connection: close
+        content-length: 6
+
+        hello
+    "#]],
+    )
+    .await;
+    check(
+        &last("HEAD /http/hello", "\n"),
+        expect![[r#"
+        HTTP/1.1 200 OK
+        x-request-id: r1
+        content-length: 6
+        connection: close
+
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_without_an_id_gets_one() {
+    let under = door(Limits::STANDARD);
+    for given in ["", "x-request-id: not visible\n", "x-request-id:\n"] {
+        let head = format!("GET /http/seen HTTP/1.1\nhost: a\nconnection: close\n{given}\n");
+        let answer = under.talk(&head).await;
+        let line = answer.lines().find_map(|l| l.strip_prefix("x-request-id: "));
+        let id: uuid::Uuid = line.expect("an id").parse().expect("a UUID");
+        assert_eq!(id.get_version_num(), 7);
+        assert!(answer.ends_with(&format!("id={id} trace=None")), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn one_connection_serves_many_requests_also_pipelined() {
+    let under = door(Limits::STANDARD);
+    let mut client = under.connect();
+    let hello = wire("GET /http/hello HTTP/1.1\nhost: a\n\n");
+    for _ in 0..3 {
+        client.write_all(hello.as_bytes()).await.unwrap();
+        assert!(until(&mut client, "hello\n").await.starts_with("HTTP/1.1 200 OK"));
+    }
+    client.write_all(hello.repeat(5).as_bytes()).await.unwrap();
+    client.write_all(wire(&last("GET /http/seen", "\n")).as_bytes()).await.unwrap();
+    let answers = rest(&mut client).await;
+    assert_eq!(answers.matches("hello\n").count(), 5);
+    assert!(answers.contains("id=r1"), "{answers}");
+    assert_eq!(under.app.calls.load(SeqCst), 9);
+    assert_eq!(under.door.stats().answered_2xx, 9);
+}
+
+#[tokio::test]
+async fn a_body_streams_through_in_both_directions() {
+    let under = door(Limits::STANDARD);
+    let mut client = under.connect();
+    let head = "POST /http/echo HTTP/1.1\nhost: a\ntransfer-encoding: chunked\n\n3\nabc\n";
+    client.write_all(wire(head).as_bytes()).await.unwrap();
+    // The answer comes while the request is not finished.
+    assert!(until(&mut client, "3\r\nabc\r\n").await.starts_with("HTTP/1.1 200 OK"));
+    client.write_all(b"4\r\ndefg\r\n").await.unwrap();
+    assert_eq!(until(&mut client, "\r\ndefg\r\n").await, "4\r\ndefg\r\n");
+    client.write_all(b"0\r\n\r\n").await.unwrap();
+    assert_eq!(until(&mut client, "0\r\n\r\n").await, "0\r\n\r\n");
+}
+
+#[tokio::test]
+async fn a_client_that_asks_first_is_told_to_go_on() {
+    let under = door(Limits::STANDARD);
+    let mut client = under.connect();
+    let head = last("POST /http/count", "expect: 100-continue\ncontent-length: 3\n\n");
+    client.write_all(wire(&head).as_bytes()).await.unwrap();
+    assert_eq!(until(&mut client, "\r\n\r\n").await, "HTTP/1.1 100 Continue\r\n\r\n");
+    client.write_all(b"abc").await.unwrap();
+    assert!(rest(&mut client).await.ends_with("3 bytes"));
+    // Refused by its head alone: no byte of the body is asked for.
+    let head = last("POST /nowhere", "expect: 100-continue\ncontent-length: 3\n\n");
+    assert!(under.talk(&head).await.starts_with("HTTP/1.1 404 Not Found"));
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_is_seen_to_break() {
+    let answer = door(Limits::STANDARD).talk(&last("GET /http/broken", "\n")).await;
+    assert!(answer.ends_with("\n\n4\nhalf\n"), "{answer}");
+}

@@ -1,0 +1,200 @@
+//! Clients that send too much, too slowly, or too often. Knows the limits.
+
+use crate::client::{door, rest, until, wire};
+use aether_ingress::Limits;
+use expect_test::{Expect, expect};
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
+
+fn small() -> Limits {
+    Limits { body_bytes_max: 8, uri_bytes_max: 64, head_bytes_max: 1_024, ..Limits::STANDARD }
+}
+
+async fn check(request: &str, expect: Expect) {
+    let answer = door(small()).talk(request).await;
+    let mut lines = answer.split("\n\n");
+    let status = lines.next().and_then(|head| head.lines().next()).unwrap_or_default();
+    expect.assert_eq(&format!("{status}\n{}", lines.next().unwrap_or_default()));
+}
+
+fn post(path: &str, more: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\nhost: a\nx-request-id: r1\nconnection: close\n\
+         content-type: application/json\n{more}"
+    )
+}
+
+#[tokio::test]
+async fn too_much_is_refused() {
+    let chunked = "transfer-encoding: chunked\n\n6\n123456\n6\n123456\n0\n\n";
+    check(&post("/typed", "content-length: 9\n\n123456789"), expect![[r#"
+        HTTP/1.1 413 Payload Too Large
+        {"type":"urn:aether:error:body-too-large","title":"Payload Too Large","status":413,"detail":"a body has at most 8 bytes","request-id":"r1"}"#]]).await;
+    check(&post("/typed", chunked), expect![[r#"
+        HTTP/1.1 413 Payload Too Large
+        {"type":"urn:aether:error:body-too-large","title":"Payload Too Large","status":413,"detail":"a body has at most 8 bytes","request-id":"r1"}"#]]).await;
+    check(&post("/http/count", chunked), expect![[r#"
+        HTTP/1.1 413 Payload Too Large
+        {"type":"urn:aether:error:body-too-large","title":"Payload Too Large","status":413,"detail":"a body has at most 8 bytes","request-id":"r1"}"#]]).await;
+    check(&post(&format!("/typed?{}", "q".repeat(64)), "\n"), expect![[r#"
+        HTTP/1.1 414 URI Too Long
+        {"type":"urn:aether:error:request-invalid","title":"URI Too Long","status":414,"detail":"path and query have at most 64 bytes","request-id":"r1"}"#]]).await;
+    check(
+        &post("/typed", &format!("x: {}\n\n", "x".repeat(1_024))),
+        expect![[r#"
+        HTTP/1.1 431 Request Header Fields Too Large
+    "#]],
+    )
+    .await;
+    check(
+        &post("/typed", &"x: 1\n".repeat(120)),
+        expect![[r#"
+        HTTP/1.1 431 Request Header Fields Too Large
+    "#]],
+    )
+    .await;
+    check(&post("/typed", &format!("{}\n", "x: 1\n".repeat(96))), expect![[r#"
+        HTTP/1.1 400 Bad Request
+        {"type":"urn:aether:error:request-invalid","title":"Bad Request","status":400,"detail":"wanted a record, found nothing","request-id":"r1","path":"$"}"#]]).await;
+    check(
+        &format!("GET /{} HTTP/1.1\n", "x".repeat(70_000)),
+        expect![[r#"
+        HTTP/1.1 431 Request Header Fields Too Large
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_announced_giant_is_refused_before_it_is_read() {
+    let under = door(small());
+    let answer = under.talk(&post("/http/count", "content-length: 999999999\n\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    assert_eq!(under.app.calls.load(SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_end_is_given_up() {
+    let under = door(Limits::STANDARD);
+    let mut client = under.connect();
+    let started = Instant::now();
+    client.write_all(b"GET / HTTP/1.1\r\nhost:").await.unwrap();
+    expect![[r#"
+        HTTP/1.1 408 Request Timeout
+        connection: close
+        content-length: 0
+
+    "#]]
+    .assert_eq(&rest(&mut client).await);
+    assert_eq!(started.elapsed().as_secs(), Limits::STANDARD.head_time_max.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_is_closed_without_a_word() {
+    let under = door(Limits::STANDARD);
+    assert_eq!(under.talk("").await, "");
+    let mut client = under.connect();
+    client.write_all(wire("GET /http/hello HTTP/1.1\nhost: a\n\n").as_bytes()).await.unwrap();
+    until(&mut client, "hello\n").await;
+    assert_eq!(rest(&mut client).await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_given_up() {
+    for path in ["/typed", "/http/count"] {
+        let under = door(Limits::STANDARD);
+        let started = Instant::now();
+        let answer = under.talk(&post(path, "content-length: 7\n\n{\"a")).await;
+        assert!(answer.starts_with("HTTP/1.1 408 Request Timeout"), "{path} {answer}");
+        assert!(started.elapsed() < Limits::STANDARD.request_time_max);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_drips_ends_with_the_request_time() {
+    for path in ["/typed", "/http/count"] {
+        let under = door(Limits::STANDARD);
+        let mut client = under.connect();
+        let head = wire(&post(path, "content-length: 1000\n\n"));
+        client.write_all(head.as_bytes()).await.unwrap();
+        let (mut reader, mut writer) = tokio::io::split(client);
+        let drip = tokio::spawn(async move {
+            let mut tick = tokio::time::interval(Duration::from_secs(5));
+            while writer.write_all(b"x").await.is_ok() {
+                tick.tick().await;
+            }
+        });
+        let mut answer = Vec::new();
+        let read = tokio::io::AsyncReadExt::read_to_end(&mut reader, &mut answer).await;
+        assert!(read.is_ok() && answer.starts_with(b"HTTP/1.1 408 Request Timeout"), "{path}");
+        drip.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slice_that_does_not_answer_is_given_up() {
+    for path in ["/fails/hang", "/http/hang"] {
+        let under = door(Limits::STANDARD);
+        let started = Instant::now();
+        let request = format!("GET {path} HTTP/1.1\nhost: a\nconnection: close\n\n");
+        let answer = under.talk(&request).await;
+        assert!(answer.starts_with("HTTP/1.1 504 Gateway Timeout"), "{answer}");
+        assert!(answer.contains("urn:aether:error:deadline-exceeded"), "{answer}");
+        assert_eq!(started.elapsed().as_secs(), Limits::STANDARD.request_time_max.as_secs());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_is_cut() {
+    let under = door(Limits::STANDARD);
+    let mut client = under.connect();
+    let request = wire("GET /http/endless HTTP/1.1\nhost: a\n\n");
+    client.write_all(request.as_bytes()).await.unwrap();
+    while under.door.stats().answered_2xx == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(under.door.stats().requests_in_flight, 1);
+    tokio::time::advance(Limits::STANDARD.write_stall_max * 2).await;
+    while under.door.stats().requests_in_flight > 0 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn requests_beyond_the_limit_are_refused_and_the_place_comes_back() {
+    let under = door(Limits { requests_max: 1, ..Limits::STANDARD });
+    let mut first = under.connect();
+    let wait = "GET /http/wait HTTP/1.1\nhost: a\nconnection: close\n\n";
+    first.write_all(wire(wait).as_bytes()).await.unwrap();
+    under.app.arrived.notified().await;
+    let hello = "GET /http/hello HTTP/1.1\nhost: a\nx-request-id: r1\nconnection: close\n\n";
+    expect![[r#"
+        HTTP/1.1 503 Service Unavailable
+        content-type: application/problem+json
+        cache-control: no-store
+        retry-after: 1
+        x-request-id: r1
+        connection: close
+        content-length: 154
+
+        {"type":"urn:aether:error:overloaded","title":"Service Unavailable","status":503,"detail":"this node serves as many requests as it may","request-id":"r1"}"#]].assert_eq(&under.talk(hello).await);
+    under.app.go_on.notify_one();
+    assert!(rest(&mut first).await.ends_with("waited"));
+    assert!(under.talk(hello).await.starts_with("HTTP/1.1 200 OK"));
+    assert_eq!(under.door.stats().refused_at_limit, 1);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_takes_its_call_along() {
+    let under = door(Limits::STANDARD);
+    let mut client = under.connect();
+    client.write_all(wire("GET /http/hang HTTP/1.1\nhost: a\n\n").as_bytes()).await.unwrap();
+    under.app.arrived.notified().await;
+    drop(client);
+    under.app.abandoned.notified().await;
+    while under.door.stats().requests_in_flight > 0 {
+        tokio::task::yield_now().await;
+    }
+}
