@@ -130,7 +130,8 @@ proptest! {
         let (mut happened, mut seen) = (Vec::new(), Vec::new());
         for (command, poll) in commands.iter().zip(polls) {
             let applied = replay(&mut state, std::slice::from_ref(command)).remove(0);
-            happened.extend(applied.events.into_iter().filter(|e| e.key.as_str().starts_with("a/")));
+            let watched = |event: &Event| event.key.as_str().starts_with("a/");
+            happened.extend(applied.events.into_iter().filter(watched));
             if !poll {
                 continue;
             }

@@ -64,7 +64,7 @@ impl Run {
                 let kind = refused.kind();
                 match &refused {
                     Refused::Conflict { current, .. } => {
-                        format!("  {kind}: {refused}: {}\n", show_current(current))
+                        format!("  {kind}: {refused}\n{}", show_current(current))
                     }
                     _ => format!("  {kind}: {refused}\n"),
                 }
@@ -158,9 +158,9 @@ fn show_entries<'a>(entries: impl Iterator<Item = (&'a Key, &'a Entry)>) -> Stri
 fn show_current(current: &[(Key, Option<Entry>)]) -> String {
     let shown = current.iter().map(|(key, entry)| {
         let entry = entry.as_ref().map_or("absent".into(), show_entry);
-        format!("{key} = {entry}")
+        format!("    {key} = {entry}\n")
     });
-    shown.collect::<Vec<_>>().join(", ")
+    shown.collect()
 }
 
 fn show_events(events: &[Event]) -> String {

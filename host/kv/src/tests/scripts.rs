@@ -21,7 +21,9 @@ fn a_transaction_is_all_or_nothing() {
               @2 plan = 2 (1, 2)
               @2 node/1 deleted
             > modified plan 1; present node/1; put plan 3; put node/2 up
-              conflict: 2 of the conditions did not hold at revision 2: plan = 2 (1, 2), node/1 = absent
+              conflict: 2 of the conditions did not hold at revision 2
+                plan = 2 (1, 2)
+                node/1 = absent
             > show
               revision 2
               plan = 2 (1, 2)
@@ -46,24 +48,31 @@ fn conditions_compare_absence_presence_revision_and_value() {
               Transaction { revision: Revision(1) }
               @1 a = 1 (1, 1)
             > absent a; put a 2
-              conflict: 1 of the conditions did not hold at revision 1: a = 1 (1, 1)
+              conflict: 1 of the conditions did not hold at revision 1
+                a = 1 (1, 1)
             > present a; put a 2
               Transaction { revision: Revision(2) }
               @2 a = 2 (1, 2)
             > present b; put b 1
-              conflict: 1 of the conditions did not hold at revision 2: b = absent
+              conflict: 1 of the conditions did not hold at revision 2
+                b = absent
             > modified a 2; put a 3
               Transaction { revision: Revision(3) }
               @3 a = 3 (1, 3)
             > modified b 0; put b 1
-              conflict: 1 of the conditions did not hold at revision 3: b = absent
+              conflict: 1 of the conditions did not hold at revision 3
+                b = absent
             > is a 3; put a 4
               Transaction { revision: Revision(4) }
               @4 a = 4 (1, 4)
             > is a 3; put a 5
-              conflict: 1 of the conditions did not hold at revision 4: a = 4 (1, 4)
+              conflict: 1 of the conditions did not hold at revision 4
+                a = 4 (1, 4)
             > absent a; present b; is a 9; put a 6
-              conflict: 3 of the conditions did not hold at revision 4: a = 4 (1, 4), b = absent, a = 4 (1, 4)
+              conflict: 3 of the conditions did not hold at revision 4
+                a = 4 (1, 4)
+                b = absent
+                a = 4 (1, 4)
         "#]],
     );
 }

@@ -1,0 +1,573 @@
+//! One member of one Raft group: raft stepped by inputs, its wishes turned into effects. Knows no
+//! clock, disk or link; assembles, while the rules stand in the files beside.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use aether_types::{LogIndex, NodeId};
+use bytes::Bytes;
+use raft::{Changer, ProgressState, RawNode, Ready, SnapshotStatus, StateRole, eraftpb};
+
+use crate::{
+    Body, Change, Committed, Config, ConfigError, ENTRY_BYTES_MAX, Effect, GroupId, Loss,
+    Membership, MembershipChange, MembershipError, Message, Payload, Persist, PersistNumber,
+    Position, ProposalId, ReadId, Refusal, Restored, RestoredError, Snapshot, Term,
+    config::{READ_ELECTIONS_MAX, SNAPSHOT_ELECTIONS_MAX},
+    convert,
+    log::Log,
+    reads::Reads,
+    screen::{names_nobody, screen},
+};
+
+/// One member of one Raft group.
+pub struct Group {
+    config: Config,
+    node: RawNode<Log>,
+    membership: Membership,
+    /// Everything up to here was handed out as effects.
+    applied: LogIndex,
+    effects: Vec<Effect>,
+    /// What may be said only once the disk has caught up, in order.
+    held: VecDeque<Held>,
+    asked: PersistNumber,
+    persisted: PersistNumber,
+    ticks: u64,
+    leader: (Option<NodeId>, Role),
+    /// The term in which this node leads and has applied an entry of its own.
+    leading: Option<Term>,
+    proposed: BTreeMap<LogIndex, ProposalId>,
+    reads: Reads,
+    /// Since when a snapshot is on its way to a follower.
+    snapshots_sent: BTreeMap<NodeId, u64>,
+    snapshot_wanted: Option<(Position, Membership)>,
+    messages_dropped: u64,
+}
+
+/// The consequences of one step of raft that wait for the disk.
+struct Held {
+    until: PersistNumber,
+    /// Raft's own number of the step; none for a compaction, of which raft knows nothing.
+    ready: Option<u64>,
+    messages: Vec<eraftpb::Message>,
+    restore: Option<Snapshot>,
+}
+
+/// What a node is in its group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Follower,
+    Candidate,
+    Leader,
+}
+
+/// A group as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    pub group: GroupId,
+    pub node: NodeId,
+    pub role: Role,
+    pub term: Term,
+    pub leader: Option<NodeId>,
+    pub membership: Membership,
+    pub commit: LogIndex,
+    pub applied: LogIndex,
+    pub last: LogIndex,
+    pub snapshot: Position,
+    /// Bytes of the log in memory.
+    pub log_bytes: u64,
+    pub reads_waiting: usize,
+    /// Messages that were refused since the start.
+    pub messages_dropped: u64,
+    /// For the leader: how far each member's log is known to agree with its own.
+    pub matched: BTreeMap<NodeId, LogIndex>,
+}
+
+/// Why a group cannot start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the log on disk is damaged")]
+    Restored(#[from] RestoredError),
+}
+
+impl Group {
+    /// Starts from what is on disk. The only voter of a group leads after the first `advance`.
+    pub fn new(config: Config, restored: Restored) -> Result<Self, StartError> {
+        config.validate()?;
+        restored.validate()?;
+        let snapshot = restored.snapshot.clone();
+        let applied = snapshot.position.index;
+        let logger = slog::Logger::root(slog::Discard, slog::o!());
+        let node = RawNode::new(&config.for_raft(applied.0), Log::new(restored), &logger)
+            .expect("settings and log are validated");
+        let mut group = Self {
+            config,
+            node,
+            membership: snapshot.membership.clone(),
+            applied,
+            effects: Vec::new(),
+            held: VecDeque::new(),
+            asked: PersistNumber(0),
+            persisted: PersistNumber(0),
+            ticks: 0,
+            leader: (None, Role::Follower),
+            leading: None,
+            proposed: BTreeMap::new(),
+            reads: Reads::default(),
+            snapshots_sent: BTreeMap::new(),
+            snapshot_wanted: None,
+            messages_dropped: 0,
+        };
+        if applied > LogIndex(0) {
+            group.effects.push(Effect::Restore(snapshot));
+        }
+        group.draw_timeout();
+        Ok(group)
+    }
+
+    /// Time passes.
+    pub fn tick(&mut self) {
+        self.ticks += 1;
+        if self.may_stand() {
+            self.node.tick();
+            self.draw_timeout();
+        }
+        let elections = self.config.election_ticks as u64;
+        if let Some(deadline) = self.ticks.checked_sub(elections * READ_ELECTIONS_MAX) {
+            let refusal = Refusal::Unconfirmed { leader: self.leader.0 };
+            for id in self.reads.take_expired(deadline) {
+                self.effects.push(Effect::ReadRefused { id, refusal: refusal.clone() });
+            }
+        }
+        let prs = self.node.raft.prs();
+        let in_snapshot = |node: &NodeId| {
+            prs.get(node.0).is_some_and(|progress| progress.state == ProgressState::Snapshot)
+        };
+        self.snapshots_sent.retain(|node, _| in_snapshot(node));
+        let patience = elections * SNAPSHOT_ELECTIONS_MAX;
+        let lost = self.snapshots_sent.iter().filter(|(_, sent)| self.ticks - **sent >= patience);
+        for node in lost.map(|(node, _)| *node).collect::<Vec<_>>() {
+            self.on_unreachable(node);
+        }
+    }
+
+    /// A message from another node. Bad ones are counted and dropped.
+    pub fn on_message(&mut self, message: Message) {
+        let too_early = matches!(message.body, Body::TakeOver) && self.is_disk_behind();
+        let passes = screen(&message, self.config.group, &self.node.raft).is_ok();
+        if too_early || !passes || self.node.step(convert::message_to_raft(message)).is_err() {
+            self.messages_dropped += 1;
+        }
+        self.draw_timeout();
+    }
+
+    /// The link to a node broke: what was sent may be lost.
+    pub fn on_unreachable(&mut self, node: NodeId) {
+        self.node.report_unreachable(node.0);
+        if self.snapshots_sent.remove(&node).is_some() {
+            self.node.report_snapshot(node.0, SnapshotStatus::Failure);
+        }
+    }
+
+    /// Everything up to this `Persist` is durable.
+    pub fn on_persisted(&mut self, number: PersistNumber) {
+        assert!(number <= self.asked, "{number:?} was never asked for");
+        self.persisted = self.persisted.max(number);
+    }
+
+    /// Proposes a command. Accepted means only that it is on its way: it is done when an `Apply`
+    /// with the id comes, and lost when a `ProposalLost` does.
+    ///
+    /// `decided` is the term in which the command was decided on, for work that only the leader
+    /// does: refused if another election has come since.
+    pub fn propose(
+        &mut self,
+        id: ProposalId,
+        decided: Option<Term>,
+        bytes: Bytes,
+    ) -> Result<(), Refusal> {
+        self.may_propose()?;
+        let now = Term(self.node.raft.term);
+        if let Some(decided) = decided.filter(|decided| *decided != now) {
+            return Err(Refusal::Fenced { decided, now });
+        }
+        if bytes.len() > ENTRY_BYTES_MAX {
+            return Err(Refusal::TooLarge { bytes: bytes.len() });
+        }
+        let proposed = self.node.propose(convert::proposal_context(id).into(), bytes.into());
+        proposed.map_err(|_| Refusal::ProposalsExhausted)?;
+        self.proposed.insert(self.last(), id);
+        Ok(())
+    }
+
+    /// Proposes other members. Done when `MembershipChanged` comes with the id; a change of more
+    /// than one voter has a second step, which the leader takes by itself.
+    pub fn propose_membership(
+        &mut self,
+        id: ProposalId,
+        change: MembershipChange,
+    ) -> Result<(), Refusal> {
+        self.may_propose()?;
+        self.screen_change(&change).map_err(Refusal::Membership)?;
+        let context = convert::membership_context(Some(id), &change).into();
+        let proposed = self.node.propose_conf_change(context, convert::change_to_raft(&change));
+        proposed.map_err(|_| Refusal::ProposalsExhausted)?;
+        self.proposed.insert(self.last(), id);
+        Ok(())
+    }
+
+    /// Asks when a read is safe, on any node. Answered by `ReadReady` or `ReadRefused`.
+    pub fn read_index(&mut self, id: ReadId) -> Result<(), Refusal> {
+        self.reads.add(id, self.ticks)
+    }
+
+    /// Stands for election now, if this node may.
+    pub fn campaign(&mut self) {
+        if self.may_stand() {
+            // Cannot fail: only messages from others are refused.
+            self.node.campaign().expect("standing for election is a local step");
+            self.draw_timeout();
+        }
+    }
+
+    /// Hands leadership to another voter. It is over when `LeaderChanged` comes; if the voter does
+    /// not take over within an election time-out, this node goes on leading.
+    pub fn transfer_leader(&mut self, node: NodeId) -> Result<(), Refusal> {
+        self.may_propose()?;
+        if node == self.config.node || !self.membership.voters.contains(&node) {
+            return Err(Refusal::NoSuccessor { node });
+        }
+        self.node.transfer_leader(node.0);
+        Ok(())
+    }
+
+    /// The state machine as it was at a `TakeSnapshot`. One that is not wanted any more is ignored.
+    pub fn on_snapshot(&mut self, index: LogIndex, data: Bytes) {
+        let wanted = self.snapshot_wanted.take_if(|(position, _)| position.index == index);
+        let Some((position, membership)) = wanted else { return };
+        let snapshot = Snapshot { position, membership, data };
+        // A fraction, so that a snapshot is not due again at once.
+        let (entries_kept, bytes_kept) =
+            (self.config.log_entries_kept, self.config.log_bytes_max / 4);
+        self.node.mut_store().compact(snapshot.clone(), entries_kept, bytes_kept);
+        let until = self.persist(Some(snapshot), Vec::new());
+        self.held.push_back(Held { until, ready: None, messages: Vec::new(), restore: None });
+    }
+
+    /// Takes everything that is to be done now.
+    pub fn advance(&mut self) -> Vec<Effect> {
+        loop {
+            self.release_held();
+            if self.is_only_voter() && self.role() != Role::Leader {
+                self.campaign();
+            }
+            self.ask_reads();
+            if !self.node.has_ready() {
+                break;
+            }
+            self.take_ready();
+        }
+        let ready = self.reads.take_ready(self.applied);
+        self.effects.extend(ready.into_iter().map(|id| Effect::ReadReady { id }));
+        self.want_snapshot();
+        std::mem::take(&mut self.effects)
+    }
+
+    pub fn status(&self) -> Status {
+        let raft = &self.node.raft;
+        let progress = raft.prs().iter().filter(|_| self.role() == Role::Leader);
+        Status {
+            group: self.config.group,
+            node: self.config.node,
+            role: self.role(),
+            term: Term(raft.term),
+            leader: self.known_leader(),
+            membership: self.membership.clone(),
+            commit: LogIndex(raft.raft_log.committed),
+            applied: self.applied,
+            last: self.last(),
+            snapshot: self.node.store().snapshot().position,
+            log_bytes: self.node.store().weight().1,
+            reads_waiting: self.reads.len(),
+            messages_dropped: self.messages_dropped,
+            matched: progress.map(|(id, p)| (NodeId(*id), LogIndex(p.matched))).collect(),
+        }
+    }
+
+    /// Panics if an invariant does not hold.
+    pub fn check(&self) {
+        let log = &self.node.raft.raft_log;
+        self.node.store().check();
+        assert!(self.applied.0 <= log.committed, "applied what is not committed");
+        assert!(log.committed <= log.last_index(), "committed what is not here");
+        assert!(self.persisted <= self.asked);
+        assert!(self.leading.is_none_or(|term| term <= Term(self.node.raft.term)));
+    }
+
+    fn role(&self) -> Role {
+        match self.node.raft.state {
+            StateRole::Follower => Role::Follower,
+            StateRole::PreCandidate | StateRole::Candidate => Role::Candidate,
+            StateRole::Leader => Role::Leader,
+        }
+    }
+
+    fn known_leader(&self) -> Option<NodeId> {
+        let leader = self.node.raft.leader_id;
+        (leader != raft::INVALID_ID).then_some(NodeId(leader))
+    }
+
+    fn last(&self) -> LogIndex {
+        LogIndex(self.node.raft.raft_log.last_index())
+    }
+
+    fn is_only_voter(&self) -> bool {
+        let Membership { voters, voters_outgoing, .. } = &self.membership;
+        voters.len() == 1 && voters.contains(&self.config.node) && voters_outgoing.is_empty()
+    }
+
+    fn is_disk_behind(&self) -> bool {
+        self.persisted < self.asked
+    }
+
+    /// Raft asserts of a node that stands for election that no snapshot waits for the disk, and of
+    /// the only voter, which needs no answer from others, that nothing does.
+    fn may_stand(&self) -> bool {
+        let restoring = self.held.iter().any(|held| held.restore.is_some());
+        let alone_and_behind = self.is_only_voter() && self.is_disk_behind();
+        !restoring && !alone_and_behind
+    }
+
+    /// Raft draws the time-out from the thread's randomness; ours is a function of the seed.
+    fn draw_timeout(&mut self) {
+        let timeout = self.config.election_timeout(self.node.raft.term);
+        self.node.raft.set_randomized_election_timeout(timeout);
+    }
+
+    fn may_propose(&self) -> Result<(), Refusal> {
+        let raft = &self.node.raft;
+        match self.role() {
+            Role::Leader if raft.lead_transferee.is_some() => Err(Refusal::HandingOver),
+            Role::Leader if self.membership.contains(self.config.node) => Ok(()),
+            Role::Leader => Err(Refusal::NotLeader { leader: None }),
+            _ => Err(Refusal::NotLeader { leader: self.known_leader() }),
+        }
+    }
+
+    /// Tries the change on the members as they are. The leader's own removal is refused: it hands
+    /// over first.
+    fn screen_change(&self, change: &MembershipChange) -> Result<(), MembershipError> {
+        if change.0.is_empty() {
+            return Err(MembershipError::Nothing);
+        }
+        if change.0.iter().any(names_nobody) {
+            return Err(MembershipError::NodeZero);
+        }
+        if self.node.raft.has_pending_conf() || self.membership.is_joint() {
+            return Err(MembershipError::UnderWay);
+        }
+        let own = |step: &Change| {
+            let (Change::Learner(node) | Change::Remove(node)) = step else { return false };
+            *node == self.config.node
+        };
+        if change.0.iter().any(own) {
+            return Err(MembershipError::Refused("the leader has to hand over first".into()));
+        }
+        let steps = convert::change_to_raft(change);
+        let mut changer = Changer::new(self.node.raft.prs());
+        let tried = match steps.enter_joint() {
+            Some(auto_leave) => changer.enter_joint(auto_leave, &steps.changes),
+            None => changer.simple(&steps.changes),
+        };
+        let (members, _) = tried.map_err(|error| MembershipError::Refused(error.to_string()))?;
+        convert::membership_from_raft(&members.to_conf_state()).validate()
+    }
+
+    fn ask_reads(&mut self) {
+        let raft = &self.node.raft;
+        // Raft would drop the question silently.
+        let answerable = match self.role() {
+            Role::Leader => raft.commit_to_current_term(),
+            _ => self.known_leader().is_some(),
+        };
+        if answerable {
+            let patience = self.config.election_ticks as u64;
+            for read in self.reads.take_questions(self.ticks, patience) {
+                self.node.read_index(convert::read_context(read));
+            }
+        }
+    }
+
+    fn take_ready(&mut self) {
+        let mut ready = self.node.ready();
+        if ready.ss().is_some() {
+            self.note_leader();
+        }
+        // A leader's messages may overtake its own disk: its own vote for them counts only later.
+        let now = ready.take_messages();
+        self.send(now);
+        for state in ready.take_read_states() {
+            let batch = convert::read_from_context(&state.request_ctx);
+            self.reads.on_confirmed(batch, LogIndex(state.index));
+        }
+        let restore = self.persist_ready(&mut ready);
+        self.held.push_back(Held {
+            until: self.asked,
+            ready: Some(ready.number()),
+            messages: ready.take_persisted_messages(),
+            restore,
+        });
+        let committed = ready.take_committed_entries();
+        self.node.advance_append_async(ready);
+        self.apply(committed);
+    }
+
+    /// Puts into the log, and asks to be put on disk, what raft says must be there. A commit index
+    /// alone is not worth a write: it travels with the next one, and the leader tells it again.
+    fn persist_ready(&mut self, ready: &mut Ready) -> Option<Snapshot> {
+        if let Some(state) = ready.hs() {
+            self.node.mut_store().set_hard_state(convert::hard_state_from_raft(state));
+        }
+        if !ready.must_sync() {
+            return None;
+        }
+        let snapshot = Some(ready.snapshot()).filter(|snapshot| !snapshot.is_empty());
+        let snapshot = snapshot.map(convert::snapshot_from_raft);
+        if let Some(snapshot) = &snapshot {
+            self.node.mut_store().restore(snapshot.clone());
+        }
+        self.persist(snapshot.clone(), ready.take_entries());
+        snapshot
+    }
+
+    fn persist(
+        &mut self,
+        snapshot: Option<Snapshot>,
+        entries: Vec<eraftpb::Entry>,
+    ) -> PersistNumber {
+        self.asked = PersistNumber(self.asked.0 + 1);
+        let mut retain = self.node.store().range();
+        if let Some(first) = entries.first() {
+            retain.end = retain.end.min(LogIndex(first.index));
+        }
+        self.node.mut_store().append(entries.clone());
+        self.effects.push(Effect::Persist(Persist {
+            group: self.config.group,
+            number: self.asked,
+            hard_state: self.node.store().hard_state(),
+            snapshot,
+            retain,
+            entries: entries.into_iter().map(convert::entry_from_raft).collect(),
+        }));
+        self.asked
+    }
+
+    fn release_held(&mut self) {
+        while let Some(held) = self.held.pop_front_if(|held| held.until <= self.persisted) {
+            let Some(ready) = held.ready else { continue };
+            self.node.on_persist_ready(ready);
+            self.send(held.messages);
+            if let Some(snapshot) = held.restore {
+                self.restore(snapshot);
+            }
+        }
+    }
+
+    fn send(&mut self, messages: Vec<eraftpb::Message>) {
+        for message in messages {
+            let message = convert::message_from_raft(self.config.group, message);
+            if matches!(message.body, Body::Snapshot(_)) {
+                self.snapshots_sent.insert(message.to, self.ticks);
+            }
+            self.effects.push(Effect::Send(message));
+        }
+    }
+
+    fn restore(&mut self, snapshot: Snapshot) {
+        let Position { index, .. } = snapshot.position;
+        self.node.advance_apply_to(index.0);
+        self.applied = index;
+        self.membership = snapshot.membership.clone();
+        self.snapshot_wanted = None;
+        let later = self.proposed.split_off(&LogIndex(index.0 + 1));
+        let covered = std::mem::replace(&mut self.proposed, later);
+        self.effects.push(Effect::Restore(snapshot));
+        for id in covered.into_values() {
+            self.effects.push(Effect::ProposalLost { id, loss: Loss::Unknown });
+        }
+    }
+
+    fn apply(&mut self, entries: Vec<eraftpb::Entry>) {
+        for entry in entries {
+            let entry = convert::entry_from_raft(entry);
+            let Position { index, term } = entry.position;
+            if let Some(id) = self.proposed.remove(&index)
+                && entry.payload.proposal() != Some(id)
+            {
+                self.effects.push(Effect::ProposalLost { id, loss: Loss::NotApplied });
+            }
+            match entry.payload {
+                Payload::Empty => {}
+                Payload::Command { id, bytes } => {
+                    self.effects.push(Effect::Apply(Committed { index, term, id, bytes }));
+                }
+                Payload::Membership { id, change } => self.apply_membership(index, id, &change),
+            }
+            self.applied = index;
+            if self.role() == Role::Leader
+                && term.0 == self.node.raft.term
+                && self.leading != Some(term)
+            {
+                self.leading = Some(term);
+                self.effects.push(Effect::Leading { term });
+            }
+        }
+        // Also lets raft take the second step of a change of members.
+        self.node.advance_apply_to(self.applied.0);
+    }
+
+    fn apply_membership(
+        &mut self,
+        index: LogIndex,
+        id: Option<ProposalId>,
+        change: &MembershipChange,
+    ) {
+        // The same on every node: a change that does not fit any more changes nothing.
+        if let Ok(state) = self.node.apply_conf_change(&convert::change_to_raft(change)) {
+            self.membership = convert::membership_from_raft(&state);
+        }
+        let membership = self.membership.clone();
+        self.effects.push(Effect::MembershipChanged { index, id, membership });
+    }
+
+    fn note_leader(&mut self) {
+        let now = (self.known_leader(), self.role());
+        if now.1 != Role::Leader {
+            self.leading = None;
+            self.snapshots_sent.clear();
+        }
+        if now != self.leader {
+            self.leader = now;
+            self.reads.on_leader_changed();
+            let (leader, role) = now;
+            let term = Term(self.node.raft.term);
+            self.effects.push(Effect::LeaderChanged { leader, role, term });
+        }
+    }
+
+    fn want_snapshot(&mut self) {
+        let log = self.node.store();
+        let (_, bytes) = log.weight();
+        let entries = self.applied.0 - log.snapshot().position.index.0.min(self.applied.0);
+        let due = entries >= self.config.log_entries_max
+            || bytes >= self.config.log_bytes_max
+            || log.is_snapshot_outdated();
+        if !due || entries == 0 || self.snapshot_wanted.is_some() {
+            return;
+        }
+        let index = self.applied;
+        let term = log.term_at(index).expect("what was applied since the snapshot is in the log");
+        self.snapshot_wanted = Some((Position { index, term }, self.membership.clone()));
+        self.effects.push(Effect::TakeSnapshot { index });
+    }
+}

@@ -1,0 +1,88 @@
+//! Linearizable reads between being asked for and being safe. All that wait when the group advances
+//! share one round of confirmation. Knows no keys.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use aether_types::LogIndex;
+
+use crate::{READS_MAX, ReadId, Refusal};
+
+/// Reads and the tick at which they were asked for.
+type Batch = Vec<(ReadId, u64)>;
+
+#[derive(Default)]
+pub(crate) struct Reads {
+    /// Not yet asked.
+    waiting: Batch,
+    /// Asked under the name of the first of them, last at the tick. A batch never grows: an answer
+    /// to an earlier question about it must not confirm a later read.
+    asked: BTreeMap<ReadId, (Batch, Option<u64>)>,
+    /// Confirmed: safe once the index is applied. In order of confirmation.
+    confirmed: VecDeque<(LogIndex, Batch)>,
+    count: usize,
+}
+
+impl Reads {
+    pub(crate) fn add(&mut self, id: ReadId, now: u64) -> Result<(), Refusal> {
+        if self.count >= READS_MAX {
+            return Err(Refusal::ReadsExhausted);
+        }
+        self.count += 1;
+        self.waiting.push((id, now));
+        Ok(())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// What to ask the leader now: a new batch, and those whose question or answer may be lost.
+    pub(crate) fn take_questions(&mut self, now: u64, patience: u64) -> Vec<ReadId> {
+        let mut questions = Vec::new();
+        for (id, (_, asked)) in &mut self.asked {
+            if asked.is_none_or(|asked| now - asked >= patience) {
+                *asked = Some(now);
+                questions.push(*id);
+            }
+        }
+        if let Some((id, _)) = self.waiting.first() {
+            questions.push(*id);
+            self.asked.insert(*id, (std::mem::take(&mut self.waiting), Some(now)));
+        }
+        questions
+    }
+
+    /// There is another leader, or none: the old one may never answer.
+    pub(crate) fn on_leader_changed(&mut self) {
+        self.asked.values_mut().for_each(|(_, asked)| *asked = None);
+    }
+
+    /// A batch that is not known any more was confirmed before.
+    pub(crate) fn on_confirmed(&mut self, batch: ReadId, index: LogIndex) {
+        if let Some((batch, _)) = self.asked.remove(&batch) {
+            self.confirmed.push_back((index, batch));
+        }
+    }
+
+    pub(crate) fn take_ready(&mut self, applied: LogIndex) -> Vec<ReadId> {
+        let (ready, later): (VecDeque<_>, _) =
+            std::mem::take(&mut self.confirmed).into_iter().partition(|(at, _)| *at <= applied);
+        self.confirmed = later;
+        let ready: Vec<_> = ready.into_iter().flat_map(|(_, batch)| batch).collect();
+        self.count -= ready.len();
+        ready.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// Gives up those that were asked for at `deadline` or before.
+    pub(crate) fn take_expired(&mut self, deadline: u64) -> Vec<ReadId> {
+        let batches = self.asked.values_mut().map(|(batch, _)| batch);
+        let unconfirmed = std::iter::once(&mut self.waiting).chain(batches);
+        let expired: Vec<_> = unconfirmed
+            .flat_map(|batch| batch.extract_if(.., |(_, since)| *since <= deadline))
+            .map(|(id, _)| id)
+            .collect();
+        self.asked.retain(|_, (batch, _)| !batch.is_empty());
+        self.count -= expired.len();
+        expired
+    }
+}
