@@ -108,10 +108,10 @@ async fn connection(load: Rc<Load>, start: Instant, number: u32) -> anyhow::Resu
 async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> anyhow::Result<bool> {
     buffer.clear();
     loop {
-        if let Some(head) = Head::parse(buffer)? {
-            if head.is_whole(buffer) {
-                return Ok(head.closes);
-            }
+        if let Some(head) = Head::parse(buffer)?
+            && head.is_whole(buffer)
+        {
+            return Ok(head.closes);
         }
         let count = stream.read_buf(buffer).await.context("read an answer")?;
         if count == 0 {

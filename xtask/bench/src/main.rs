@@ -1,27 +1,54 @@
-//! Benches: Aether and its peers side by side in one run. Links no part of Aether but the engine.
+//! Benches: Aether and its peers side by side in one run, through their programs. Links neither.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
+mod aether;
+mod client;
+mod cold;
 mod compare;
-mod hello;
+mod guests;
+mod http_hello;
 mod load;
+mod local_call;
 mod report;
 mod server;
 mod tools;
+mod typed_route;
 
-use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
-use clap::Parser;
+use anyhow::Context;
+use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask bench")]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+struct Arguments {
+    /// Where tools, data and results go
+    #[arg(long, global = true, default_value = "target/bench")]
+    folder: PathBuf,
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
 enum Bench {
-    /// An HTTP server with nothing behind it, in a process of its own
-    #[command(hide = true)]
-    ServeHello { address: SocketAddr },
+    /// One wasi:http component on a node, on `wasmtime serve`, and none on bare hyper
+    HttpHello,
+    /// JSON in and out by a typed route, and by hand in a wasi:http component
+    TypedRoute,
+    /// Slice to slice on one node, and the same pair composed statically
+    LocalCall,
+    /// From `aether deploy` to the first good answer, without and with compiled code on disk
+    Cold,
 }
 
 fn main() -> anyhow::Result<()> {
-    match Bench::parse() {
-        Bench::ServeHello { address } => hello::serve(address),
+    let Arguments { folder, bench } = Arguments::parse();
+    std::fs::create_dir_all(&folder)?;
+    let folder: &Path = &folder.canonicalize().context("the folder just made")?;
+    match bench {
+        Bench::HttpHello => http_hello::run(folder),
+        Bench::TypedRoute => typed_route::run(folder),
+        Bench::LocalCall => local_call::run(folder),
+        Bench::Cold => cold::run(folder),
     }
 }

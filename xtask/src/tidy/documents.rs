@@ -57,7 +57,7 @@ pub(super) fn check(
     }
     for package in metadata.workspace_packages() {
         let folder = folder(root, package)?;
-        if !map.contains_key(&folder) {
+        if !map.contains_key(&folder) && !is_slice(&folder) {
             findings.add(
                 ARCHITECTURE,
                 format_args!("no line for the crate in `{folder}` (\"- `{folder}` L2 — …\")"),
@@ -98,6 +98,11 @@ fn is_path(word: &str) -> bool {
     let of_path = |c: char| c.is_ascii_alphanumeric() || "/-_.".contains(c);
     word.chars().all(of_path)
         && word.split_once('/').is_some_and(|(first, _)| ROOTS.contains(&first))
+}
+
+/// Slices of tests, benches and examples are many and alike: they are guests without a line each.
+pub(super) fn is_slice(folder: &str) -> bool {
+    folder.contains("/guests/") || folder.starts_with("examples/")
 }
 
 /// The folder of a crate, relative to the root.

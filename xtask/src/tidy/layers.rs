@@ -7,7 +7,7 @@ use anyhow::Context;
 use cargo_metadata::{DependencyKind, Metadata, Package, PackageId};
 
 use super::Findings;
-use super::documents::folder;
+use super::documents::{folder, is_slice};
 
 /// A crate's place. Numbers depend on smaller numbers only; `Guest` is compiled into slices and
 /// seen by nobody here; `Tool` sees everything and is seen by nobody but tests.
@@ -47,6 +47,7 @@ const RESERVED: &[(&str, &[&str])] = &[
             "host/ingress",
             "host/engine",
             "slice-sdk/build", // reads cargo's messages
+            "examples/",
             "xtask",
         ],
     ),
@@ -64,13 +65,15 @@ pub(super) fn check(
 ) -> anyhow::Result<()> {
     for package in metadata.workspace_packages() {
         let from = folder(root, package)?;
-        let Some(layer) = map.get(&from).copied() else { continue };
+        let slice = is_slice(&from).then_some(Layer::Guest);
+        let Some(layer) = map.get(&from).copied().or(slice) else { continue };
         for dependency in &package.dependencies {
             let test = dependency.kind == DependencyKind::Development;
             match &dependency.path {
                 Some(path) => {
                     let to = path.strip_prefix(root).context("a crate is in the workspace")?;
                     if let Some(target) = map.get(to.as_str())
+                        && to != from
                         && !may_see((&from, layer), (to.as_str(), *target), test)
                     {
                         let message = format!("{layer:?} must not depend on {to} ({target:?})");

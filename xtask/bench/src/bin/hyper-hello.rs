@@ -3,14 +3,16 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 
+use anyhow::Context;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// Answers every request with 200 and a few bytes, for ever.
-pub(crate) fn serve(address: SocketAddr) -> anyhow::Result<()> {
+/// Answers every request on the given address with 200 and a few bytes, for ever.
+fn main() -> anyhow::Result<()> {
+    let address: SocketAddr = std::env::args().nth(1).context("an address")?.parse()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(address).await?;

@@ -1,0 +1,46 @@
+//! `cold`: from `aether deploy` of the built url-shortener to its first good answer, on a node that
+//! never saw it, and on one that has its compiled code on disk.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+
+use crate::aether::Aether;
+use crate::client;
+use crate::report::{self, Measure, median};
+
+const APPLICATION: &str = "examples/url-shortener";
+const ROUNDS: usize = 5;
+const FIRST_ANSWER_MAX: Duration = Duration::from_secs(60);
+
+pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
+    let (mut compiled, mut cached) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        let node = Aether::start(folder, "cold")?;
+        compiled.push(deploy_ms(&node)?);
+        node.run(&["undeploy".as_ref(), "url-shortener".as_ref()])?;
+        cached.push(deploy_ms(&node)?);
+        let (a, b) = (compiled[round - 1], cached[round - 1]);
+        eprintln!("round {round}: {a:.0} ms, with compiled code {b:.0} ms");
+    }
+    let theirs = ("without compiled code on disk", median(compiled));
+    let measure = Measure::new("deploy to first 200 ms", "ms", median(cached), theirs);
+    report::publish(folder, "cold", &[measure])
+}
+
+fn deploy_ms(node: &Aether) -> anyhow::Result<f64> {
+    let start = Instant::now();
+    let mut deploy = node.command();
+    deploy.arg("deploy").arg(APPLICATION).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut deploy = deploy.spawn()?;
+    let json = r#"{"url":"https://www.rust-lang.org/"}"#;
+    while client::post(node.server.address, "/api/v1/urls/", json).is_err() {
+        ensure!(start.elapsed() < FIRST_ANSWER_MAX, "no good answer after {FIRST_ANSWER_MAX:?}");
+    }
+    let took = start.elapsed();
+    let status = deploy.wait()?;
+    ensure!(status.success(), "aether deploy {APPLICATION}: {status}");
+    Ok(took.as_secs_f64() * 1e3)
+}
