@@ -8,15 +8,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 async fn serve(under: &Under) -> (SocketAddr, JoinHandle<Drained>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket on loopback");
+    let addr = listener.local_addr().expect("it is bound");
     let (served, shutdown) = (under.door.clone(), under.shutdown.clone());
     (addr, tokio::spawn(async move { served.serve(listener, shutdown).await }))
 }
 
 async fn send(addr: SocketAddr, text: &str) -> TcpStream {
-    let mut client = TcpStream::connect(addr).await.unwrap();
-    client.write_all(wire(text).as_bytes()).await.unwrap();
+    let mut client = TcpStream::connect(addr).await.expect("a socket on loopback");
+    client.write_all(wire(text).as_bytes()).await.expect("a socket on loopback");
     client
 }
 
@@ -24,16 +24,16 @@ async fn send(addr: SocketAddr, text: &str) -> TcpStream {
 async fn requests_in_flight_finish_and_idle_connections_close() {
     let under = door(Limits::STANDARD);
     let (addr, serving) = serve(&under).await;
-    let mut idle = TcpStream::connect(addr).await.unwrap();
+    let mut idle = TcpStream::connect(addr).await.expect("a socket on loopback");
     let mut busy = send(addr, "GET /http/wait HTTP/1.1\nhost: a\n\n").await;
     under.app.arrived.notified().await;
     under.shutdown.cancel();
     let mut nothing = Vec::new();
-    idle.read_to_end(&mut nothing).await.unwrap();
+    idle.read_to_end(&mut nothing).await.expect("a socket on loopback");
     assert!(nothing.is_empty());
     under.app.go_on.notify_one();
     let mut answer = String::new();
-    busy.read_to_string(&mut answer).await.unwrap();
+    busy.read_to_string(&mut answer).await.expect("a socket on loopback");
     assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("waited"), "{answer}");
     assert!(answer.contains("connection: close"), "{answer}");
     assert_eq!(serving.await.unwrap(), Drained { connections_cut: 0 });
@@ -64,9 +64,9 @@ async fn connections_beyond_the_limit_wait_for_a_place() {
     assert_eq!(under.door.stats().connections, 1);
     under.app.go_on.notify_one();
     let mut answers = String::new();
-    first.read_to_string(&mut answers).await.unwrap();
+    first.read_to_string(&mut answers).await.expect("a socket on loopback");
     drop(first);
-    second.read_to_string(&mut answers).await.unwrap();
+    second.read_to_string(&mut answers).await.expect("a socket on loopback");
     assert!(answers.ends_with("hello\n"), "{answers}");
 }
 
@@ -74,7 +74,10 @@ async fn connections_beyond_the_limit_wait_for_a_place() {
 async fn a_connection_that_is_told_to_stop_between_requests_closes() {
     let under = door(Limits::STANDARD);
     let mut client = under.connect();
-    client.write_all(wire("GET /http/hello HTTP/1.1\nhost: a\n\n").as_bytes()).await.unwrap();
+    client
+        .write_all(wire("GET /http/hello HTTP/1.1\nhost: a\n\n").as_bytes())
+        .await
+        .expect("a socket on loopback");
     until(&mut client, "hello\n").await;
     under.shutdown.cancel();
     assert_eq!(rest(&mut client).await, "");
