@@ -4,6 +4,7 @@
 mod audit;
 mod bench;
 mod demo;
+mod guests;
 mod setup;
 mod shell;
 mod steps;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::steps::Steps;
-use crate::{setup, shell, tidy};
+use crate::{guests, setup, shell, tidy};
 
 /// Formatting, rules, lints, guests, tests: cheapest first, so that news come early.
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -18,6 +18,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let lint = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
         shell::run(shell::cargo().args(lint))
     });
+    steps.run("guests", guests::run);
     steps.run("test", tests);
     steps.finish()
 }
