@@ -47,12 +47,21 @@ fn generate(contract: Contract, rest: &str, options: Opts) -> Result<TokenStream
         .generate(&mut resolve, world, &mut generated)
         .map_err(|error| format!("{error:#}"))?;
     let (_, source) = generated.iter().next().ok_or("wit-bindgen generated nothing")?;
-    let mut source = String::from_utf8_lossy(source).into_owned();
+    let mut source = permit_unsafe_exports(&String::from_utf8_lossy(source));
     for file in &files {
         source.push_str(&watched(file));
     }
     source.push_str(rest);
     source.parse().map_err(|error| format!("wit-bindgen generated what is not Rust: {error}"))
+}
+
+/// The parts of `export!` are macros of the slice's crate, so that its own lints apply to what they
+/// expand to, and exporting needs unsafe code. A slice that denies unsafe code means its own.
+fn permit_unsafe_exports(source: &str) -> String {
+    let bare = "with_types_in $($path_to_types:tt)*) => (const _: () = {";
+    let permitted =
+        "with_types_in $($path_to_types:tt)*) => (#[allow(unsafe_code)] const _: () = {";
+    source.replace(bare, permitted)
 }
 
 /// Makes the compiler look at the crate again when that file changes.
