@@ -166,7 +166,43 @@ fn find(text: &[u8], word: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::Head;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::{Head, Load, Pace, run};
+
+    /// Runs a load against a server that answers at once; returns what both sides counted.
+    fn counted(pace: Pace) -> (u64, u64) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let (mut answered, mut buffer) = (0, [0; 64]);
+            while stream.read(&mut buffer).unwrap() > 0 {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nab").unwrap();
+                answered += 1;
+            }
+            answered
+        });
+        let request = b"GET / HTTP/1.1\r\n\r\n".to_vec();
+        let duration = Duration::from_millis(200);
+        let outcome = run(&Load { address, request, connections: 1, duration, pace }).unwrap();
+        (outcome.requests, server.join().unwrap())
+    }
+
+    #[test]
+    fn every_answer_is_counted_once() {
+        let (asked, answered) = counted(Pace::Closed);
+        assert_eq!(asked, answered);
+    }
+
+    #[test]
+    fn an_open_load_keeps_to_its_rate() {
+        let (asked, answered) = counted(Pace::Open { per_second: 50.0 });
+        assert_eq!(asked, answered);
+        assert!((1..=11).contains(&asked), "{asked} requests in 200 ms at 50/s");
+    }
 
     #[test]
     fn answers_end_where_they_say() {
