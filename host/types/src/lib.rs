@@ -25,5 +25,5 @@ pub use error::{CallError, ErrorKind};
 pub use id::{ClusterId, Generation, LogIndex, NodeId, RequestId, RequestIdError, Revision};
 pub use name::{AppName, Coordinates, FunctionName, InterfaceName, NameError, SliceName};
 pub use route::{Method, RouteError, RoutePattern, Segment};
-pub use strict::{Problem, Problems, read_toml};
+pub use strict::{Problem, Problems, nearest, read_toml};
 pub use unit::{ByteSize, TimeSpan, UnitError};

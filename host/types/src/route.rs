@@ -82,6 +82,22 @@ impl RoutePattern {
         })
     }
 
+    /// The route without the names of its parameters: routes of one shape match the same requests.
+    pub fn shape(&self) -> String {
+        let segments = self.segments.iter().map(|s| match s {
+            Segment::Param(_) => "/{}".to_owned(),
+            other => format!("/{other}"),
+        });
+        format!("{} {}", self.method.as_str(), segments.collect::<String>())
+    }
+
+    /// Splits a path into segments: one trailing slash is ignored, `/` has none.
+    pub fn split_path(path: &str) -> impl Iterator<Item = &str> {
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let path = path.strip_suffix('/').unwrap_or(path);
+        path.split('/').filter(move |_| !path.is_empty())
+    }
+
     /// The path template alone, as OpenAPI writes it.
     pub fn path(&self) -> String {
         if self.segments.is_empty() {
@@ -89,13 +105,6 @@ impl RoutePattern {
         }
         self.segments.iter().map(|s| format!("/{s}")).collect()
     }
-}
-
-/// Splits a path into segments: one trailing slash is ignored, `/` has none.
-pub(crate) fn split(path: &str) -> impl Iterator<Item = &str> {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    let path = path.strip_suffix('/').unwrap_or(path);
-    path.split('/').filter(move |_| !path.is_empty())
 }
 
 fn parse_segment(text: &str) -> Result<Segment, &'static str> {
@@ -127,8 +136,10 @@ impl FromStr for RoutePattern {
         if !path.starts_with('/') || text.len() > Self::LENGTH_MAX {
             return Err(error("a path starts with / and has at most 512 characters"));
         }
-        let segments =
-            split(path).map(parse_segment).collect::<Result<Vec<_>, _>>().map_err(error)?;
+        let segments = Self::split_path(path)
+            .map(parse_segment)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(error)?;
         let rest = segments.iter().position(|s| *s == Segment::Rest);
         if rest.is_some_and(|at| at + 1 != segments.len()) {
             return Err(error("** stands only at the end"));

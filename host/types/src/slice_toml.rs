@@ -292,7 +292,9 @@ mod tests {
         );
         check(
             "[instances]\n\n  memory = 64",
-            expect![[r#"slice.toml:3:12: invalid type: integer `64`, expected a size with a unit, such as "512KiB", "64MiB" or "2GiB" [toml-value]"#]],
+            expect![[
+                r#"slice.toml:3:12: invalid type: integer `64`, expected a size with a unit, such as "512KiB", "64MiB" or "2GiB" [toml-value]"#
+            ]],
         );
         check(
             "[instances]\nmemory = \"8GiB\"\ntimeout = \"2h\"",

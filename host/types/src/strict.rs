@@ -75,6 +75,13 @@ pub fn read_toml<T: DeserializeOwned>(
     Document { file, text, later }.read()
 }
 
+/// The word among `known` that somebody who wrote `word` may have meant.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.into_iter().map(|k| (strsim::jaro_winkler(word, k), k));
+    let best = scored.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (best.0 > 0.8).then_some(best.1)
+}
+
 /// A TOML document with its name, to say where a problem is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Document<'a> {
@@ -138,14 +145,9 @@ impl Document<'_> {
         }
         let problem =
             Problem::new(Code::TomlUnknownKey, place, format!("there is no key `{key}` here"));
-        let nearest = known
-            .iter()
-            .max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)));
-        match nearest {
-            Some(near) if strsim::jaro_winkler(key, near) > 0.8 => {
-                problem.help(format!("did you mean `{near}`?"))
-            }
-            _ => problem.help(format!("keys here: {}", known.join(", "))),
+        match nearest(key, known.iter().copied()) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help(format!("keys here: {}", known.join(", "))),
         }
     }
 }
