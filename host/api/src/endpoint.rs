@@ -1,0 +1,241 @@
+//! Every endpoint: method, path, role, limits. The one table that routing and the document share.
+
+use crate::auth::Role;
+use crate::error::ApiError;
+use crate::{ARTIFACT_BYTES_MAX, BODY_BYTES_MAX};
+use aether_types::ErrorKind;
+use aether_types::code::Code;
+use http::Method;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Something that the management API does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    Live,
+    Ready,
+    Document,
+    Status,
+    Nodes,
+    Slices,
+    Routes,
+    Logs,
+    Explain,
+    PutArtifact,
+    ListArtifacts,
+    ListApplications,
+    GetApplication,
+    ApplyApplication,
+    RemoveApplication,
+    CallApplication,
+    ApplicationDocument,
+    ListKeys,
+    CreateKey,
+    DeleteKey,
+}
+
+/// Values of the `{…}` segments of a path.
+pub(crate) type PathParams = BTreeMap<&'static str, String>;
+
+impl Endpoint {
+    pub const ALL: &[Self] = &[
+        Self::Live,
+        Self::Ready,
+        Self::Document,
+        Self::Status,
+        Self::Nodes,
+        Self::Slices,
+        Self::Routes,
+        Self::Logs,
+        Self::Explain,
+        Self::PutArtifact,
+        Self::ListArtifacts,
+        Self::ListApplications,
+        Self::GetApplication,
+        Self::ApplyApplication,
+        Self::RemoveApplication,
+        Self::CallApplication,
+        Self::ApplicationDocument,
+        Self::ListKeys,
+        Self::CreateKey,
+        Self::DeleteKey,
+    ];
+
+    /// Method and path template.
+    pub fn method_and_path(self) -> (Method, &'static str) {
+        match self {
+            Self::Live => (Method::GET, "/health/live"),
+            Self::Ready => (Method::GET, "/health/ready"),
+            Self::Document => (Method::GET, "/api/openapi.json"),
+            Self::Status => (Method::GET, "/api/status"),
+            Self::Nodes => (Method::GET, "/api/nodes"),
+            Self::Slices => (Method::GET, "/api/slices"),
+            Self::Routes => (Method::GET, "/api/routes"),
+            Self::Logs => (Method::GET, "/api/logs"),
+            Self::Explain => (Method::GET, "/api/explain"),
+            Self::PutArtifact => (Method::PUT, "/api/artifacts/{digest}"),
+            Self::ListArtifacts => (Method::GET, "/api/artifacts"),
+            Self::ListApplications => (Method::GET, "/api/apps"),
+            Self::GetApplication => (Method::GET, "/api/apps/{app}"),
+            Self::ApplyApplication => (Method::PUT, "/api/apps/{app}"),
+            Self::RemoveApplication => (Method::DELETE, "/api/apps/{app}"),
+            Self::CallApplication => (Method::POST, "/api/apps/{app}/call"),
+            Self::ApplicationDocument => (Method::GET, "/api/apps/{app}/openapi.json"),
+            Self::ListKeys => (Method::GET, "/api/keys"),
+            Self::CreateKey => (Method::POST, "/api/keys"),
+            Self::DeleteKey => (Method::DELETE, "/api/keys/{id}"),
+        }
+    }
+
+    /// The role that a key needs; `None`: no key is needed.
+    pub fn role(self) -> Option<Role> {
+        match self {
+            Self::Live | Self::Ready => None,
+            Self::Document
+            | Self::Status
+            | Self::Nodes
+            | Self::Slices
+            | Self::Routes
+            | Self::Logs
+            | Self::Explain
+            | Self::ListArtifacts
+            | Self::ListApplications
+            | Self::GetApplication
+            | Self::ApplicationDocument => Some(Role::Viewer),
+            Self::PutArtifact
+            | Self::ApplyApplication
+            | Self::RemoveApplication
+            | Self::CallApplication => Some(Role::Operator),
+            Self::ListKeys | Self::CreateKey | Self::DeleteKey => Some(Role::Admin),
+        }
+    }
+
+    /// Keys of its query, with what they mean. Others are refused.
+    pub(crate) fn query(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Explain => &[("target", "A route (`GET /orders/7`), a function, or a slice.")],
+            Self::Logs => &[
+                ("app", "Lines of this application alone."),
+                ("slice", "Lines of this slice alone: `group:artifact`, or with `:version`."),
+                ("request-id", "Lines of this request alone."),
+                ("level", "This level and above: trace, debug, info, warn, error; default info."),
+                ("after", "Lines after this place; absent: the newest."),
+                ("limit", "At most so many lines, 1 to 1000; default 200."),
+            ],
+            _ => &[],
+        }
+    }
+
+    /// Largest body in bytes; 0 where there is none.
+    pub fn body_max(self) -> usize {
+        match self {
+            Self::PutArtifact => ARTIFACT_BYTES_MAX,
+            Self::ApplyApplication | Self::CallApplication | Self::CreateKey => BODY_BYTES_MAX,
+            _ => 0,
+        }
+    }
+
+    /// Longest time from the head of the request to the answer. Compiling a component of the largest size
+    /// takes a minute or two; a call has its own deadline, of at most an hour, which is the one that counts.
+    pub fn time_max(self) -> Duration {
+        match self {
+            Self::PutArtifact => Duration::from_secs(300),
+            Self::ApplyApplication => Duration::from_secs(120),
+            Self::CallApplication => Duration::from_secs(3_605),
+            _ => Duration::from_secs(30),
+        }
+    }
+
+    /// The endpoint that a request means.
+    pub(crate) fn find(method: &Method, path: &str) -> Result<(Self, PathParams), ApiError> {
+        let mut allowed = Vec::new();
+        for endpoint in Self::ALL {
+            let (wanted, template) = endpoint.method_and_path();
+            match match_path(template, path) {
+                Some(params) if wanted == *method => return Ok((*endpoint, params)),
+                Some(_) => allowed.push(wanted.to_string()),
+                None => {}
+            }
+        }
+        if allowed.is_empty() {
+            let message = format!("there is no endpoint {path}");
+            return Err(ApiError::not_found(Code::UnknownEndpoint, message)
+                .help("GET /api/openapi.json lists all endpoints"));
+        }
+        let message = format!("{path} does not take {method}");
+        let error = ApiError::new(ErrorKind::Invalid, Code::MethodNotAllowed, message);
+        Err(error.help(format!("it takes {}", allowed.join(", "))))
+    }
+}
+
+/// Binds the `{…}` segments of a template; they stand for one whole segment.
+fn match_path(template: &'static str, path: &str) -> Option<PathParams> {
+    let mut params = PathParams::new();
+    let mut wanted = template.split('/');
+    let mut found = path.split('/');
+    loop {
+        match (wanted.next(), found.next()) {
+            (None, None) => return Some(params),
+            (Some(wanted), Some(found)) => {
+                let name = wanted.strip_prefix('{').and_then(|w| w.strip_suffix('}'));
+                match name {
+                    Some(name) if !found.is_empty() => {
+                        params.insert(name, found.to_owned());
+                    }
+                    None if wanted == found => {}
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(method: Method, path: &str) -> String {
+        match Endpoint::find(&method, path) {
+            Ok((endpoint, params)) => format!("{endpoint:?} {params:?}"),
+            Err(error) => format!("{error}; {}", error.help),
+        }
+    }
+
+    #[test]
+    fn requests_find_their_endpoint() {
+        assert_eq!(find(Method::GET, "/api/apps/shop"), r#"GetApplication {"app": "shop"}"#);
+        assert_eq!(
+            find(Method::GET, "/api/apps/shop/openapi.json"),
+            r#"ApplicationDocument {"app": "shop"}"#
+        );
+        assert_eq!(
+            find(Method::POST, "/api/apps/shop"),
+            "/api/apps/shop does not take POST [method-not-allowed]; it takes GET, PUT, DELETE"
+        );
+        for path in ["/api/apps/", "/api", "/", "", "/api/apps/a/b", "/api/status/"] {
+            assert!(find(Method::GET, path).contains("[unknown-endpoint]"), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_changes_anything_is_open_to_viewers() {
+        for endpoint in Endpoint::ALL {
+            let (method, path) = endpoint.method_and_path();
+            assert_eq!(endpoint.role().is_some(), path.starts_with("/api/"), "{path}");
+            assert!(
+                method == Method::GET || endpoint.role() >= Some(Role::Operator),
+                "{method} {path}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_table_is_complete_and_unambiguous() {
+        let rows: std::collections::BTreeSet<_> = Endpoint::ALL
+            .iter()
+            .map(|e| (e.method_and_path().0.to_string(), e.method_and_path().1))
+            .collect();
+        assert_eq!(rows.len(), Endpoint::ALL.len());
+    }
+}

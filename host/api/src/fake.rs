@@ -1,0 +1,316 @@
+//! A node that remembers what it was told, for tests of the server, the client and the commands.
+
+use crate::*;
+use aether_types::blueprint::SliceEntry;
+use aether_types::code::Code;
+use aether_types::wit::{Field, Function, Type};
+use aether_types::{AppName, CallError, Digest, FunctionName};
+use bytes::Bytes;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Its keys are `viewer`, `operator` and `admin`. An application called `broken` fails; every other one is
+/// active when it is asked for the second time.
+#[derive(Debug, Default)]
+pub struct Fake {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    artifacts: BTreeMap<Digest, u64>,
+    applications: BTreeMap<AppName, Application>,
+    keys: Vec<StoredKey>,
+}
+
+const NODE: &str = "00000000000000a1";
+
+/// Serves a fake on a port of its own until the runtime ends; returns its address.
+pub async fn serve_fake() -> std::io::Result<std::net::SocketAddr> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(serve(listener, Arc::new(Fake::default()), std::future::pending()));
+    Ok(address)
+}
+
+impl Fake {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unknown(app: &AppName) -> ApiError {
+    ApiError::not_found(Code::UnknownApplication, format!("there is no application {app}"))
+        .help("`aether status` lists the applications")
+}
+
+fn slice(app: &AppName, i: usize, entry: &SliceEntry, digest: Option<Digest>) -> Slice {
+    let artifact = entry.artifact.clone().unwrap_or_else(|| {
+        format!("{app}:slice-{i}:1.0.0").parse().expect("an application's name fits a group")
+    });
+    let desired = entry.instances.get();
+    let instance = |ordinal| Instance {
+        ordinal,
+        node: NODE.to_owned(),
+        state: InstanceState::Loading,
+        reason: None,
+    };
+    Slice {
+        app: app.clone(),
+        artifact,
+        digest: digest.unwrap_or(Digest([0xab; 32])),
+        desired,
+        planned: desired,
+        active: 0,
+        instances: (0..desired).map(instance).collect(),
+        exports: vec![format!("{app}:orders/place@1.0.0")],
+        dependencies: Vec::new(),
+        reasons: Vec::new(),
+    }
+}
+
+/// What happened to the application between two looks at it.
+fn advance(application: &mut Application) {
+    let broken = application.name.as_str() == "broken";
+    for slice in &mut application.slices {
+        for instance in &mut slice.instances {
+            instance.state = if broken { InstanceState::Failed } else { InstanceState::Active };
+            instance.reason = broken.then(|| Reason {
+                code: Code::StartFailed.to_string(),
+                message: "the start hook returned: no database".to_owned(),
+                retryable: true,
+            });
+        }
+        slice.active = if broken { 0 } else { slice.desired };
+    }
+    application.routes.iter_mut().for_each(|route| route.active = !broken);
+    application.phase = Phase::of(&application.slices);
+}
+
+#[async_trait::async_trait]
+impl Management for Fake {
+    fn authenticate(&self, secret: &str) -> Option<Principal> {
+        let role = match secret {
+            "viewer" => Role::Viewer,
+            "operator" => Role::Operator,
+            "admin" => Role::Admin,
+            other => return self.state().keys.iter().find_map(|key| key.verify(other)),
+        };
+        Some(Principal { name: format!("the {secret}"), role })
+    }
+
+    fn not_ready(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn status(&self) -> Result<Status, ApiError> {
+        let applications = self.applications().await?;
+        Ok(Status {
+            node: self.nodes().await?.remove(0),
+            cluster: ClusterStatus { id: "c".repeat(32), nodes: 1, writable: true },
+            raft: RaftStatus {
+                role: RaftRole::Leader,
+                leader: Some(NODE.to_owned()),
+                term: 2,
+                last_index: 12,
+                committed_index: 12,
+                applied_index: 12,
+                revision: 7,
+            },
+            applications: applications.iter().map(ApplicationSummary::from).collect(),
+            tasks: Vec::new(),
+        })
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeStatus>, ApiError> {
+        Ok(vec![NodeStatus {
+            id: NODE.to_owned(),
+            version: "0.1.0".to_owned(),
+            uptime_seconds: 3_725,
+            api: "127.0.0.1:8080".to_owned(),
+            http: "127.0.0.1:8070".to_owned(),
+            generation: 3,
+            memory: MemoryStatus { budget: 1 << 30, committed: 128 << 20, resident: 96 << 20 },
+            active_instances: 1,
+        }])
+    }
+
+    async fn put_artifact(&self, digest: Digest, bytes: Bytes) -> Result<Artifact, ApiError> {
+        let size = bytes.len() as u64;
+        self.state().artifacts.insert(digest, size);
+        Ok(artifact(digest, size))
+    }
+
+    async fn artifacts(&self) -> Result<Vec<Artifact>, ApiError> {
+        Ok(self.state().artifacts.iter().map(|(digest, size)| artifact(*digest, *size)).collect())
+    }
+
+    async fn apply(&self, apply: Apply) -> Result<Applied, ApiError> {
+        let name = apply.blueprint.application.name.clone();
+        let mut state = self.state();
+        let before = state.applications.get(&name).map_or(0, |a| a.revision);
+        if apply.if_revision.is_some_and(|wanted| wanted.0 != before) {
+            let message = format!("{name} is at revision {before}");
+            return Err(ApiError::conflict(Code::RevisionConflict, message));
+        }
+        let entries = apply.blueprint.slices.iter().enumerate();
+        let slices: Vec<Slice> = entries
+            .map(|(i, entry)| slice(&name, i, entry, apply.artifacts.get(&i).copied()))
+            .collect();
+        let route = |slice: &Slice| RouteView {
+            route: "POST /api/orders".parse().expect("it is a route"),
+            app: name.clone(),
+            artifact: slice.artifact.clone(),
+            call: format!("{name}:orders/place@1.0.0#place").parse().ok(),
+            active: false,
+        };
+        let application = Application {
+            name: name.clone(),
+            version: apply.blueprint.application.version.to_string(),
+            revision: before + 1,
+            phase: Phase::of(&slices),
+            routes: slices.iter().take(1).map(route).collect(),
+            slices,
+        };
+        state.applications.insert(name, application.clone());
+        Ok(Applied { revision: before + 1, changed: true, application })
+    }
+
+    async fn applications(&self) -> Result<Vec<Application>, ApiError> {
+        Ok(self.state().applications.values().cloned().collect())
+    }
+
+    async fn application(&self, app: &AppName) -> Result<Application, ApiError> {
+        let mut state = self.state();
+        let application = state.applications.get_mut(app).ok_or_else(|| unknown(app))?;
+        let now = application.clone();
+        advance(application);
+        Ok(now)
+    }
+
+    async fn remove(&self, app: &AppName, _: &Principal) -> Result<(), ApiError> {
+        self.state().applications.remove(app).map(drop).ok_or_else(|| unknown(app))
+    }
+
+    async fn application_routes(
+        &self,
+        app: &AppName,
+    ) -> Result<(String, Vec<ApplicationRoute>), ApiError> {
+        let state = self.state();
+        let application = state.applications.get(app).ok_or_else(|| unknown(app))?;
+        let function = Function {
+            name: "place".to_owned(),
+            params: vec![Field { name: "sku".to_owned(), ty: Type::String }],
+            result: Some(Type::U32),
+            is_async: false,
+        };
+        let route = |route: &RouteView| ApplicationRoute {
+            pattern: route.route.clone(),
+            slice: route.artifact.clone(),
+            description: String::new(),
+            target: RouteTarget::Function {
+                name: route.call.clone().expect("the fake has typed routes"),
+                function: function.clone(),
+                status: Some(201),
+                settings: Box::default(),
+            },
+        };
+        Ok((application.version.clone(), application.routes.iter().map(route).collect()))
+    }
+
+    async fn call(&self, call: Call) -> Result<CallAnswer, ApiError> {
+        let name: Result<FunctionName, _> = call.function.parse();
+        let name = name.map_err(|error| ApiError::invalid(Code::RequestInvalid, error))?;
+        let answer = |outcome, value| {
+            let request_id = call.request_id.to_string();
+            Ok(CallAnswer { outcome, value, request_id, duration_us: 42 })
+        };
+        match name.function.as_str() {
+            "place" => answer(Outcome::Ok, json!({ "echo": call.params })),
+            "refuse" => answer(Outcome::Err, json!("sold-out")),
+            "slow" => Err(CallError::DeadlineExceeded.into()),
+            other => {
+                let message = format!("no slice of {} exports a function {other}", call.app);
+                Err(ApiError::not_found(Code::UnknownFunction, message))
+            }
+        }
+    }
+
+    async fn explain(&self, target: &str) -> Result<Explanation, ApiError> {
+        let candidate = Candidate {
+            app: "shop".to_owned(),
+            artifact: "shop:place-order:1.0.0".to_owned(),
+            ordinal: 0,
+            node: NODE.to_owned(),
+            state: InstanceState::Active,
+            chosen: true,
+            why: "the only active instance".to_owned(),
+        };
+        let lines = vec![format!("{target} matches no longer prefix"), "one candidate".to_owned()];
+        Ok(Explanation { target: target.to_owned(), lines, candidates: vec![candidate] })
+    }
+
+    async fn logs(&self, query: LogQuery) -> Result<LogPage, ApiError> {
+        let line = |seq, level, message: &str| LogLine {
+            seq,
+            time: rfc3339(1_795_298_523_045 + seq),
+            level,
+            node: NODE.to_owned(),
+            message: message.to_owned(),
+            target: "aether_node".to_owned(),
+            app: Some("shop".to_owned()),
+            slice: Some("shop:place-order:1.0.0".to_owned()),
+            request_id: (seq == 2).then(|| "r-1".to_owned()),
+            fields: BTreeMap::from([("ordinal".to_owned(), "0".to_owned())]),
+        };
+        let all =
+            [line(1, LogLevel::Info, "instance active"), line(2, LogLevel::Warn, "stock is low")];
+        let fits = |line: &LogLine| {
+            line.level >= query.level
+                && query.after.is_none_or(|after| line.seq > after)
+                && query.request_id.iter().all(|id| line.request_id.as_ref() == Some(id))
+        };
+        Ok(LogPage { lines: all.into_iter().filter(fits).collect(), next: 2, lost: 0 })
+    }
+
+    async fn keys(&self) -> Result<Vec<StoredKey>, ApiError> {
+        Ok(self.state().keys.clone())
+    }
+
+    async fn create_key(&self, request: MintRequest) -> Result<MintedKey, ApiError> {
+        let mut state = self.state();
+        let random = [u8::try_from(state.keys.len()).unwrap_or(u8::MAX); StoredKey::RANDOM_BYTES];
+        let minted = StoredKey::mint(&random, request.name, request.role, 1_795_298_523_045);
+        state.keys.push(minted.stored.clone());
+        Ok(minted)
+    }
+
+    async fn delete_key(&self, id: &str) -> Result<(), ApiError> {
+        let mut state = self.state();
+        let before = state.keys.len();
+        state.keys.retain(|key| key.id != id);
+        match state.keys.len() < before {
+            true => Ok(()),
+            false => {
+                Err(ApiError::not_found(Code::UnknownKey, format!("there is no key with id {id}")))
+            }
+        }
+    }
+}
+
+fn artifact(digest: Digest, size: u64) -> Artifact {
+    Artifact {
+        digest,
+        artifact: None,
+        description: String::new(),
+        size,
+        exports: Vec::new(),
+        dependencies: Vec::new(),
+        infra: Vec::new(),
+        routes: Vec::new(),
+        handler: None,
+        lifecycle: false,
+        is_async: false,
+    }
+}

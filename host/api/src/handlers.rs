@@ -1,0 +1,205 @@
+//! One arm per endpoint: parses, asks the node, shapes the answer. Knows no connection and no keys.
+
+use crate::auth::Principal;
+use crate::body::{Query, json};
+use crate::endpoint::{Endpoint, PathParams};
+use crate::error::ApiError;
+use crate::management::{Apply, Call, LogQuery, Management, MintRequest};
+use crate::model::*;
+use aether_types::blueprint::Blueprint;
+use aether_types::code::Code;
+use aether_types::{Digest, Problem, Problems, RequestId, Revision};
+use bytes::Bytes;
+use http::StatusCode;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+/// Lines of a page of the log where the request names no number, and at most.
+const LOG_LINES: usize = 200;
+const LOG_LINES_MAX: usize = 1_000;
+const KEY_NAME_MAX: usize = 64;
+
+/// A request that found its endpoint and may do what it asks.
+pub(crate) struct Authorized {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) params: PathParams,
+    pub(crate) query: Query,
+    pub(crate) body: Bytes,
+    pub(crate) request_id: RequestId,
+    /// Nobody in particular where no key is needed.
+    pub(crate) by: Principal,
+}
+
+/// A good answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    /// JSON; absent for 204.
+    pub(crate) body: Option<Vec<u8>>,
+}
+
+type Result<T> = std::result::Result<T, ApiError>;
+
+pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Answer> {
+    match req.endpoint {
+        Endpoint::Live => ok(&Health { ready: true, reasons: Vec::new() }),
+        Endpoint::Ready => Ok(ready(node.not_ready())),
+        Endpoint::Document => ok(&crate::document()),
+        Endpoint::Status => ok(&node.status().await?),
+        Endpoint::Nodes => ok(&Nodes { nodes: node.nodes().await? }),
+        Endpoint::Slices => {
+            let applications = node.applications().await?.into_iter();
+            ok(&Slices { slices: applications.flat_map(|a| a.slices).collect() })
+        }
+        Endpoint::Routes => {
+            let applications = node.applications().await?.into_iter();
+            ok(&Routes { routes: applications.flat_map(|a| a.routes).collect() })
+        }
+        Endpoint::Logs => ok(&node.logs(log_query(&req.query)?).await?),
+        Endpoint::Explain => ok(&node.explain(&target(&req.query)?).await?),
+        Endpoint::PutArtifact => put_artifact(node, req).await,
+        Endpoint::ListArtifacts => ok(&Artifacts { artifacts: node.artifacts().await? }),
+        Endpoint::ListApplications => {
+            ok(&Applications { applications: node.applications().await? })
+        }
+        Endpoint::GetApplication => ok(&node.application(&req.param("app")?).await?),
+        Endpoint::ApplyApplication => ok(&node.apply(apply(req)?).await?),
+        Endpoint::RemoveApplication => {
+            node.remove(&req.param("app")?, &req.by).await?;
+            Ok(Answer { status: StatusCode::NO_CONTENT, body: None })
+        }
+        Endpoint::CallApplication => ok(&node.call(call(req)?).await?),
+        Endpoint::ApplicationDocument => {
+            let app = req.param("app")?;
+            let (version, routes) = node.application_routes(&app).await?;
+            ok(&crate::application_document(&app, &version, &routes))
+        }
+        Endpoint::ListKeys => {
+            ok(&Keys { keys: node.keys().await?.iter().map(KeyView::from).collect() })
+        }
+        Endpoint::CreateKey => create_key(node, req).await,
+        Endpoint::DeleteKey => {
+            node.delete_key(&req.param::<String>("id")?).await?;
+            Ok(Answer { status: StatusCode::NO_CONTENT, body: None })
+        }
+    }
+}
+
+impl Authorized {
+    /// A segment of the path, parsed.
+    fn param<T: FromStr<Err: std::fmt::Display>>(&self, name: &'static str) -> Result<T> {
+        let text = self.params.get(name).map(String::as_str).unwrap_or_default();
+        text.parse().map_err(|error| ApiError::invalid(Code::RequestInvalid, error))
+    }
+}
+
+fn ok<T: Serialize>(value: &T) -> Result<Answer> {
+    answer(StatusCode::OK, value)
+}
+
+fn answer<T: Serialize>(status: StatusCode, value: &T) -> Result<Answer> {
+    let body = serde_json::to_vec(value).map_err(ApiError::internal)?;
+    Ok(Answer { status, body: Some(body) })
+}
+
+fn ready(reasons: Vec<String>) -> Answer {
+    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let health = Health { ready: reasons.is_empty(), reasons };
+    let body = serde_json::to_vec(&health).expect("strings and a bool serialise");
+    Answer { status, body: Some(body) }
+}
+
+fn log_query(query: &Query) -> Result<LogQuery> {
+    let limit = query.get("limit")?.unwrap_or(LOG_LINES);
+    if !(1..=LOG_LINES_MAX).contains(&limit) {
+        let message = format!("query: `limit` is {limit}; it must be 1 to {LOG_LINES_MAX}");
+        return Err(ApiError::invalid(Code::RequestInvalid, message));
+    }
+    Ok(LogQuery {
+        app: query.get("app")?,
+        slice: query.get("slice")?,
+        request_id: query.get("request-id")?,
+        level: query.get("level")?.unwrap_or(LogLevel::Info),
+        after: query.get("after")?,
+        limit,
+    })
+}
+
+fn target(query: &Query) -> Result<String> {
+    query.get("target")?.ok_or_else(|| {
+        ApiError::invalid(Code::RequestInvalid, "query: `target` is missing")
+            .help("a route such as \"GET /api/orders/7\", a function, or a slice")
+    })
+}
+
+async fn put_artifact(node: &dyn Management, req: Authorized) -> Result<Answer> {
+    let wanted: Digest = req.param("digest")?;
+    let found = Digest(Sha256::digest(&req.body).into());
+    if found != wanted {
+        let message = format!("the body has the digest {found}, the path says {wanted}");
+        return Err(ApiError::invalid(Code::DigestMismatch, message)
+            .help("upload the bytes again; they changed on the way or on disk"));
+    }
+    ok(&node.put_artifact(wanted, req.body).await?)
+}
+
+fn apply(req: Authorized) -> Result<Apply> {
+    let request: ApplyRequest = json(&req.body)?;
+    let app = req.param("app")?;
+    let blueprint = Blueprint::parse(&request.file, &request.blueprint)?;
+    if blueprint.application.name != app {
+        let name = &blueprint.application.name;
+        let message = format!("the path names {app}, the blueprint names {name}");
+        return Err(ApiError::invalid(Code::RequestInvalid, message));
+    }
+    let artifacts = bound(&blueprint, &request)?;
+    let if_revision = request.if_revision.map(Revision);
+    Ok(Apply { blueprint, file: request.file, artifacts, if_revision, by: req.by })
+}
+
+/// Every `file` entry has its bytes, and nothing else has.
+fn bound(blueprint: &Blueprint, request: &ApplyRequest) -> Result<BTreeMap<usize, Digest>> {
+    let entries = request.artifacts.iter().map(|a| (a.entry as usize, a.digest));
+    let artifacts: BTreeMap<usize, Digest> = entries.collect();
+    let is_file = |i: usize| blueprint.slices.get(i).is_some_and(|s| s.file.is_some());
+    if let Some(i) = artifacts.keys().find(|i| !is_file(**i)) {
+        let message = format!("artifacts: slices[{i}] has no `file`");
+        return Err(ApiError::invalid(Code::RequestInvalid, message));
+    }
+    let missing = blueprint.slices.iter().enumerate().filter_map(|(i, slice)| {
+        let file = slice.file.as_ref().filter(|_| !artifacts.contains_key(&i))?;
+        let message = format!("nothing was uploaded for {file}");
+        let place = format!("{}: slices[{i}]", request.file);
+        let help = "put the bytes to /api/artifacts/{digest} and name the digest in `artifacts`";
+        Some(Problem::new(Code::ArtifactMissing, place, message).help(help))
+    });
+    Ok(Problems(missing.collect()).or(artifacts)?)
+}
+
+fn call(req: Authorized) -> Result<Call> {
+    let request: CallRequest = json(&req.body)?;
+    let app = req.param("app")?;
+    let params = match request.params {
+        serde_json::Value::Null => serde_json::Value::Array(Vec::new()),
+        params @ (serde_json::Value::Array(_) | serde_json::Value::Object(_)) => params,
+        _ => {
+            let message = "`params` is neither an array nor an object";
+            return Err(ApiError::invalid(Code::RequestInvalid, message));
+        }
+    };
+    Ok(Call { app, function: request.function, params, request_id: req.request_id, by: req.by })
+}
+
+async fn create_key(node: &dyn Management, req: Authorized) -> Result<Answer> {
+    let KeyRequest { name, role } = json(&req.body)?;
+    let fits = (1..=KEY_NAME_MAX).contains(&name.chars().count());
+    if !fits || name.chars().any(char::is_control) {
+        let message = format!("the name of a key has 1 to {KEY_NAME_MAX} printable characters");
+        return Err(ApiError::invalid(Code::RequestInvalid, message));
+    }
+    let minted = node.create_key(MintRequest { name, role, by: req.by }).await?;
+    let created = KeyCreated { key: KeyView::from(&minted.stored), secret: minted.secret };
+    answer(StatusCode::CREATED, &created)
+}

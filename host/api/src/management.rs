@@ -1,0 +1,104 @@
+//! The port: what the server asks of a node. Knows no HTTP.
+
+use crate::auth::{Principal, Role};
+use crate::error::ApiError;
+use crate::model::*;
+use crate::{ApplicationRoute, MintedKey, StoredKey};
+use aether_types::blueprint::Blueprint;
+use aether_types::{AppName, Digest, RequestId, Revision};
+use bytes::Bytes;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What a node does for the management API. Implemented in `node`.
+///
+/// Bodies are parsed, roles are checked and digests are verified before any of these is called. A method
+/// may take as long as [`Endpoint::time_max`](crate::Endpoint::time_max); then its future is dropped.
+#[async_trait::async_trait]
+pub trait Management: Send + Sync + 'static {
+    /// Who holds the key. Local and quick: it is asked for every request.
+    fn authenticate(&self, secret: &str) -> Option<Principal>;
+
+    /// Why the node should not get traffic now; empty when it should.
+    fn not_ready(&self) -> Vec<String>;
+
+    async fn status(&self) -> Result<Status, ApiError>;
+    async fn nodes(&self) -> Result<Vec<NodeStatus>, ApiError>;
+
+    /// Stores bytes whose digest was verified; the same bytes again are no error.
+    async fn put_artifact(&self, digest: Digest, bytes: Bytes) -> Result<Artifact, ApiError>;
+    /// Sorted by coordinates, then digest.
+    async fn artifacts(&self) -> Result<Vec<Artifact>, ApiError>;
+
+    /// Checks the whole application, then stores it. Does not wait for it to be active.
+    async fn apply(&self, apply: Apply) -> Result<Applied, ApiError>;
+    /// Sorted by name.
+    async fn applications(&self) -> Result<Vec<Application>, ApiError>;
+    async fn application(&self, app: &AppName) -> Result<Application, ApiError>;
+    /// Takes the application away. Its instances drain afterwards.
+    async fn remove(&self, app: &AppName, by: &Principal) -> Result<(), ApiError>;
+    /// The application's version and its routes with their types.
+    async fn application_routes(
+        &self,
+        app: &AppName,
+    ) -> Result<(String, Vec<ApplicationRoute>), ApiError>;
+
+    async fn call(&self, call: Call) -> Result<CallAnswer, ApiError>;
+    /// `target`: a route with a concrete path (`GET /api/orders/7`), a function, or a slice.
+    async fn explain(&self, target: &str) -> Result<Explanation, ApiError>;
+    async fn logs(&self, query: LogQuery) -> Result<LogPage, ApiError>;
+
+    async fn keys(&self) -> Result<Vec<StoredKey>, ApiError>;
+    /// Mints a key and stores its hash; see [`StoredKey::mint`].
+    async fn create_key(&self, request: MintRequest) -> Result<MintedKey, ApiError>;
+    /// Not-found where there is no such key; conflict where it is the last administrator's.
+    async fn delete_key(&self, id: &str) -> Result<(), ApiError>;
+}
+
+/// A blueprint to apply: parsed, its name checked against the path, its artifacts against its entries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Apply {
+    pub blueprint: Blueprint,
+    /// Name of the file, for messages.
+    pub file: String,
+    /// The uploaded bytes of `file` entries, by place in `blueprint.slices`; complete.
+    pub artifacts: BTreeMap<usize, Digest>,
+    /// Apply only if this is still the revision of the application; 0: only if it is new.
+    pub if_revision: Option<Revision>,
+    pub by: Principal,
+}
+
+/// A call from outside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    pub app: AppName,
+    /// As it was written: a function's name, whose version may be left out.
+    pub function: String,
+    /// An array in the order of the parameters, or an object by their names.
+    pub params: Value,
+    pub request_id: RequestId,
+    pub by: Principal,
+}
+
+/// Which lines of the log. Everything that is set must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogQuery {
+    pub app: Option<AppName>,
+    /// `group:artifact`, or with `:version`.
+    pub slice: Option<String>,
+    pub request_id: Option<String>,
+    /// This level and above.
+    pub level: LogLevel,
+    /// Lines after this place; absent: the newest `limit` lines.
+    pub after: Option<u64>,
+    /// 1 to 1,000.
+    pub limit: usize,
+}
+
+/// A key to mint; the name is checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MintRequest {
+    pub name: String,
+    pub role: Role,
+    pub by: Principal,
+}

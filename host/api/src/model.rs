@@ -1,0 +1,21 @@
+//! What goes over the wire of the management API. Knows nothing of how the cluster keeps it.
+
+mod application;
+mod artifact;
+mod call;
+mod cluster;
+mod log;
+mod time;
+
+pub use application::{
+    Application, Applications, Applied, ApplyRequest, FileArtifact, Instance, InstanceState, Phase,
+    Reason, RouteView, Routes, Slice, Slices,
+};
+pub use artifact::{Artifact, ArtifactRoute, Artifacts, FunctionView, InterfaceView};
+pub use call::{CallAnswer, CallRequest, Candidate, Explanation, Outcome};
+pub use cluster::{
+    ApplicationSummary, ClusterStatus, Health, KeyCreated, KeyRequest, KeyView, Keys, MemoryStatus,
+    NodeStatus, Nodes, RaftRole, RaftStatus, Status, TaskStatus,
+};
+pub use log::{LogLevel, LogLine, LogPage};
+pub use time::rfc3339;

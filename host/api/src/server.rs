@@ -1,0 +1,236 @@
+//! Connections and requests: accepts, authenticates, limits, answers. Knows no endpoint's meaning.
+
+use crate::auth::{Principal, Role};
+use crate::body::{self, Query};
+use crate::endpoint::Endpoint;
+use crate::error::{ApiError, PROBLEM_JSON};
+use crate::handlers::{Answer, Authorized, handle};
+use crate::management::Management;
+use aether_types::code::Code;
+use aether_types::{ErrorKind, RequestId};
+use bytes::Buf;
+use futures_util::Stream;
+use http::{HeaderMap, HeaderValue, Method, header};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use warp::Filter;
+use warp::filters::path::FullPath;
+use warp::reply::Response;
+
+/// Connections at the same time: people, scripts and dashboards, not traffic. Only holders of an operator's
+/// key can make a connection buffer a large body.
+const CONNECTIONS_MAX: usize = 256;
+/// Requests at the same time on one HTTP/2 connection.
+const STREAMS_MAX: u32 = 32;
+/// Time for the head of a request.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// Time that requests in flight have after the server was told to stop.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+/// Pause after the operating system refused a connection, so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const REQUEST_ID: &str = "x-request-id";
+
+/// Serves the management API until `shutdown` completes, then lets requests in flight end.
+pub async fn serve(
+    listener: TcpListener,
+    node: Arc<dyn Management>,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            _ = connections.join_next(), if !connections.is_empty() => continue,
+            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                connections.spawn(connection(stream, node.clone(), &graceful));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "management connection not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_TIME, graceful.shutdown()).await.is_err() {
+        tracing::warn!("management requests cut off at shutdown");
+    }
+}
+
+/// One connection, until it ends.
+fn connection(
+    stream: TcpStream,
+    node: Arc<dyn Management>,
+    graceful: &GracefulShutdown,
+) -> impl Future<Output = ()> + Send + use<> {
+    // People wait for small answers; where it cannot be set they are only slower.
+    let _ = stream.set_nodelay(true);
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
+    let service = TowerToHyperService::new(warp::service(filter(node)));
+    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let watched = graceful.watch(connection);
+    async move {
+        if let Err(error) = watched.await {
+            tracing::debug!(error, "management connection broke");
+        }
+    }
+}
+
+/// The whole API as one filter: [`Endpoint`] is the table, so that no path lives in two places.
+fn filter(
+    node: Arc<dyn Management>,
+) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone {
+    warp::method()
+        .and(warp::path::full())
+        .and(warp::query::<Vec<(String, String)>>())
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then(move |method, path, query, headers, body| {
+            let node = node.clone();
+            async move { respond(&*node, method, path, query, headers, body).await }
+        })
+        .recover(unreadable)
+        .unify()
+}
+
+/// What warp itself refuses: a query that is no query.
+async fn unreadable(_: warp::Rejection) -> Result<Response, Infallible> {
+    let error = ApiError::invalid(Code::RequestInvalid, "the query cannot be read");
+    Ok(bad(&error, &request_id(&HeaderMap::new())))
+}
+
+async fn respond<B: Buf>(
+    node: &dyn Management,
+    method: Method,
+    path: FullPath,
+    query: Vec<(String, String)>,
+    headers: HeaderMap,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Response {
+    let request_id = request_id(&headers);
+    let result = answer(node, &method, &path, query, &headers, body, &request_id).await;
+    let mut response = match &result {
+        Ok(answer) => good(answer),
+        Err(error) => bad(error, &request_id),
+    };
+    let (path, status) = (path.as_str(), response.status().as_u16());
+    match &result {
+        Err(error) if error.kind == ErrorKind::Internal => {
+            tracing::error!(%method, path, status, %request_id, %error, "management request failed");
+        }
+        _ => tracing::debug!(%method, path, status, %request_id, "management request answered"),
+    }
+    let id = HeaderValue::from_str(request_id.as_str()).expect("it is visible ASCII");
+    response.headers_mut().insert(REQUEST_ID, id);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Finds the endpoint, then asks who it is, then reads the body, then acts: nothing is buffered for strangers.
+async fn answer<B: Buf>(
+    node: &dyn Management,
+    method: &Method,
+    path: &FullPath,
+    query: Vec<(String, String)>,
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+    request_id: &RequestId,
+) -> Result<Answer, ApiError> {
+    let (endpoint, params) = Endpoint::find(method, path.as_str())?;
+    let by = authorize(node, endpoint, headers)?;
+    let query = Query::new(query, endpoint.query())?;
+    let act = async {
+        let announced = headers.get(header::CONTENT_LENGTH);
+        let announced = announced.and_then(|v| v.to_str().ok()?.parse().ok());
+        let body = body::read(body, announced, endpoint.body_max()).await?;
+        let request_id = request_id.clone();
+        handle(node, Authorized { endpoint, params, query, body, request_id, by }).await
+    };
+    let time = endpoint.time_max();
+    tokio::time::timeout(time, act).await.unwrap_or_else(|_| {
+        let message = format!("no answer within {} s", time.as_secs());
+        let error = ApiError::new(ErrorKind::Unavailable, Code::DeadlineExceeded, message);
+        Err(error.help("it may still happen: look with `aether status` before trying again"))
+    })
+}
+
+/// Who it is, if that is enough for the endpoint.
+fn authorize(
+    node: &dyn Management,
+    endpoint: Endpoint,
+    headers: &HeaderMap,
+) -> Result<Principal, ApiError> {
+    let Some(needed) = endpoint.role() else {
+        return Ok(Principal { name: "anybody".to_owned(), role: Role::Viewer });
+    };
+    let unauthenticated = |message: &str| {
+        ApiError::new(ErrorKind::Denied, Code::Unauthenticated, message).help(
+            "send `Authorization: Bearer KEY`; the first key is in admin.key in the node's data folder",
+        )
+    };
+    let secret = headers
+        .get(header::AUTHORIZATION)
+        .ok_or_else(|| unauthenticated("this needs a key"))?
+        .to_str()
+        .ok()
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .ok_or_else(|| unauthenticated("the Authorization header holds no bearer key"))?
+        .1;
+    let by = node
+        .authenticate(secret.trim())
+        .ok_or_else(|| unauthenticated("the cluster does not know this key"))?;
+    if by.role < needed {
+        let message = format!("key {:?} has the role {}; this needs {needed}", by.name, by.role);
+        return Err(ApiError::new(ErrorKind::Denied, Code::RoleTooLow, message)
+            .help("ask an administrator for another key: `aether keys create NAME --role ROLE`"));
+    }
+    Ok(by)
+}
+
+/// The caller's id where it can be taken, else a new one.
+fn request_id(headers: &HeaderMap) -> RequestId {
+    let given = headers.get(REQUEST_ID).and_then(|v| v.to_str().ok()?.parse().ok());
+    given.unwrap_or_else(|| {
+        let id = uuid::Uuid::now_v7().simple().to_string();
+        id.parse().expect("32 hexadecimal digits are a request id")
+    })
+}
+
+fn good(answer: &Answer) -> Response {
+    let mut response = Response::new(answer.body.clone().unwrap_or_default().into());
+    *response.status_mut() = answer.status;
+    if answer.body.is_some() {
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+    }
+    response
+}
+
+fn bad(error: &ApiError, request_id: &RequestId) -> Response {
+    let document = error.document(request_id.as_str());
+    let body = serde_json::to_vec(&document).expect("strings and numbers serialise");
+    let mut response = Response::new(body.into());
+    *response.status_mut() = error.status();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    if error.code == Code::Unauthenticated {
+        let challenge = HeaderValue::from_static("Bearer realm=\"aether\"");
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
