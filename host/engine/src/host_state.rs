@@ -1,6 +1,7 @@
 //! What the host keeps for one `WasmInstance`. Knows no pool and no code of the guest.
 
-use crate::infra::{InfraSlice, InfraState, InfraView, Typed};
+use crate::guest_output::GuestOutput;
+use crate::infra::{ConfiguredInfra, InfraSlice, InfraState, InfraView, Typed};
 use crate::meter::Meter;
 use crate::{AppContext, CallContext};
 use std::{any::Any, sync::Arc};
@@ -15,13 +16,17 @@ pub const HANDLES_MAX: usize = 4_096;
 
 /// The data of a wasmtime store.
 pub struct HostState {
-    pub(crate) app: Arc<AppContext>,
+    app: Arc<AppContext>,
     /// The call that the guest is working on.
-    pub(crate) call: CallContext,
+    call: CallContext,
     pub(crate) meter: Meter,
     table: ResourceTable,
     infra: Box<[Box<dyn InfraState>]>,
     wasi: WasiCtx,
+    outputs: [GuestOutput; 2],
+    /// The outputs still carry the request id of an earlier call; set right when they are reached,
+    /// because most calls write nothing.
+    outputs_stale: bool,
     http: WasiHttpCtx,
     no_http: NoHttp,
 }
@@ -35,27 +40,45 @@ type Sent =
 impl HostState {
     pub(crate) fn new(
         app: Arc<AppContext>,
-        call: CallContext,
+        infra: &[Box<dyn ConfiguredInfra>],
         meter: Meter,
-        infra: Box<[Box<dyn InfraState>]>,
-        wasi: WasiCtx,
+        call: CallContext,
     ) -> Self {
+        let output =
+            |name| GuestOutput::new(app.coordinates.clone(), name, call.origin.request_id.clone());
+        let outputs = [output("stdout"), output("stderr")];
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
-        let http = WasiHttpCtx::new();
-        Self { app, call, meter, table, infra, wasi, http, no_http: NoHttp }
+        Self {
+            wasi: wasi(&app, &outputs),
+            infra: infra.iter().map(|infra| infra.instance()).collect(),
+            app,
+            call,
+            meter,
+            table,
+            outputs,
+            outputs_stale: false,
+            http: WasiHttpCtx::new(),
+            no_http: NoHttp,
+        }
+    }
+
+    /// Another call begins in this `WasmInstance`.
+    pub(crate) fn begin(&mut self, call: CallContext) {
+        self.call = call;
+        self.outputs_stale = true;
     }
 
     /// What host functions of the infra slice `S` work with.
     ///
     /// # Panics
-    /// When the slice imports no interface of `S`: then no host function of `S` is linked either.
+    /// When the slice imports no interface of `S`: then no host function of `S` can be reached.
     pub fn infra<S: InfraSlice>(&mut self) -> InfraView<'_, S> {
         let state = self.infra.iter_mut().find_map(|state| {
             let any: &mut dyn Any = &mut **state;
             any.downcast_mut::<Typed<S>>()
         });
-        let state = &mut state.expect("an infra slice is configured before it is linked").0;
+        let state = &mut state.expect("an infra slice is configured for who imports it").0;
         InfraView { state, table: &mut self.table, call: &self.call, app: &self.app }
     }
 
@@ -69,8 +92,23 @@ impl HostState {
     }
 }
 
+/// Denies everything but clocks, random numbers, output, and the granted environment.
+fn wasi(app: &AppContext, [stdout, stderr]: &[GuestOutput; 2]) -> WasiCtx {
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(stdout.clone()).stderr(stderr.clone());
+    wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+    for (name, value) in &app.grants.env {
+        wasi.env(name, value);
+    }
+    wasi.build()
+}
+
 impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        if self.outputs_stale {
+            self.outputs_stale = false;
+            self.outputs.iter().for_each(|output| output.begin(&self.call.origin.request_id));
+        }
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }

@@ -1,22 +1,226 @@
-//! One loaded slice on this node: its code, its pool, its calls. Knows no plan and no routes.
+//! One loaded slice on this node: its pool and its calls. Knows no plan and no routes.
 
-use crate::AppContext;
+use crate::code::{Code, WasmInstance};
+use crate::deadline::until;
+use crate::pool::{Lease, Pool};
+use crate::stats::{Counters, Stats};
+use crate::{AppContext, CALL_DEPTH_MAX, CallContext};
+use aether_types::code::Code as ProblemCode;
 use aether_types::description::Description;
+use aether_types::observed::Reason;
+use aether_types::slice_toml::Reuse;
+use aether_types::{CallError, FunctionName, InterfaceName};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Time that a hook of `aether:slice/lifecycle` has.
+pub const HOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A slice of an application that is loaded on this node.
-#[derive(Debug)]
 pub struct Slice {
+    /// Counts loaded slices of the process from 1.
+    number: u32,
     description: Arc<Description>,
-    app: Arc<AppContext>,
+    pub(crate) code: Arc<Code>,
+    pub(crate) pool: Arc<Pool<WasmInstance>>,
+    pub(crate) counters: Counters,
+    _admission: Admission,
+}
+
+/// A function of a slice, found once: a call by its place needs no name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place(usize);
+
+/// Memory that the slice was admitted with; given back when it is unloaded.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) admitted: Arc<AtomicU64>,
+    pub(crate) bytes: u64,
 }
 
 impl Slice {
-    pub fn description(&self) -> &Description {
+    pub(crate) fn new(
+        number: u32,
+        description: Arc<Description>,
+        code: Code,
+        admission: Admission,
+    ) -> Self {
+        let limits = code.app.limits;
+        let pool = Pool::new(limits.max_concurrency, limits.queue, Arc::clone(&code.shared));
+        let (code, counters) = (Arc::new(code), Counters::default());
+        Self { number, description, code, pool, counters, _admission: admission }
+    }
+
+    pub fn description(&self) -> &Arc<Description> {
         &self.description
     }
 
     pub fn app(&self) -> &Arc<AppContext> {
-        &self.app
+        &self.code.app
+    }
+
+    /// Where an exported function is; its interface's version may be left out.
+    pub fn find(&self, name: &FunctionName) -> Option<Place> {
+        self.code.functions.iter().position(|f| name.means(&f.name)).map(Place)
+    }
+
+    /// Calls a function. `args` and the answer are in the wire format of its types.
+    ///
+    /// # Errors
+    /// Technical ones only: an error that the function returns is an answer.
+    pub async fn call(
+        &self,
+        place: Place,
+        args: Vec<u8>,
+        ctx: CallContext,
+    ) -> Result<Vec<u8>, CallError> {
+        self.run(place.0, args, ctx).await
+    }
+
+    /// Calls the start hook, if there is one. To be done before the first call.
+    ///
+    /// # Errors
+    /// What the hook returned, why it did not finish, or that it took longer than [`HOOK_TIMEOUT`].
+    pub async fn start(&self, ctx: CallContext) -> Result<(), Reason> {
+        self.hook("start", ctx).await.map_err(|message| {
+            tracing::warn!(slice = %self.app().coordinates, %message, "the start hook failed");
+            let message = format!("the start hook failed: {message}");
+            Reason { code: ProblemCode::StartFailed, message, retryable: true }
+        })
+    }
+
+    /// Calls the stop hook, if there is one, and drops every instance. An error of the hook is logged.
+    /// To be done after [`Slice::drain`]: calls that still wait get `unavailable`.
+    pub async fn stop(&self, ctx: CallContext) {
+        self.pool.close();
+        if let Err(message) = self.hook("stop", ctx).await {
+            tracing::warn!(slice = %self.app().coordinates, %message, "the stop hook failed");
+        }
+        self.pool.clear();
+    }
+
+    /// Takes no more calls and waits for those in flight, queued ones included.
+    ///
+    /// # Errors
+    /// How many were still in flight at the deadline. They go on until they end or reach their own.
+    pub async fn drain(&self, deadline: Instant) -> Result<(), usize> {
+        self.pool.close();
+        self.pool.quiet(deadline).await
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.counters.stats(self.pool.census())
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(crate) fn place(&self, interface: &InterfaceName, function: &str) -> Option<usize> {
+        let is = |name: &FunctionName| name.interface == *interface && name.function == function;
+        self.code.functions.iter().position(|f| is(&f.name))
+    }
+
+    pub(crate) async fn run(
+        &self,
+        place: usize,
+        args: Vec<u8>,
+        ctx: CallContext,
+    ) -> Result<Vec<u8>, CallError> {
+        let ctx = bounded(ctx, self.code.functions[place].timeout);
+        let outcome = match admit(&ctx) {
+            Ok(()) => until(ctx.deadline, self.work(place, args, ctx)).await,
+            Err(error) => Some(Err(error)),
+        };
+        self.counters.count(outcome.unwrap_or(Err(CallError::DeadlineExceeded)))
+    }
+
+    async fn work(
+        &self,
+        place: usize,
+        args: Vec<u8>,
+        ctx: CallContext,
+    ) -> Result<Vec<u8>, CallError> {
+        let mut lease = self.pool.lease().await?;
+        let mut wasm = self.code.ready(&mut lease, ctx).await?;
+        let answer = wasm.call(&self.code, place, args).await?;
+        self.code.keep(lease, wasm);
+        Ok(answer)
+    }
+
+    async fn hook(&self, name: &str, ctx: CallContext) -> Result<(), String> {
+        let Some(hooks) = &self.code.hooks else { return Ok(()) };
+        let index = if name == "start" { &hooks.start } else { &hooks.stop };
+        let ctx = bounded(ctx, HOOK_TIMEOUT);
+        let work = async {
+            let mut lease = self.pool.lease_for_hook();
+            let mut wasm = self.code.ready(&mut lease, ctx.clone()).await?;
+            let answer = wasm.hook(&self.code, index, name).await?;
+            self.code.keep(lease, wasm);
+            Ok(answer)
+        };
+        match until(ctx.deadline, work).await.unwrap_or(Err(CallError::DeadlineExceeded)) {
+            Ok(answer) => answer,
+            Err(CallError::DeadlineExceeded) => {
+                Err(format!("it took longer than {HOOK_TIMEOUT:?}"))
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl Code {
+    /// The warm instance of the slot, or a new one; `ctx` is its call from now on.
+    pub(crate) async fn ready(
+        &self,
+        lease: &mut Lease<WasmInstance>,
+        ctx: CallContext,
+    ) -> Result<WasmInstance, CallError> {
+        match lease.take() {
+            Some(mut wasm) => {
+                wasm.begin(ctx);
+                Ok(wasm)
+            }
+            None => self.instantiate(ctx).await,
+        }
+    }
+
+    /// Ends a good call: the instance stays warm where the slice's policy says so.
+    pub(crate) fn keep(&self, mut lease: Lease<WasmInstance>, wasm: WasmInstance) {
+        if self.app.limits.reuse == Reuse::Serial {
+            lease.put(wasm);
+        }
+    }
+}
+
+/// The callee's own limit, where it is nearer than that of the caller.
+pub(crate) fn bounded(mut ctx: CallContext, timeout: Duration) -> CallContext {
+    ctx.deadline = ctx.deadline.min(Instant::now() + timeout);
+    ctx
+}
+
+/// Refuses what must not run at all.
+pub(crate) fn admit(ctx: &CallContext) -> Result<(), CallError> {
+    if ctx.depth >= CALL_DEPTH_MAX {
+        let message = format!("more than {CALL_DEPTH_MAX} slices wait for each other");
+        return Err(CallError::Denied(message));
+    }
+    match ctx.remaining().is_zero() {
+        true => Err(CallError::DeadlineExceeded),
+        false => Ok(()),
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.admitted.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+impl std::fmt::Debug for Slice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Slice").field(&self.app().coordinates).finish()
     }
 }

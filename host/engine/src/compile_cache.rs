@@ -1,0 +1,275 @@
+//! Compiled components on disk, by digest and compiler. Trusts no file it has not just checked.
+//!
+//! A file is `MAGIC`, the SHA-256 of the rest, the rest: what wasmtime serialised. Its name is the
+//! digest of the component and that of everything the code depends on: wasmtime's version, its
+//! configuration, the features of the processor. The checksum finds damage and accidents; whoever can
+//! write into the folder on purpose can as well replace the program.
+
+use crate::Error;
+use aether_types::{ByteSize, Digest};
+use parking_lot::{Condvar, Mutex};
+use sha2::{Digest as _, Sha256};
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{fs, io, time::SystemTime};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// Components that compile at the same time. Each uses all cores, so more would only use memory; two,
+/// so that a large one (20 s) does not hold up a small one (50 ms).
+pub const COMPILES_MAX: u32 = 2;
+
+const MAGIC: &[u8; 16] = b"aether-code-v1\0\0";
+const HEAD: usize = MAGIC.len() + 32;
+const SUFFIX: &str = "cwasm";
+const UNFINISHED: &str = "part";
+
+pub(crate) struct CompileCache {
+    dir: PathBuf,
+    bytes_max: ByteSize,
+    /// Makes names of unfinished files unique in this process.
+    unfinished: AtomicU64,
+    compiling: Mutex<u32>,
+    freed: Condvar,
+}
+
+/// Digest of everything that compiled code depends on beside the component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CompilerKey(String);
+
+/// One slot of `COMPILES_MAX`.
+struct Slot<'a>(&'a CompileCache);
+
+impl CompilerKey {
+    pub(crate) fn of(engine: &Engine) -> Self {
+        let mut hasher = Hashing(Sha256::new());
+        MAGIC.hash(&mut hasher);
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        Self(Digest(hasher.0.finalize().into()).short())
+    }
+}
+
+impl CompileCache {
+    /// Makes the folder and removes what an earlier run did not finish.
+    pub(crate) fn open(dir: PathBuf, bytes_max: ByteSize) -> Result<Self, Error> {
+        let prepare = || {
+            fs::create_dir_all(&dir)?;
+            for entry in fs::read_dir(&dir)? {
+                let path = entry?.path();
+                if path.extension().is_some_and(|e| e == UNFINISHED) {
+                    fs::remove_file(path)?;
+                }
+            }
+            Ok(())
+        };
+        prepare().map_err(|source| Error::Cache { path: dir.clone(), source })?;
+        let unfinished = AtomicU64::new(0);
+        let (compiling, freed) = (Mutex::new(0), Condvar::new());
+        Ok(Self { dir, bytes_max, unfinished, compiling, freed })
+    }
+
+    /// The compiled component; from disk where it is there and sound. Blocks.
+    ///
+    /// # Errors
+    /// When the component does not compile. Trouble with the folder costs time, not the component.
+    pub(crate) fn component(
+        &self,
+        engine: &Engine,
+        key: &CompilerKey,
+        digest: &Digest,
+        bytes: &[u8],
+    ) -> wasmtime::Result<Component> {
+        let path = self.dir.join(format!("{digest}-{}.{SUFFIX}", key.0));
+        if let Some(component) = load(engine, &path) {
+            return Ok(component);
+        }
+        let slot = self.slot();
+        // Somebody else may have compiled the same one meanwhile.
+        if let Some(component) = load(engine, &path) {
+            return Ok(component);
+        }
+        let component = Component::from_binary(engine, bytes)?;
+        drop(slot);
+        let stored = component.serialize().and_then(|code| Ok(self.store(&path, &code)?));
+        if let Err(error) = stored {
+            tracing::warn!(%error, path = %path.display(), "compiled code is not kept");
+        }
+        Ok(component)
+    }
+
+    fn slot(&self) -> Slot<'_> {
+        let mut compiling = self.compiling.lock();
+        while *compiling >= COMPILES_MAX {
+            self.freed.wait(&mut compiling);
+        }
+        *compiling += 1;
+        Slot(self)
+    }
+
+    /// Writes beside and renames, so that no reader sees half a file.
+    fn store(&self, path: &Path, code: &[u8]) -> io::Result<()> {
+        let number = self.unfinished.fetch_add(1, Relaxed);
+        let name = format!("{}-{number}.{UNFINISHED}", std::process::id());
+        let unfinished = self.dir.join(name);
+        let write = || {
+            let mut file = fs::File::create(&unfinished)?;
+            io::Write::write_all(&mut file, MAGIC)?;
+            io::Write::write_all(&mut file, &Sha256::digest(code))?;
+            io::Write::write_all(&mut file, code)?;
+            fs::rename(&unfinished, path)
+        };
+        let written = write();
+        if written.is_err() {
+            let _ = fs::remove_file(&unfinished);
+        }
+        written.and_then(|()| self.trim(path))
+    }
+
+    /// Removes what was not used for longest until the rest fits; never `newest`.
+    fn trim(&self, newest: &Path) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let Ok(meta) = entry.metadata() else { continue };
+            if entry.path().extension().is_some_and(|e| e == SUFFIX) {
+                let used = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                files.push((used, meta.len(), entry.path()));
+            }
+        }
+        files.sort();
+        let mut bytes: u64 = files.iter().map(|(_, len, _)| len).sum();
+        for (_, len, path) in files.iter().filter(|(_, _, path)| path != newest) {
+            if bytes <= self.bytes_max.bytes() {
+                break;
+            }
+            fs::remove_file(path)?;
+            bytes -= len;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        *self.0.compiling.lock() -= 1;
+        self.0.freed.notify_one();
+    }
+}
+
+/// The component in the file; None where there is none that can be used.
+fn load(engine: &Engine, path: &Path) -> Option<Component> {
+    let bytes = fs::read(path).ok()?;
+    let Some(code) = checked(&bytes) else {
+        tracing::warn!(path = %path.display(), "damaged compiled code is made again");
+        return None;
+    };
+    #[expect(unsafe_code, reason = "wasmtime cannot check compiled code by itself")]
+    // SAFETY: the bytes are what `Component::serialize` wrote: `store` put their SHA-256 in front of
+    // them, and it still is their SHA-256. They are held in memory, so nobody changes them between
+    // the check and the use. wasmtime itself refuses another version or configuration.
+    let component = unsafe { Component::deserialize(engine, code) };
+    match component {
+        Ok(component) => {
+            let touched = fs::File::options().append(true).open(path);
+            let _ = touched.and_then(|file| file.set_modified(SystemTime::now()));
+            Some(component)
+        }
+        Err(error) => {
+            tracing::warn!(%error, path = %path.display(), "compiled code is made again");
+            None
+        }
+    }
+}
+
+/// The part after the head, if the head fits it.
+fn checked(bytes: &[u8]) -> Option<&[u8]> {
+    let (head, code) = bytes.split_at_checked(HEAD)?;
+    let sum = head.strip_prefix(MAGIC)?;
+    (Sha256::digest(code).as_slice() == sum).then_some(code)
+}
+
+struct Hashing(Sha256);
+
+impl Hasher for Hashing {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let digest = self.0.clone().finalize();
+        u64::from_le_bytes(digest[..8].try_into().expect("a SHA-256 has more than 8 bytes"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY: &str = "(component (core module (func (export \"f\"))))";
+
+    fn digest(bytes: &[u8]) -> Digest {
+        Digest(Sha256::digest(bytes).into())
+    }
+
+    fn files(dir: &Path) -> Vec<PathBuf> {
+        let mut paths: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+        paths.sort();
+        paths
+    }
+
+    #[test]
+    fn damaged_files_are_compiled_again_and_whole_ones_are_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Engine::default();
+        let key = CompilerKey::of(&engine);
+        let cache = CompileCache::open(dir.path().to_owned(), ByteSize::mib(64)).unwrap();
+        let bytes = wat::parse_str(EMPTY).unwrap();
+        let name = digest(&bytes);
+        cache.component(&engine, &key, &name, &bytes).unwrap();
+        let path = files(dir.path()).pop().unwrap();
+        let whole = fs::read(&path).unwrap();
+        // A whole file is used: the bytes of the component are not looked at.
+        cache.component(&engine, &key, &name, b"not a component").unwrap();
+        let mut flipped = whole.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        for damaged in [&whole[..whole.len() / 2], &whole[..3], &[], &flipped] {
+            fs::write(&path, damaged).unwrap();
+            assert!(cache.component(&engine, &key, &name, b"not a component").is_err());
+            cache.component(&engine, &key, &name, &bytes).unwrap();
+            assert_eq!(fs::read(&path).unwrap().len(), whole.len());
+        }
+        // Another configuration is another file, not a wrong use of this one.
+        let mut config = wasmtime::Config::new();
+        let other = Engine::new(config.epoch_interruption(true)).unwrap();
+        let other_key = CompilerKey::of(&other);
+        assert_ne!(key, other_key);
+        cache.component(&other, &other_key, &name, &bytes).unwrap();
+        assert_eq!(files(dir.path()).len(), 2);
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("1-0.part"), "left over").unwrap();
+        let engine = Engine::default();
+        let key = CompilerKey::of(&engine);
+        let cache = CompileCache::open(dir.path().to_owned(), ByteSize::mib(64)).unwrap();
+        assert_eq!(files(dir.path()), Vec::<PathBuf>::new());
+        let text = |i: u32| format!("(component (core module (func (export \"f{i}\"))))");
+        for i in 0..3 {
+            let bytes = wat::parse_str(text(i)).unwrap();
+            cache.component(&engine, &key, &digest(&bytes), &bytes).unwrap();
+        }
+        let all = files(dir.path());
+        let past = SystemTime::UNIX_EPOCH;
+        fs::File::options().append(true).open(&all[1]).unwrap().set_modified(past).unwrap();
+        let size = fs::metadata(&all[0]).unwrap().len();
+        let small = CompileCache::open(dir.path().to_owned(), ByteSize(3 * size)).unwrap();
+        let bytes = wat::parse_str(text(3)).unwrap();
+        small.component(&engine, &key, &digest(&bytes), &bytes).unwrap();
+        let left = files(dir.path());
+        assert_eq!(left.len(), 3);
+        assert!(!left.contains(&all[1]) && left.contains(&all[0]) && left.contains(&all[2]));
+    }
+}

@@ -1,0 +1,226 @@
+//! HTTP requests into the `wasi:http` 0.2 handler of a component. Knows no routes and no sockets.
+//!
+//! The guest runs on the task of the request until it has answered. One that goes on after that, to
+//! stream a body or to do what nobody waits for, gets a task of its own; its slot is free when it ends.
+
+use crate::code::{Code, WasmInstance};
+use crate::deadline::until;
+use crate::pool::Lease;
+use crate::slice::{admit, bounded};
+use crate::{CallContext, HostState, Slice};
+use aether_types::CallError;
+use aether_types::description::HttpVersion;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use wasmtime::component::{Resource, TypedFunc};
+use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
+use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
+use wasmtime_wasi_http::{Error as HttpError, WasiBody, WasiHttpView};
+
+/// The function that a component exports to take requests.
+pub(crate) type Handler =
+    TypedFunc<(Resource<HostIncomingRequest>, Resource<HostResponseOutparam>), ()>;
+
+type Head = Result<http::Response<WasiBody>, ErrorCode>;
+
+/// The body of a guest's response. Ends with an error when the guest does not finish it.
+pub struct HttpBody {
+    body: WasiBody,
+    ending: Arc<Ending>,
+}
+
+/// A guest failed while it wrote its response.
+#[derive(Debug, thiserror::Error)]
+#[error("the response is not complete: {0}")]
+pub struct BodyError(String);
+
+/// Whether the guest was stopped before its own end: then what it wrote may look complete and is not.
+#[derive(Debug, Default)]
+struct Ending {
+    broken: AtomicBool,
+}
+
+/// Marks the ending as broken unless it is told that all went well.
+struct Guard(Option<Arc<Ending>>);
+
+enum Event {
+    Answered(Head),
+    Ended(Result<(), CallError>),
+}
+
+impl Slice {
+    /// Lets the component's own handler answer a request. Cancelled by dropping the future.
+    ///
+    /// # Errors
+    /// When the guest did not answer: nothing of a response was made then. What happens after the
+    /// head shows in the body.
+    pub async fn handle<B>(
+        &self,
+        request: http::Request<B>,
+        ctx: CallContext,
+    ) -> Result<http::Response<HttpBody>, CallError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: std::fmt::Display,
+    {
+        let request = request.map(|body| {
+            body.map_err(|error| HttpError::InternalError(Some(error.to_string()))).boxed_unsync()
+        });
+        self.counters.count(self.serve(request, ctx).await)
+    }
+
+    async fn serve(
+        &self,
+        request: http::Request<WasiBody>,
+        ctx: CallContext,
+    ) -> Result<http::Response<HttpBody>, CallError> {
+        if self.description().handler != Some(HttpVersion::V02) {
+            let message = format!("{} does not handle HTTP", self.app().coordinates);
+            return Err(CallError::Unavailable(message));
+        }
+        let ctx = bounded(ctx, self.app().limits.timeout);
+        admit(&ctx)?;
+        let deadline = ctx.deadline;
+        let ready = async {
+            let mut lease = self.pool.lease().await?;
+            let wasm = self.code.ready(&mut lease, ctx).await?;
+            Ok((lease, wasm))
+        };
+        let ready = until(deadline, ready).await.unwrap_or(Err(CallError::DeadlineExceeded));
+        let (lease, wasm) = ready?;
+        let (tx, mut rx) = oneshot::channel();
+        let ending = Arc::new(Ending::default());
+        let guard = Guard(Some(Arc::clone(&ending)));
+        let guest = Guest { code: Arc::clone(&self.code), lease, wasm, guard };
+        let mut guest = Box::pin(guest.run(request, tx, deadline));
+        let event = std::future::poll_fn(|cx| {
+            if let Poll::Ready(ended) = guest.as_mut().poll(cx) {
+                return Poll::Ready(Event::Ended(ended));
+            }
+            match Pin::new(&mut rx).poll(cx) {
+                Poll::Ready(Ok(head)) => Poll::Ready(Event::Answered(head)),
+                // The guest threw the outparam away: what follows from that is its own affair.
+                _ => Poll::Pending,
+            }
+        });
+        let head = match event.await {
+            Event::Answered(head) => {
+                tokio::spawn(guest);
+                head
+            }
+            Event::Ended(ended) => {
+                ended?;
+                let silent = "it returned without a response".to_owned();
+                rx.try_recv().map_err(|_| CallError::CalleeFailed(silent))?
+            }
+        };
+        match head {
+            Ok(response) => Ok(response.map(|body| HttpBody { body, ending })),
+            Err(code) => Err(CallError::CalleeFailed(format!("it answered with {code:?}"))),
+        }
+    }
+}
+
+/// A guest that works on a request. Fields are dropped in order: the guard before the instance, whose
+/// end closes the body.
+struct Guest {
+    guard: Guard,
+    wasm: WasmInstance,
+    lease: Lease<WasmInstance>,
+    code: Arc<Code>,
+}
+
+impl Guest {
+    async fn run(
+        mut self,
+        request: http::Request<WasiBody>,
+        tx: oneshot::Sender<Head>,
+        deadline: Instant,
+    ) -> Result<(), CallError> {
+        let called = until(deadline, self.wasm.handle(&self.code, request, tx)).await;
+        called.unwrap_or(Err(CallError::DeadlineExceeded))?;
+        let Self { mut guard, wasm, lease, code } = self;
+        guard.0 = None;
+        code.keep(lease, wasm);
+        Ok(())
+    }
+}
+
+impl WasmInstance {
+    async fn handle(
+        &mut self,
+        code: &Code,
+        request: http::Request<WasiBody>,
+        tx: oneshot::Sender<Head>,
+    ) -> Result<(), CallError> {
+        let called = match self.prepare(code, request, tx) {
+            Ok((handler, args)) => handler.call_async(&mut self.store, args).await,
+            Err(error) => Err(error),
+        };
+        called.map_err(|error| code.failure(&mut self.store, error, "wasi:http"))
+    }
+
+    fn prepare(
+        &mut self,
+        code: &Code,
+        request: http::Request<WasiBody>,
+        tx: oneshot::Sender<Head>,
+    ) -> wasmtime::Result<(Handler, (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>))>
+    {
+        let handler = match self.handler {
+            Some(handler) => handler,
+            None => {
+                let index = code.handler.as_ref().expect("only slices with a handler get here");
+                let handler: Handler = self.instance.get_typed_func(&mut self.store, index)?;
+                *self.handler.insert(handler)
+            }
+        };
+        let state: &mut HostState = self.store.data_mut();
+        let mut http = state.http();
+        let request = http.new_incoming_request(Scheme::Http, request)?;
+        Ok((handler, (request, http.new_response_outparam(tx)?)))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(ending) = self.0.take() {
+            ending.broken.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl Body for HttpBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(BodyError(error.to_string())))),
+            Poll::Ready(None) if self.ending.broken.load(Ordering::Acquire) => {
+                Poll::Ready(Some(Err(BodyError("the guest was stopped".to_owned()))))
+            }
+            Poll::Ready(None) => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
