@@ -1,1 +1,8 @@
-//! placeholder
+//! Typed client of the management API. Knows no files, no environment and no way to print.
+#![forbid(unsafe_code)]
+
+mod client;
+mod error;
+
+pub use client::{Client, LogFilter};
+pub use error::{Error, Failure};

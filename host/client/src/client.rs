@@ -1,0 +1,269 @@
+//! One method per endpoint. Knows no retries: who calls knows whether to try again.
+
+use crate::error::{Error, Failure};
+use aether_api::{
+    Application, Applications, Applied, ApplyRequest, Artifact, Artifacts, CallAnswer, CallRequest,
+    Endpoint, Explanation, Health, KeyCreated, KeyRequest, Keys, LogLevel, LogPage, Nodes, Problem,
+    Routes, Slices, Status,
+};
+use aether_types::{AppName, Digest};
+use bytes::Bytes;
+use reqwest::{RequestBuilder, Response, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Time to reach a node.
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// The node ends a request itself; this is for nodes that do not.
+const SPARE_TIME: Duration = Duration::from_secs(5);
+
+/// The management API of a cluster, through any of its nodes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    server: Url,
+    key: Option<String>,
+    http: reqwest::Client,
+}
+
+/// Which lines of the log. Everything that is set must match.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct LogFilter {
+    pub app: Option<String>,
+    pub slice: Option<String>,
+    pub request_id: Option<String>,
+    pub level: Option<LogLevel>,
+    /// Lines after this place; absent: the newest.
+    pub after: Option<u64>,
+    pub limit: Option<u32>,
+}
+
+type Result<T> = std::result::Result<T, Error>;
+
+impl Client {
+    /// `server` is `http://HOST:PORT`; `key` goes into every request.
+    pub fn new(server: Url, key: Option<String>) -> Self {
+        // Local nodes are reached directly, whatever proxy the environment names; there is no TLS to set up.
+        let http =
+            reqwest::Client::builder().connect_timeout(CONNECT_TIME).no_proxy().build().expect(
+                "a client without TLS, proxy and resolver of its own needs nothing that can fail",
+            );
+        Self { server, key, http }
+    }
+
+    pub fn server(&self) -> &Url {
+        &self.server
+    }
+
+    pub async fn ready(&self) -> Result<Health> {
+        self.ask("see whether the node is ready", Endpoint::Ready, &[]).await
+    }
+
+    pub async fn status(&self) -> Result<Status> {
+        self.ask("read the status", Endpoint::Status, &[]).await
+    }
+
+    pub async fn nodes(&self) -> Result<Nodes> {
+        self.ask("list the nodes", Endpoint::Nodes, &[]).await
+    }
+
+    pub async fn slices(&self) -> Result<Slices> {
+        self.ask("list the slices", Endpoint::Slices, &[]).await
+    }
+
+    pub async fn routes(&self) -> Result<Routes> {
+        self.ask("list the routes", Endpoint::Routes, &[]).await
+    }
+
+    pub async fn logs(&self, filter: &LogFilter) -> Result<LogPage> {
+        let action = "read the log";
+        let mut url = self.url(Endpoint::Logs, &[]);
+        let LogFilter { app, slice, request_id, level, after, limit } = filter;
+        let pairs = [
+            ("app", app.clone()),
+            ("slice", slice.clone()),
+            ("request-id", request_id.clone()),
+            ("level", level.map(|l| l.to_string())),
+            ("after", after.map(|n| n.to_string())),
+            ("limit", limit.map(|n| n.to_string())),
+        ];
+        for (key, value) in pairs {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(key, &value);
+            }
+        }
+        let response = self.send(action, Endpoint::Logs, self.http.get(url)).await?;
+        self.read(action, response).await
+    }
+
+    pub async fn explain(&self, target: &str) -> Result<Explanation> {
+        let action = "explain it";
+        let mut url = self.url(Endpoint::Explain, &[]);
+        url.query_pairs_mut().append_pair("target", target);
+        let response = self.send(action, Endpoint::Explain, self.http.get(url)).await?;
+        self.read(action, response).await
+    }
+
+    pub async fn artifacts(&self) -> Result<Artifacts> {
+        self.ask("list the artifacts", Endpoint::ListArtifacts, &[]).await
+    }
+
+    /// Uploads a component; `digest` is the SHA-256 of `bytes`.
+    pub async fn put_artifact(&self, digest: Digest, bytes: Bytes) -> Result<Artifact> {
+        let action = format!("upload {}", digest.short());
+        let endpoint = Endpoint::PutArtifact;
+        let request = self.request(endpoint, &[&digest.to_string()]);
+        let request = request.header("content-type", "application/wasm").body(bytes);
+        let response = self.send(&action, endpoint, request).await?;
+        self.read(&action, response).await
+    }
+
+    pub async fn applications(&self) -> Result<Applications> {
+        self.ask("list the applications", Endpoint::ListApplications, &[]).await
+    }
+
+    pub async fn application(&self, app: &AppName) -> Result<Application> {
+        self.ask(&format!("read {app}"), Endpoint::GetApplication, &[app.as_str()]).await
+    }
+
+    pub async fn apply(&self, app: &AppName, request: &ApplyRequest) -> Result<Applied> {
+        self.tell(&format!("deploy {app}"), Endpoint::ApplyApplication, &[app.as_str()], request)
+            .await
+    }
+
+    pub async fn remove(&self, app: &AppName) -> Result<()> {
+        let action = format!("undeploy {app}");
+        let endpoint = Endpoint::RemoveApplication;
+        self.send(&action, endpoint, self.request(endpoint, &[app.as_str()])).await.map(drop)
+    }
+
+    pub async fn call(&self, app: &AppName, request: &CallRequest) -> Result<CallAnswer> {
+        let action = format!("call {} of {app}", request.function);
+        self.tell(&action, Endpoint::CallApplication, &[app.as_str()], request).await
+    }
+
+    /// The OpenAPI document of the application's routes.
+    pub async fn application_document(&self, app: &AppName) -> Result<Value> {
+        let action = format!("describe the routes of {app}");
+        self.ask(&action, Endpoint::ApplicationDocument, &[app.as_str()]).await
+    }
+
+    pub async fn keys(&self) -> Result<Keys> {
+        self.ask("list the keys", Endpoint::ListKeys, &[]).await
+    }
+
+    pub async fn create_key(&self, request: &KeyRequest) -> Result<KeyCreated> {
+        self.tell("create the key", Endpoint::CreateKey, &[], request).await
+    }
+
+    pub async fn delete_key(&self, id: &str) -> Result<()> {
+        let endpoint = Endpoint::DeleteKey;
+        self.send("delete the key", endpoint, self.request(endpoint, &[id])).await.map(drop)
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        endpoint: Endpoint,
+        params: &[&str],
+    ) -> Result<T> {
+        let response = self.send(action, endpoint, self.request(endpoint, params)).await?;
+        self.read(action, response).await
+    }
+
+    async fn tell<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        endpoint: Endpoint,
+        params: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T> {
+        let request = self.request(endpoint, params).json(body);
+        let response = self.send(action, endpoint, request).await?;
+        self.read(action, response).await
+    }
+
+    /// The address of an endpoint, its `{…}` segments filled in order and escaped.
+    fn url(&self, endpoint: Endpoint, params: &[&str]) -> Url {
+        let mut url = self.server.clone();
+        let mut params = params.iter();
+        {
+            let mut path = url.path_segments_mut().expect("http addresses have a path");
+            path.pop_if_empty();
+            for segment in endpoint.method_and_path().1.split('/').skip(1) {
+                let is_param = segment.starts_with('{');
+                path.push(if is_param { params.next().copied().unwrap_or("") } else { segment });
+            }
+        }
+        url
+    }
+
+    fn request(&self, endpoint: Endpoint, params: &[&str]) -> RequestBuilder {
+        self.http.request(endpoint.method_and_path().0, self.url(endpoint, params))
+    }
+
+    /// The good answer; every other one as an error.
+    async fn send(
+        &self,
+        action: &str,
+        endpoint: Endpoint,
+        request: RequestBuilder,
+    ) -> Result<Response> {
+        let request = request.timeout(endpoint.time_max() + SPARE_TIME);
+        let request = match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        };
+        let response = request.send().await.map_err(|e| self.transport(action, &e))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body = response.bytes().await.map_err(|e| self.transport(action, &e))?;
+        let failure = match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => Failure::Refused(Box::new(problem)),
+            Err(_) => self.broken(format!("status {status} without a problem document")),
+        };
+        Err(Error { action: action.to_owned(), failure })
+    }
+
+    async fn read<T: DeserializeOwned>(&self, action: &str, response: Response) -> Result<T> {
+        let body = response.bytes().await.map_err(|e| self.transport(action, &e))?;
+        serde_json::from_slice(&body).map_err(|error| {
+            let failure =
+                self.broken(format!("{error}; client and node may be of different versions"));
+            Error { action: action.to_owned(), failure }
+        })
+    }
+
+    fn broken(&self, detail: String) -> Failure {
+        Failure::Broken { server: self.address(), detail }
+    }
+
+    fn transport(&self, action: &str, error: &reqwest::Error) -> Error {
+        let server = self.address();
+        let detail = innermost(error);
+        let failure = if error.is_connect() {
+            Failure::Unreachable { server, detail }
+        } else if error.is_timeout() {
+            Failure::TimedOut { server }
+        } else {
+            Failure::Broken { server, detail }
+        };
+        Error { action: action.to_owned(), failure }
+    }
+
+    fn address(&self) -> String {
+        self.server.as_str().trim_end_matches('/').to_owned()
+    }
+}
+
+/// The cause at the bottom: what the operating system said.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
