@@ -15,7 +15,7 @@ pub struct Observed {
     pub run: u64,
     /// The newest plan that the node has taken up.
     pub generation: Generation,
-    /// Sorted by instance.
+    /// Sorted by instance, then revision: an instance that is being replaced stands here twice.
     pub instances: Vec<InstanceStatus>,
 }
 

@@ -3,6 +3,7 @@
 use crate::versioned::Versioned;
 use crate::{AppName, Coordinates, Digest, Generation, NodeId, Revision};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// All assignments of the cluster at one generation.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,4 +35,10 @@ pub struct Assignment {
 
 impl Versioned for Plan {
     const FORMAT: u8 = 1;
+}
+
+impl fmt::Display for InstanceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}#{}", self.app, self.coordinates, self.ordinal)
+    }
 }

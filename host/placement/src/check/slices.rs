@@ -1,0 +1,76 @@
+//! What each slice must be by itself: named as its component says, within its author's limits.
+
+use super::Part;
+use aether_types::blueprint::Limits;
+use aether_types::code::Code;
+use aether_types::limits::EffectiveLimits;
+use aether_types::{Coordinates, FunctionName, Problem, Problems, nearest};
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+pub(super) fn check_each(parts: &[Part<'_>], problems: &mut Vec<Problem>) {
+    let mut seen = BTreeSet::new();
+    for part in parts {
+        check_coordinates(part, problems);
+        if !seen.insert(&part.bound.coordinates) {
+            let place = &part.bound.coordinates;
+            let problem = Problem::new(Code::TomlValue, place, "the slice stands here twice");
+            problems
+                .push(problem.help("keep one entry; `instances` says on how many nodes it runs"));
+        }
+        for name in part.description.settings.functions.keys() {
+            if part.description.export(name).is_none() {
+                problems.push(unknown_function(part, "[functions] names", name));
+            }
+        }
+    }
+}
+
+fn check_coordinates(part: &Part<'_>, problems: &mut Vec<Problem>) {
+    let bound = &part.bound.coordinates;
+    let mut compare = |who: &str, said: &Option<Coordinates>| {
+        if let Some(said) = said.as_ref().filter(|c| *c != bound) {
+            let message = format!("{who} says that it is {said}");
+            let problem = Problem::new(Code::CoordinatesMismatch, bound, message);
+            problems.push(problem.help(
+                "make `artifact` the same in blueprint.toml and slice.toml, and build the slice again",
+            ));
+        }
+    };
+    compare("the component", &part.description.settings.slice.artifact);
+    compare("the blueprint", &part.entry.artifact);
+}
+
+/// The limits of each part. Where one is wider than the author's, the author's stands in.
+pub(super) fn limits(parts: &[Part<'_>], problems: &mut Vec<Problem>) -> Vec<EffectiveLimits> {
+    let each = parts.iter().map(|part| {
+        narrow(part, &part.entry.limits).unwrap_or_else(|wider| {
+            problems.extend(wider.0);
+            narrow(part, &Limits::default()).expect("no limit is not a wider one")
+        })
+    });
+    each.collect()
+}
+
+fn narrow(part: &Part<'_>, operator: &Limits) -> Result<EffectiveLimits, Problems> {
+    let place = part.bound.coordinates.to_string();
+    EffectiveLimits::narrow(&place, &part.description.settings.instances, operator)
+}
+
+/// `what` says who names the function.
+pub(super) fn unknown_function(part: &Part<'_>, what: &str, name: &FunctionName) -> Problem {
+    let place = &part.bound.coordinates;
+    let message = format!("{what} `{name}`, which the component does not export");
+    let problem = Problem::new(Code::UnknownFunction, place, message);
+    let exports = part.description.exports.iter();
+    let functions: Vec<String> = exports
+        .flat_map(|i| i.functions.iter().map(move |f| format!("{}#{}", i.name, f.name)))
+        .collect();
+    match nearest(&name.to_string(), functions.iter().map(String::as_str)) {
+        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        None if functions.is_empty() => problem.help("it exports no functions"),
+        None => problem.help(format!("it exports {}", functions.join(", "))),
+    }
+}
