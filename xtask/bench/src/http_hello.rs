@@ -31,7 +31,7 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     bare.arg(address.to_string());
     let ceiling = Server::start(&mut bare, address, &folder.join("hyper.log"))?;
 
-    let get = request("GET", "/", "");
+    let get = request("GET", "/hello", "");
     let figures = compare::run(&[
         Contender { name: "aether", server: &node.server, request: get.clone() },
         Contender { name: "wasmtime serve", server: &peer, request: get.clone() },

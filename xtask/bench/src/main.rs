@@ -15,6 +15,7 @@ mod tools;
 mod typed_route;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -41,11 +42,20 @@ enum Bench {
     Cold,
 }
 
-fn main() -> anyhow::Result<()> {
-    let Arguments { folder, bench } = Arguments::parse();
-    std::fs::create_dir_all(&folder)?;
-    let folder: &Path = &folder.canonicalize().context("the folder just made")?;
-    match bench {
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&arguments.folder)?;
+    let folder: &Path = &arguments.folder.canonicalize().context("the folder just made")?;
+    match arguments.bench {
         Bench::HttpHello => http_hello::run(folder),
         Bench::TypedRoute => typed_route::run(folder),
         Bench::LocalCall => local_call::run(folder),
