@@ -37,8 +37,7 @@ fn check_file(file: &str, text: &str, sizes: &mut Sizes, findings: &mut Findings
     check_lines(file, text, findings);
     match syn::parse_file(text) {
         Ok(parsed) => {
-            let tests = file.contains("/tests/") || file.ends_with("/tests.rs");
-            let mut reader = Reader { file, scope: vec![], tests, sizes, findings };
+            let mut reader = Reader { file, scope: vec![], sizes, findings };
             reader.visit_file(&parsed);
         }
         Err(error) => findings.add(format_args!("{file}:{}", error.span().start().line), error),
@@ -92,7 +91,6 @@ fn is_comment(text: String) -> bool {
 struct Reader<'a> {
     file: &'a str,
     scope: Vec<String>,
-    tests: bool,
     sizes: &'a mut Sizes,
     findings: &'a mut Findings,
 }
@@ -102,18 +100,10 @@ impl Reader<'_> {
         self.findings.add(format_args!("{}:{}", self.file, span.start().line), message);
     }
 
-    fn within(
-        &mut self,
-        name: String,
-        attributes: &[syn::Attribute],
-        walk: impl FnOnce(&mut Self),
-    ) {
-        let outside = self.tests;
-        self.tests |= attributes.iter().any(is_test);
+    fn within(&mut self, name: String, walk: impl FnOnce(&mut Self)) {
         self.scope.push(name);
         walk(self);
         self.scope.pop();
-        self.tests = outside;
     }
 
     /// Notes the lines of a function, from its signature to its closing brace.
@@ -128,7 +118,7 @@ impl Reader<'_> {
 
 impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
-        self.within(item.ident.to_string(), &item.attrs, |this| visit::visit_item_mod(this, item));
+        self.within(item.ident.to_string(), |this| visit::visit_item_mod(this, item));
     }
 
     fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
@@ -136,27 +126,27 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             syn::Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
             _ => None,
         };
-        self.within(name.unwrap_or_else(|| "impl".into()), &item.attrs, |this| {
+        self.within(name.unwrap_or_else(|| "impl".into()), |this| {
             visit::visit_item_impl(this, item);
         });
     }
 
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
-        self.within(item.sig.ident.to_string(), &item.attrs, |this| {
+        self.within(item.sig.ident.to_string(), |this| {
             this.measure(&item.sig, &item.block);
             visit::visit_item_fn(this, item);
         });
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
-        self.within(item.sig.ident.to_string(), &item.attrs, |this| {
+        self.within(item.sig.ident.to_string(), |this| {
             this.measure(&item.sig, &item.block);
             visit::visit_impl_item_fn(this, item);
         });
     }
 
     fn visit_trait_item_fn(&mut self, item: &'ast syn::TraitItemFn) {
-        self.within(item.sig.ident.to_string(), &item.attrs, |this| {
+        self.within(item.sig.ident.to_string(), |this| {
             if let Some(block) = &item.default {
                 this.measure(&item.sig, block);
             }
@@ -175,21 +165,6 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             self.find(attribute.pound_token.span, "no test is ignored: repair it or delete it");
         }
     }
-
-    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
-        if call.method == "unwrap" && call.args.is_empty() && !self.tests {
-            self.find(call.method.span(), "use `expect(\"why this holds\")`, not `unwrap()`");
-        }
-        visit::visit_expr_method_call(self, call);
-    }
-}
-
-/// `#[test]`, `#[tokio::test]`, `#[cfg(test)]`.
-fn is_test(attribute: &syn::Attribute) -> bool {
-    let path = attribute.path();
-    path.segments.last().is_some_and(|last| last.ident == "test")
-        || (path.is_ident("cfg")
-            && attribute.parse_args::<syn::Path>().is_ok_and(|flag| flag.is_ident("test")))
 }
 
 #[cfg(test)]
@@ -221,15 +196,14 @@ mod tests {
     #[test]
     fn what_is_refused() {
         check(
-            "fn f() { a.unwrap(); }",
+            "fn f() {}",
             expect![[r#"
             a.rs::f 1
             a.rs: the first line must be `//! what it owns, what it must never know`
-            a.rs:1: use `expect("why this holds")`, not `unwrap()`
         "#]],
         );
         check(
-            "//! a\n#[allow(unused)]\n#[test]\n#[ignore]\nfn f() { a.unwrap(); }",
+            "//! a\n#[allow(unused)]\n#[test]\n#[ignore]\nfn f() {}",
             expect![[r#"
             a.rs::f 1
             a.rs:2: use `#[expect(lint, reason = "…")]`, not `allow`
