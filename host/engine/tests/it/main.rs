@@ -1,0 +1,6 @@
+//! Slices that really run: what they may do, what they must not, what it does to others.
+
+mod calls;
+mod hostile;
+mod loading;
+mod support;
