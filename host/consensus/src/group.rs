@@ -1,22 +1,27 @@
 //! One member of one Raft group: raft stepped by inputs, its wishes turned into effects. Knows no
 //! clock, disk or link; assembles, while the rules stand in the files beside.
 
+mod ready;
+mod status;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use aether_types::{LogIndex, NodeId};
 use bytes::Bytes;
-use raft::{Changer, ProgressState, RawNode, Ready, SnapshotStatus, StateRole, eraftpb};
+use raft::{Changer, ProgressState, RawNode, SnapshotStatus, eraftpb};
 
 use crate::{
-    Body, Change, Committed, Config, ConfigError, ENTRY_BYTES_MAX, Effect, GroupId, Loss,
-    Membership, MembershipChange, MembershipError, Message, Payload, Persist, PersistNumber,
-    Position, ProposalId, ReadId, Refusal, Restored, RestoredError, Snapshot, Term,
+    Body, Change, Config, ConfigError, ENTRY_BYTES_MAX, Effect, Membership, MembershipChange,
+    MembershipError, Message, PersistNumber, Position, ProposalId, ReadId, Refusal, Restored,
+    RestoredError, Snapshot, Term,
     config::{READ_ELECTIONS_MAX, SNAPSHOT_ELECTIONS_MAX},
     convert,
     log::Log,
     reads::Reads,
     screen::{names_nobody, screen},
 };
+
+pub use status::{Role, Status};
 
 /// One member of one Raft group.
 pub struct Group {
@@ -49,36 +54,6 @@ struct Held {
     ready: Option<u64>,
     messages: Vec<eraftpb::Message>,
     restore: Option<Snapshot>,
-}
-
-/// What a node is in its group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    Follower,
-    Candidate,
-    Leader,
-}
-
-/// A group as an operator sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
-    pub group: GroupId,
-    pub node: NodeId,
-    pub role: Role,
-    pub term: Term,
-    pub leader: Option<NodeId>,
-    pub membership: Membership,
-    pub commit: LogIndex,
-    pub applied: LogIndex,
-    pub last: LogIndex,
-    pub snapshot: Position,
-    /// Bytes of the log in memory.
-    pub log_bytes: u64,
-    pub reads_waiting: usize,
-    /// Messages that were refused since the start.
-    pub messages_dropped: u64,
-    /// For the leader: how far each member's log is known to agree with its own.
-    pub matched: BTreeMap<NodeId, LogIndex>,
 }
 
 /// Why a group cannot start.
@@ -254,69 +229,6 @@ impl Group {
         self.held.push_back(Held { until, ready: None, messages: Vec::new(), restore: None });
     }
 
-    /// Takes everything that is to be done now.
-    pub fn advance(&mut self) -> Vec<Effect> {
-        loop {
-            self.release_held();
-            if self.is_only_voter() && self.role() != Role::Leader {
-                self.campaign();
-            }
-            self.ask_reads();
-            if !self.node.has_ready() {
-                break;
-            }
-            self.take_ready();
-        }
-        let ready = self.reads.take_ready(self.applied);
-        self.effects.extend(ready.into_iter().map(|id| Effect::ReadReady { id }));
-        self.want_snapshot();
-        std::mem::take(&mut self.effects)
-    }
-
-    pub fn status(&self) -> Status {
-        let raft = &self.node.raft;
-        let progress = raft.prs().iter().filter(|_| self.role() == Role::Leader);
-        Status {
-            group: self.config.group,
-            node: self.config.node,
-            role: self.role(),
-            term: Term(raft.term),
-            leader: self.known_leader(),
-            membership: self.membership.clone(),
-            commit: LogIndex(raft.raft_log.committed),
-            applied: self.applied,
-            last: self.last(),
-            snapshot: self.node.store().snapshot().position,
-            log_bytes: self.node.store().weight().1,
-            reads_waiting: self.reads.len(),
-            messages_dropped: self.messages_dropped,
-            matched: progress.map(|(id, p)| (NodeId(*id), LogIndex(p.matched))).collect(),
-        }
-    }
-
-    /// Panics if an invariant does not hold.
-    pub fn check(&self) {
-        let log = &self.node.raft.raft_log;
-        self.node.store().check();
-        assert!(self.applied.0 <= log.committed, "applied what is not committed");
-        assert!(log.committed <= log.last_index(), "committed what is not here");
-        assert!(self.persisted <= self.asked);
-        assert!(self.leading.is_none_or(|term| term <= Term(self.node.raft.term)));
-    }
-
-    fn role(&self) -> Role {
-        match self.node.raft.state {
-            StateRole::Follower => Role::Follower,
-            StateRole::PreCandidate | StateRole::Candidate => Role::Candidate,
-            StateRole::Leader => Role::Leader,
-        }
-    }
-
-    fn known_leader(&self) -> Option<NodeId> {
-        let leader = self.node.raft.leader_id;
-        (leader != raft::INVALID_ID).then_some(NodeId(leader))
-    }
-
     fn last(&self) -> LogIndex {
         LogIndex(self.node.raft.raft_log.last_index())
     }
@@ -381,193 +293,5 @@ impl Group {
         };
         let (members, _) = tried.map_err(|error| MembershipError::Refused(error.to_string()))?;
         convert::membership_from_raft(&members.to_conf_state()).validate()
-    }
-
-    fn ask_reads(&mut self) {
-        let raft = &self.node.raft;
-        // Raft would drop the question silently.
-        let answerable = match self.role() {
-            Role::Leader => raft.commit_to_current_term(),
-            _ => self.known_leader().is_some(),
-        };
-        if answerable {
-            let patience = self.config.election_ticks as u64;
-            for read in self.reads.take_questions(self.ticks, patience) {
-                self.node.read_index(convert::read_context(read));
-            }
-        }
-    }
-
-    fn take_ready(&mut self) {
-        let mut ready = self.node.ready();
-        if ready.ss().is_some() {
-            self.note_leader();
-        }
-        // A leader's messages may overtake its own disk: its own vote for them counts only later.
-        let now = ready.take_messages();
-        self.send(now);
-        for state in ready.take_read_states() {
-            let batch = convert::read_from_context(&state.request_ctx);
-            self.reads.on_confirmed(batch, LogIndex(state.index));
-        }
-        let restore = self.persist_ready(&mut ready);
-        self.held.push_back(Held {
-            until: self.asked,
-            ready: Some(ready.number()),
-            messages: ready.take_persisted_messages(),
-            restore,
-        });
-        let committed = ready.take_committed_entries();
-        self.node.advance_append_async(ready);
-        self.apply(committed);
-    }
-
-    /// Puts into the log, and asks to be put on disk, what raft says must be there. A commit index
-    /// alone is not worth a write: it travels with the next one, and the leader tells it again.
-    fn persist_ready(&mut self, ready: &mut Ready) -> Option<Snapshot> {
-        if let Some(state) = ready.hs() {
-            self.node.mut_store().set_hard_state(convert::hard_state_from_raft(state));
-        }
-        if !ready.must_sync() {
-            return None;
-        }
-        let snapshot = Some(ready.snapshot()).filter(|snapshot| !snapshot.is_empty());
-        let snapshot = snapshot.map(convert::snapshot_from_raft);
-        if let Some(snapshot) = &snapshot {
-            self.node.mut_store().restore(snapshot.clone());
-        }
-        self.persist(snapshot.clone(), ready.take_entries());
-        snapshot
-    }
-
-    fn persist(
-        &mut self,
-        snapshot: Option<Snapshot>,
-        entries: Vec<eraftpb::Entry>,
-    ) -> PersistNumber {
-        self.asked = PersistNumber(self.asked.0 + 1);
-        let mut retain = self.node.store().range();
-        if let Some(first) = entries.first() {
-            retain.end = retain.end.min(LogIndex(first.index));
-        }
-        self.node.mut_store().append(entries.clone());
-        self.effects.push(Effect::Persist(Persist {
-            group: self.config.group,
-            number: self.asked,
-            hard_state: self.node.store().hard_state(),
-            snapshot,
-            retain,
-            entries: entries.into_iter().map(convert::entry_from_raft).collect(),
-        }));
-        self.asked
-    }
-
-    fn release_held(&mut self) {
-        while let Some(held) = self.held.pop_front_if(|held| held.until <= self.persisted) {
-            let Some(ready) = held.ready else { continue };
-            self.node.on_persist_ready(ready);
-            self.send(held.messages);
-            if let Some(snapshot) = held.restore {
-                self.restore(snapshot);
-            }
-        }
-    }
-
-    fn send(&mut self, messages: Vec<eraftpb::Message>) {
-        for message in messages {
-            let message = convert::message_from_raft(self.config.group, message);
-            if matches!(message.body, Body::Snapshot(_)) {
-                self.snapshots_sent.insert(message.to, self.ticks);
-            }
-            self.effects.push(Effect::Send(message));
-        }
-    }
-
-    fn restore(&mut self, snapshot: Snapshot) {
-        let Position { index, .. } = snapshot.position;
-        self.node.advance_apply_to(index.0);
-        self.applied = index;
-        self.membership = snapshot.membership.clone();
-        self.snapshot_wanted = None;
-        let later = self.proposed.split_off(&LogIndex(index.0 + 1));
-        let covered = std::mem::replace(&mut self.proposed, later);
-        self.effects.push(Effect::Restore(snapshot));
-        for id in covered.into_values() {
-            self.effects.push(Effect::ProposalLost { id, loss: Loss::Unknown });
-        }
-    }
-
-    fn apply(&mut self, entries: Vec<eraftpb::Entry>) {
-        for entry in entries {
-            let entry = convert::entry_from_raft(entry);
-            let Position { index, term } = entry.position;
-            if let Some(id) = self.proposed.remove(&index)
-                && entry.payload.proposal() != Some(id)
-            {
-                self.effects.push(Effect::ProposalLost { id, loss: Loss::NotApplied });
-            }
-            match entry.payload {
-                Payload::Empty => {}
-                Payload::Command { id, bytes } => {
-                    self.effects.push(Effect::Apply(Committed { index, term, id, bytes }));
-                }
-                Payload::Membership { id, change } => self.apply_membership(index, id, &change),
-            }
-            self.applied = index;
-            if self.role() == Role::Leader
-                && term.0 == self.node.raft.term
-                && self.leading != Some(term)
-            {
-                self.leading = Some(term);
-                self.effects.push(Effect::Leading { term });
-            }
-        }
-        // Also lets raft take the second step of a change of members.
-        self.node.advance_apply_to(self.applied.0);
-    }
-
-    fn apply_membership(
-        &mut self,
-        index: LogIndex,
-        id: Option<ProposalId>,
-        change: &MembershipChange,
-    ) {
-        // The same on every node: a change that does not fit any more changes nothing.
-        if let Ok(state) = self.node.apply_conf_change(&convert::change_to_raft(change)) {
-            self.membership = convert::membership_from_raft(&state);
-        }
-        let membership = self.membership.clone();
-        self.effects.push(Effect::MembershipChanged { index, id, membership });
-    }
-
-    fn note_leader(&mut self) {
-        let now = (self.known_leader(), self.role());
-        if now.1 != Role::Leader {
-            self.leading = None;
-            self.snapshots_sent.clear();
-        }
-        if now != self.leader {
-            self.leader = now;
-            self.reads.on_leader_changed();
-            let (leader, role) = now;
-            let term = Term(self.node.raft.term);
-            self.effects.push(Effect::LeaderChanged { leader, role, term });
-        }
-    }
-
-    fn want_snapshot(&mut self) {
-        let log = self.node.store();
-        let (_, bytes) = log.weight();
-        let entries = self.applied.0 - log.snapshot().position.index.0.min(self.applied.0);
-        let due = entries >= self.config.log_entries_max
-            || bytes >= self.config.log_bytes_max
-            || log.is_snapshot_outdated();
-        if !due || entries == 0 || self.snapshot_wanted.is_some() {
-            return;
-        }
-        let index = self.applied;
-        let term = log.term_at(index).expect("what was applied since the snapshot is in the log");
-        self.snapshot_wanted = Some((Position { index, term }, self.membership.clone()));
-        self.effects.push(Effect::TakeSnapshot { index });
     }
 }

@@ -78,8 +78,13 @@ fn current(state: &State) -> BTreeMap<Key, Entry> {
     state.range("").map(|(key, entry)| (key.clone(), entry.clone())).collect()
 }
 
+/// Seeds that failed are kept as tests by hand, not in a file.
+fn settings() -> ProptestConfig {
+    ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(settings())]
 
     #[test]
     fn replay_equals_snapshot_and_replay(commands in some_commands(), at in 0..40usize) {
