@@ -1,4 +1,5 @@
-//! The caller: measures calls to the callee from inside. Never knows whether the callee is a slice of
+//! The caller: measures calls to the callee from inside. Never knows whether the callee is a slice
+//! of
 //! its own or a part of the same component.
 
 aether_slice::slice!(path = "../../wit/pair", world = "caller");

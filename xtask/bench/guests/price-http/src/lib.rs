@@ -1,4 +1,5 @@
-//! A price over HTTP by hand: the guest reads and writes the JSON. The logic is that of `price-typed`.
+//! A price over HTTP by hand: the guest reads and writes the JSON. The logic is that of
+//! `price-typed`.
 
 use serde::{Deserialize, Serialize};
 use wasip2::exports::http::incoming_handler::Guest;
