@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::{setup, shell};
+use crate::{guests, setup, shell};
 
 const APPLICATION: &str = "examples/url-shortener";
 const FRONT_DOOR: SocketAddr = SocketAddr::new(LOOPBACK, 8070);
@@ -33,6 +33,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         );
     }
     setup::run()?;
+    guests::build(&[APPLICATION])?;
     shell::run(shell::cargo().args(["build", "--quiet", "--package", "aether-cli"]))?;
     let (tell, told) = mpsc::channel();
     ctrlc::set_handler(move || {
@@ -43,8 +44,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let data = shell::target().join("demo");
     let mut node = Node::start(&data)?;
     node.wait_until_ready(&told)?;
-    shell::run(aether(&data).args(["deploy", APPLICATION]))?;
-    shell::run(aether(&data).arg("status"))?;
+    shell::run(aether().args(["deploy", APPLICATION]))?;
+    shell::run(aether().arg("status"))?;
     println!("{INVITATION}");
     node.wait_for_end(&told)
 }
@@ -61,10 +62,11 @@ Shorten a URL, follow it, see who followed it:
 
 Ctrl-C ends it; the next start finds everything again."#;
 
-/// The `aether` program, told where this demo's node keeps its key.
-fn aether(data: &Path) -> Command {
+/// The `aether` program, speaking to this demo's node whatever the surroundings say.
+fn aether() -> Command {
     let mut command = Command::new(shell::target().join("debug/aether"));
-    command.current_dir(shell::root()).env("AETHER_DATA", data);
+    let server = format!("http://{MANAGEMENT}");
+    command.current_dir(shell::root()).env("AETHER_SERVER", server).env_remove("AETHER_KEY");
     command
 }
 
@@ -73,8 +75,9 @@ struct Node(Child);
 
 impl Node {
     fn start(data: &Path) -> anyhow::Result<Self> {
-        let mut command = aether(data);
+        let mut command = aether();
         command.arg("node").arg("--data").arg(data);
+        command.args(["--http", &FRONT_DOOR.to_string(), "--api", &MANAGEMENT.to_string()]);
         eprintln!("$ {}", shell::describe(&command));
         Ok(Self(command.spawn().context("start the node")?))
     }

@@ -7,10 +7,10 @@ use anyhow::Context;
 use crate::shell;
 
 /// Folders whose crates are slices that tests need.
-const FOLDERS: [&str; 2] = ["host/test-guests/guests/", "examples/"];
+pub(crate) const OF_TESTS: &[&str] = &["host/test-guests/guests/", "examples/"];
 
-/// Builds them all in one cargo call; quick when nothing changed.
-pub(crate) fn run() -> anyhow::Result<()> {
+/// Builds all slices below these folders in one cargo call; quick when nothing changed.
+pub(crate) fn build(folders: &[&str]) -> anyhow::Result<()> {
     let root = shell::root();
     let metadata = cargo_metadata::MetadataCommand::new()
         .manifest_path(root.join("Cargo.toml"))
@@ -20,7 +20,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let is_slice = |package: &&cargo_metadata::Package| {
         let folder = package.manifest_path.strip_prefix(&root);
         let folder = folder.map(|folder| folder.as_str()).unwrap_or_default();
-        FOLDERS.iter().any(|it| folder.starts_with(it))
+        folders.iter().any(|it| folder.starts_with(it))
             && package.targets.iter().any(cargo_metadata::Target::is_cdylib)
     };
     let packages = metadata.workspace_packages().into_iter().filter(is_slice);

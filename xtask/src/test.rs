@@ -18,7 +18,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let lint = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
         shell::run(shell::cargo().args(lint))
     });
-    steps.run("guests", guests::run);
+    steps.run("guests", || guests::build(guests::OF_TESTS));
     steps.run("test", tests);
     steps.finish()
 }

@@ -26,14 +26,10 @@ impl Aether {
         }
         fs::create_dir_all(&home)?;
         let (http, management) = (free_address()?, free_address()?);
-        let settings = format!(
-            "[listen]\nhttp = \"{http}\"\napi = \"{management}\"\n[log]\nlevel = \"warn\"\n"
-        );
-        fs::write(home.join("node.toml"), settings)?;
         let program = std::env::current_exe()?.with_file_name("aether");
         let mut node = Command::new(&program);
-        node.arg("node").arg("--data").arg(home.join("data"));
-        node.arg("--config").arg(home.join("node.toml"));
+        node.arg("node").arg("--data").arg(home.join("data")).args(["--log", "warn"]);
+        node.args(["--http", &http.to_string(), "--api", &management.to_string()]);
         let server = Server::start(&mut node, http, &home.join("node.log"))?;
         Ok(Self { server, program, home, management })
     }
@@ -56,8 +52,8 @@ impl Aether {
     /// The command line of this node's operator.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.env("AETHER_DATA", self.home.join("data"));
-        command.env("AETHER_API", format!("http://{}", self.management));
+        command.env("AETHER_SERVER", format!("http://{}", self.management));
+        command.env_remove("AETHER_KEY");
         command
     }
 }
