@@ -20,7 +20,7 @@ pub(crate) fn types() -> impl Strategy<Value = Type> {
         Just(Type::Char),
         Just(Type::String),
         (1..5_usize).prop_map(|count| Type::Enum(names("e", count))),
-        prop_oneof![1..10_usize, 30..70_usize].prop_map(|count| Type::Flags(names("b", count))),
+        (1..33_usize).prop_map(|count| Type::Flags(names("b", count))),
     ];
     leaf.prop_recursive(4, 24, 4, |inner| {
         let inner = inner.boxed();
@@ -30,8 +30,7 @@ pub(crate) fn types() -> impl Strategy<Value = Type> {
         prop_oneof![
             inner.clone().prop_map(|ty| Type::List(Box::new(ty))),
             inner.prop_map(|ty| Type::Option(Box::new(ty))),
-            (optional.clone(), optional)
-                .prop_map(|(ok, err)| Type::Result(ResultType { ok, err })),
+            (optional.clone(), optional).prop_map(|(ok, err)| Type::Result(ResultType { ok, err })),
             many.clone().prop_map(Type::Tuple),
             many.prop_map(record),
             cases.prop_map(variant),

@@ -15,7 +15,7 @@
 //! | `result<T, E>` | 1: 0 is ok, 1 is err, then the payload if the case has one |
 //! | `variant`, `enum` | 4: index of the case, then the payload if the case has one |
 //! | `record`, `tuple` | the fields in order |
-//! | `flags` | 1 up to 8 flags, 2 up to 16, else 4 for each 32; flag 0 is the lowest bit; no others set |
+//! | `flags` | 1 up to 8 flags, 2 up to 16, 4 up to 32; flag 0 is the lowest bit; no others are set |
 //!
 //! Parameters are the tuple of the parameters; a result is the one result value, or nothing.
 //! A different meaning of these bytes is a new version of the format.

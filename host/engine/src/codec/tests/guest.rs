@@ -37,8 +37,8 @@ pub(super) fn echo(ty: &Type, encoding: &str) -> String {
     (func (export \"done\") (param {result}) (global.set $next (i32.const 1024))))
   (core instance $i (instantiate $m))
   (func $f (param \"a\" {name}) (result {name})
-    (canon lift (core func $i \"f\") (memory $i \"memory\") (realloc (func $i \"realloc\"))
-      (post-return (func $i \"done\")) string-encoding={encoding}))
+    (canon lift (core func $i \"f\") (memory (core memory $i \"memory\")) (realloc (core func $i \"realloc\"))
+      (post-return (core func $i \"done\")) string-encoding={encoding}))
   (instance $api (export \"f\" (func $f)))
   (export \"{INTERFACE}\" (instance $api)))"
     )
@@ -76,18 +76,19 @@ pub(super) fn caller(ty: &Type, encoding: &str) -> String {
   (core module $mem {MEMORY}
     (func (export \"done\") (param {result}) (global.set $next (i32.const 1024))))
   (core instance $mem (instantiate $mem))
-  (core func $f (canon lower (func $api \"f\") (memory $mem \"memory\")
-    (realloc (func $mem \"realloc\")) string-encoding={encoding}))
+  (core func $f (canon lower (func $api \"f\") (memory (core memory $mem \"memory\"))
+    (realloc (core func $mem \"realloc\")) string-encoding={encoding}))
   (core module $m
     (import \"h\" \"f\" (func $f (param {import}) {import_result}))
     (import \"h\" \"realloc\" (func $realloc (param i32 i32 i32 i32) (result i32)))
     (func (export \"f\") (param {params}) (result {result}) (local $to i32)
       {body}))
-  (core instance $h (export \"f\" (func $f)) (export \"realloc\" (func $mem \"realloc\")))
+  (alias core export $mem \"realloc\" (core func $realloc))
+  (core instance $h (export \"f\" (func $f)) (export \"realloc\" (func $realloc)))
   (core instance $i (instantiate $m (with \"h\" (instance $h))))
   (func $g (param \"a\" {name}) (result {name})
-    (canon lift (core func $i \"f\") (memory $mem \"memory\") (realloc (func $mem \"realloc\"))
-      (post-return (func $mem \"done\")) string-encoding={encoding}))
+    (canon lift (core func $i \"f\") (memory (core memory $mem \"memory\")) (realloc (core func $mem \"realloc\"))
+      (post-return (core func $mem \"done\")) string-encoding={encoding}))
   (instance $out (export \"f\" (func $g)))
   (export \"test:caller/api@1.0.0\" (instance $out)))",
         inner.text, outer.text
@@ -348,9 +349,10 @@ fn store(ty: &Type, offset: usize, flat: &mut Vec<(usize, Core)>, text: &mut Str
         _ => {
             let cases = cases(ty).unwrap();
             let own = flatten(ty).len();
-            let local = flat[0].0;
-            let store_case = ["i32.store8", "i32.store16", "i32.store"];
-            take(text, offset, store_case[case_size(cases.len()) / 2], Core::I32);
+            let (local, _) = flat.remove(0);
+            let store_case = ["i32.store8", "i32.store16", "i32.store"][case_size(cases.len()) / 2];
+            writeln!(text, "({store_case} offset={offset} (local.get $to) (local.get {local}))")
+                .unwrap();
             let shared: Vec<_> = flat.drain(..own - 1).collect();
             for (i, case) in cases.iter().enumerate() {
                 let Some(payload) = case else { continue };
