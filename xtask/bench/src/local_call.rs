@@ -24,7 +24,7 @@ const CASES: [(&str, &str); 3] = [
 
 pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let wac = tools::WAC.path(folder)?;
-    let guests = Guests::build(&["guest-pair-caller", "pair-echo"], folder)?;
+    let guests = Guests::build(&["guest-pair-caller", "guest-pair-echo"], folder)?;
     let (caller, echo) = (guests.path("guest-pair-caller"), guests.path("guest-pair-echo"));
     let composed = folder.join("pair-composed.wasm");
     let mut plug = Command::new(wac);

@@ -9,7 +9,7 @@ use crate::guests::Guests;
 use crate::report::{self, Measure};
 
 pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
-    let guests = Guests::build(&["guest-price-http", "price-typed"], folder)?;
+    let guests = Guests::build(&["guest-price-http", "guest-price-typed"], folder)?;
     let node = Aether::start(folder, "typed-route")?;
     node.deploy(&plain("price-typed", guests.path("guest-price-typed"), &[]))?;
     let own = [("POST /http/quote", "handler = \"wasi:http\"")];
