@@ -5,10 +5,12 @@ use crate::error::ApiError;
 use crate::model::*;
 use crate::{ApplicationRoute, MintedKey, StoredKey};
 use aether_types::blueprint::Blueprint;
+use aether_types::code::Code;
 use aether_types::{AppName, Digest, RequestId, Revision};
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What a node does for the management API. Implemented in `node`.
 ///
@@ -78,6 +80,48 @@ pub struct Call {
     pub params: Value,
     pub request_id: RequestId,
     pub by: Principal,
+}
+
+impl Call {
+    /// The parameters as one JSON object by their names.
+    ///
+    /// # Errors
+    /// When there are more or fewer than the function has, or they are neither array nor object.
+    pub fn object(&self, names: &[&str]) -> Result<Vec<u8>, ApiError> {
+        let object = match &self.params {
+            Value::Object(_) => self.params.clone(),
+            Value::Null if names.is_empty() => Value::Object(Map::new()),
+            Value::Array(values) if values.len() == names.len() => {
+                let pairs = names.iter().map(|name| (*name).to_owned()).zip(values.clone());
+                Value::Object(pairs.collect())
+            }
+            _ => {
+                let wanted = names.join(", ");
+                let message = format!("the function has {} parameters ({wanted})", names.len());
+                return Err(ApiError::invalid(Code::RequestInvalid, message)
+                    .help("give them as a JSON array in this order, or as an object by name"));
+            }
+        };
+        Ok(object.to_string().into_bytes())
+    }
+}
+
+impl CallAnswer {
+    /// An answer whose value is a JSON text; `null` where there is none.
+    pub fn of(
+        outcome: Outcome,
+        json: Option<&[u8]>,
+        request_id: &RequestId,
+        took: Duration,
+    ) -> Self {
+        let value = json.map_or(Ok(Value::Null), serde_json::from_slice);
+        Self {
+            outcome,
+            value: value.expect("the codec writes JSON"),
+            request_id: request_id.to_string(),
+            duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 /// Which lines of the log. Everything that is set must match.

@@ -57,7 +57,7 @@ pub enum LogLevel {
 
 impl fmt::Display for LogLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Trace => "TRACE",
             Self::Debug => "DEBUG",
             Self::Info => "INFO",

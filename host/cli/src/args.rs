@@ -1,0 +1,236 @@
+//! The command line: nouns, verbs, flags and their help. Knows nothing of what they do.
+
+use aether_api::{LogLevel, Role};
+use aether_types::{AppName, TimeSpan};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Runs applications made of WebAssembly slices.
+#[derive(Debug, Parser)]
+#[command(
+    name = "aether",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = EXIT_CODES
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Management API of any node of the cluster
+    #[arg(
+        long,
+        global = true,
+        env = "AETHER_SERVER",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080",
+        help_heading = "Global"
+    )]
+    pub(crate) server: String,
+    /// Key for it; a node on this machine is found without one
+    #[arg(
+        long,
+        global = true,
+        env = "AETHER_KEY",
+        hide_env_values = true,
+        value_name = "KEY",
+        help_heading = "Global"
+    )]
+    pub(crate) key: Option<String>,
+    /// Print data as JSON, and errors as JSON to stderr
+    #[arg(long, global = true, help_heading = "Global")]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a node of a cluster until it is told to stop
+    Node(NodeArgs),
+    /// Make an application what its blueprint says, and wait until it is active
+    Deploy(DeployArgs),
+    /// Take an application away
+    Undeploy { app: AppName },
+    /// Show the cluster and its applications, or one application, and why it is not as it should be
+    Status { app: Option<AppName> },
+    /// List the slices and their instances
+    Slices,
+    /// List the routes of the front door
+    Routes,
+    /// Show the log
+    Logs(LogsArgs),
+    /// Call a function of an application
+    #[command(
+        after_help = "Each argument is one parameter, in JSON. A word that is no JSON is a string: \
+        `aether call shop shop:orders/place#place book 2`."
+    )]
+    Call(CallArgs),
+    /// Say where a request or call would go, and why
+    #[command(
+        after_help = "A target is a route (`aether explain GET /api/orders/7`), a function or a slice."
+    )]
+    Explain {
+        #[arg(required = true, num_args = 1..)]
+        target: Vec<String>,
+    },
+    /// Print the OpenAPI document of an application, or of the management API
+    Openapi { app: Option<AppName> },
+    /// Write, build and look into slices
+    #[command(subcommand)]
+    Slice(SliceCommand),
+    /// Look into blueprints
+    #[command(subcommand)]
+    Blueprint(BlueprintCommand),
+    /// Manage the keys of the management API
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Print the completions of a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeArgs {
+    /// Folder of the node's identity, log and artifacts; created where it does not exist
+    #[arg(long, env = "AETHER_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Address of the front door, where applications answer
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) http: Option<SocketAddr>,
+    /// Address of the management API
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) api: Option<SocketAddr>,
+    /// What is logged: a level, or `info,aether_engine=debug`
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    /// Settings; the flags win over it
+    #[arg(long, value_name = "node.toml")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeployArgs {
+    /// blueprint.toml, or its folder
+    #[arg(default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// Return when the blueprint is stored, before the application is active
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// How long to wait until it is active
+    #[arg(long, value_name = "TIME", default_value = "2m", conflicts_with = "no_wait")]
+    pub(crate) timeout: TimeSpan,
+    /// Only if this is still the application's revision; 0: only if it is new
+    #[arg(long, value_name = "N")]
+    pub(crate) if_revision: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Lines of this application alone
+    pub(crate) app: Option<AppName>,
+    /// Go on with what comes next, until Ctrl-C
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Lines of this slice alone: group:artifact, or with :version
+    #[arg(long, value_name = "NAME")]
+    pub(crate) slice: Option<String>,
+    /// Lines of this request alone
+    #[arg(long, value_name = "ID")]
+    pub(crate) request_id: Option<String>,
+    /// This level and above: trace, debug, info, warn, error
+    #[arg(long, default_value = "info")]
+    pub(crate) level: LogLevel,
+    /// Begin with so many lines, 1 to 1000
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CallArgs {
+    pub(crate) app: AppName,
+    /// namespace:package/interface#function; the version may be left out
+    pub(crate) function: String,
+    /// The parameters, in their order
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) arguments: Vec<String>,
+    /// The parameters by their names, as one JSON object
+    #[arg(long, value_name = "JSON", conflicts_with = "arguments")]
+    pub(crate) params: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SliceCommand {
+    /// Write the sources of a new slice
+    New {
+        /// Its name, in kebab-case; also the folder
+        name: String,
+    },
+    /// Build a slice into one component file
+    Build {
+        /// Folder of its Cargo.toml
+        #[arg(default_value = ".")]
+        path: PathBuf,
+    },
+    /// Show what a component exports, needs and answers
+    Inspect { file: PathBuf },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BlueprintCommand {
+    /// Read a blueprint and its components strictly, without a cluster
+    Check {
+        /// blueprint.toml, or its folder
+        #[arg(default_value = ".")]
+        path: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// List the keys, without their secrets
+    List,
+    /// Create a key and print its secret, once
+    Create {
+        /// Who will hold it
+        name: String,
+        #[arg(long, value_enum)]
+        role: RoleArg,
+    },
+    /// Make a key worthless
+    Delete { id: String },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleArg {
+    /// Reads
+    Viewer,
+    /// Deploys, calls and undeploys
+    Operator,
+    /// Manages keys
+    Admin,
+}
+
+impl From<RoleArg> for Role {
+    fn from(role: RoleArg) -> Self {
+        match role {
+            RoleArg::Viewer => Self::Viewer,
+            RoleArg::Operator => Self::Operator,
+            RoleArg::Admin => Self::Admin,
+        }
+    }
+}
+
+/// The table of [`crate::exit::Exit`], for people.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0  done                       5  denied: another key, or a grant
+  1  it was tried and failed    6  not possible now: no node, no leader, no instance
+  2  not valid: fix the input   7  the time was over
+  3  it does not exist         70  a defect of Aether: report it
+  4  changed by somebody else";

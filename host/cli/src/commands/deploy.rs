@@ -1,0 +1,155 @@
+//! `aether deploy` and `undeploy`: uploads, applies, watches. Knows no table.
+
+use super::status;
+use crate::args::DeployArgs;
+use crate::exit::{Exit, Failure, Result};
+use crate::files::{self, Package};
+use crate::ui::{Ui, bytes};
+use aether_api::{Application, ApplyRequest, FileArtifact, InstanceState, Phase};
+use aether_client::Client;
+use aether_types::AppName;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// How often the application is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long an application may be FAILED for reasons that can pass by themselves.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) async fn run(client: &Client, args: DeployArgs, ui: &mut Ui) -> Result {
+    let started = Instant::now();
+    let package = files::read(&args.path)?;
+    let about = &package.blueprint.application;
+    upload(client, &package, ui).await?;
+    ui.step("Applying", format!("{} {}", about.name, about.version))?;
+    let artifacts = package.components.iter();
+    let artifacts = artifacts
+        .map(|c| FileArtifact {
+            entry: u32::try_from(c.entry).unwrap_or(u32::MAX),
+            digest: c.digest,
+        })
+        .collect();
+    let request = ApplyRequest {
+        blueprint: package.text.clone(),
+        file: package.file.clone(),
+        artifacts,
+        if_revision: args.if_revision,
+    };
+    let applied = client.apply(&about.name, &request).await?;
+    let application = match args.no_wait {
+        true => applied.application,
+        false => {
+            let deadline = started + args.timeout.duration();
+            watch(client, applied.application, deadline, ui).await?
+        }
+    };
+    let took = started.elapsed().as_secs_f64();
+    let verb = if args.no_wait { "Applied" } else { "Active" };
+    let Application { name, version, revision, .. } = &application;
+    ui.step(verb, format!("{name} {version}, revision {revision}, in {took:.1} s"))?;
+    ui.data(&application, |ui| status::routes_of(&application, ui))
+}
+
+pub(super) async fn undo(client: &Client, app: &AppName, ui: &mut Ui) -> Result {
+    client.remove(app).await?;
+    ui.step("Removed", format!("{app}; its instances drain now"))?;
+    ui.data(&serde_json::json!({ "removed": app }), |_| Ok(()))
+}
+
+/// Uploads the components that the cluster does not have, each once.
+async fn upload(client: &Client, package: &Package, ui: &mut Ui) -> Result {
+    if package.components.is_empty() {
+        return Ok(());
+    }
+    let there = client.artifacts().await?.artifacts;
+    let mut there: BTreeSet<_> = there.into_iter().map(|artifact| artifact.digest).collect();
+    for component in &package.components {
+        if there.insert(component.digest) {
+            let size = bytes(component.bytes.len() as u64);
+            ui.step("Uploading", format!("{} ({size})", component.path.display()))?;
+            client.put_artifact(component.digest, component.bytes.clone()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks at the application until it is active; says what changes on the way.
+async fn watch(
+    client: &Client,
+    mut now: Application,
+    deadline: Instant,
+    ui: &mut Ui,
+) -> Result<Application> {
+    let revision = now.revision;
+    let mut shown = BTreeSet::new();
+    let mut failed_since = None;
+    loop {
+        if now.revision != revision {
+            let message =
+                format!("{} is at revision {} now: somebody else deployed", now.name, now.revision);
+            return Err(Failure::expected(Exit::Conflict, message)
+                .help("`aether status` shows what they made of it"));
+        }
+        for line in progress(&now) {
+            if shown.insert(line.clone()) {
+                ui.step("Waiting", line)?;
+            }
+        }
+        match now.phase {
+            Phase::Active => return Ok(now),
+            Phase::Failed | Phase::Degraded => {
+                let since = *failed_since.get_or_insert_with(Instant::now);
+                if !can_pass(&now) || since.elapsed() >= PATIENCE {
+                    return Err(stuck(&now, Exit::Failed, "did not become active"));
+                }
+            }
+            Phase::Deploying => failed_since = None,
+        }
+        if Instant::now() >= deadline {
+            return Err(stuck(&now, Exit::TimedOut, "is not active yet"));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+        now = client.application(&now.name).await?;
+    }
+}
+
+/// What each slice that is not there yet is doing.
+fn progress(application: &Application) -> Vec<String> {
+    let mut lines = Vec::new();
+    for slice in application.slices.iter().filter(|slice| slice.active < slice.desired) {
+        for instance in slice.instances.iter().filter(|i| i.state != InstanceState::Active) {
+            let reason = instance.reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
+            lines.push(format!("{} is {}{reason}", slice.artifact, instance.state));
+        }
+        lines.extend(slice.reasons.iter().map(|reason| format!("{}: {reason}", slice.artifact)));
+    }
+    lines
+}
+
+/// Whether trying again can help, for everything that stands in the way.
+fn can_pass(application: &Application) -> bool {
+    let slices = application.slices.iter();
+    let mut reasons = slices.flat_map(|slice| {
+        let failed = slice.instances.iter().filter(|i| i.state == InstanceState::Failed);
+        failed.filter_map(|i| i.reason.as_ref()).chain(&slice.reasons)
+    });
+    reasons.all(|reason| reason.retryable)
+}
+
+fn stuck(application: &Application, exit: Exit, what: &str) -> Failure {
+    let problems = status::why_not(application);
+    let message = format!("{} {what}: it is {}", application.name, application.phase);
+    let help = match exit {
+        Exit::TimedOut => "give it more time with --timeout, or look with `aether status`",
+        _ => {
+            "the blueprint is stored; `aether logs` has the whole story, `aether undeploy` takes it away"
+        }
+    };
+    match Failure::expected(exit, message).help(help) {
+        Failure::Expected(mut expected) => {
+            expected.problems = problems;
+            Failure::Expected(expected)
+        }
+        other => other,
+    }
+}

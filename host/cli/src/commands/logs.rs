@@ -1,0 +1,61 @@
+//! `aether logs`: pages of the log, and what comes next. Knows no subscriber.
+
+use crate::args::LogsArgs;
+use crate::exit::Result;
+use crate::ui::{Tone, Ui};
+use aether_api::{LogLevel, LogLine};
+use aether_client::{Client, LogFilter};
+use std::time::Duration;
+
+/// How often the log is looked at while following it.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+pub(super) async fn run(client: &Client, args: LogsArgs, ui: &mut Ui) -> Result {
+    let mut filter = LogFilter {
+        app: args.app.map(|app| app.to_string()),
+        slice: args.slice,
+        request_id: args.request_id,
+        level: Some(args.level),
+        after: None,
+        limit: Some(args.limit),
+    };
+    loop {
+        let page = client.logs(&filter).await?;
+        if page.lost > 0 {
+            ui.note(format!("({} lines are gone: the node keeps only the newest)", page.lost))?;
+        }
+        for line in &page.lines {
+            match ui.json {
+                true => ui.json_line(line)?,
+                false => show(line, ui)?,
+            }
+        }
+        if !args.follow {
+            return Ok(());
+        }
+        ui.out.flush()?;
+        filter.after = Some(page.next);
+        if page.lines.is_empty() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+fn show(line: &LogLine, ui: &mut Ui) -> Result {
+    let time = line.time.get(11..23).unwrap_or(&line.time);
+    let tone = match line.level {
+        LogLevel::Error => Tone::Bad,
+        LogLevel::Warn => Tone::Busy,
+        LogLevel::Info => Tone::Good,
+        LogLevel::Debug | LogLevel::Trace => Tone::Faint,
+    };
+    let level = ui.paint(&format!("{:>5}", line.level), tone);
+    let source = line.slice.as_ref().unwrap_or(&line.target);
+    let source = ui.paint(source, Tone::Strong);
+    let mut text = format!("{} {level} {source} {}", ui.paint(time, Tone::Faint), line.message);
+    let id = line.request_id.iter().map(|id| ("request-id".to_owned(), id.clone()));
+    for (key, value) in line.fields.clone().into_iter().chain(id) {
+        text += &ui.paint(&format!(" {key}={value}"), Tone::Faint);
+    }
+    ui.line(text)
+}
