@@ -16,37 +16,41 @@ use std::path::PathBuf;
     after_help = EXIT_CODES
 )]
 pub(crate) struct Cli {
-    #[command(flatten)]
-    pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// Flags of every command.
+/// Flags of the commands that talk to a cluster.
 #[derive(Debug, Args)]
-pub(crate) struct Global {
+pub(crate) struct Remote {
     /// Management API of any node of the cluster
     #[arg(
         long,
-        global = true,
         env = "AETHER_SERVER",
+        hide_env_values = true,
         value_name = "URL",
         default_value = "http://127.0.0.1:8080",
-        help_heading = "Global"
+        help_heading = "Cluster"
     )]
     pub(crate) server: String,
     /// Key for it; a node on this machine is found without one
     #[arg(
         long,
-        global = true,
         env = "AETHER_KEY",
         hide_env_values = true,
         value_name = "KEY",
-        help_heading = "Global"
+        help_heading = "Cluster"
     )]
     pub(crate) key: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Flags of the commands that print data.
+#[derive(Debug, Args)]
+pub(crate) struct Output {
     /// Print data as JSON, and errors as JSON to stderr
-    #[arg(long, global = true, help_heading = "Global")]
+    #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
 }
 
@@ -57,31 +61,23 @@ pub(crate) enum Command {
     /// Make an application what its blueprint says, and wait until it is active
     Deploy(DeployArgs),
     /// Take an application away
-    Undeploy { app: AppName },
-    /// Show the cluster and its applications, or one application, and why it is not as it should be
-    Status { app: Option<AppName> },
+    Undeploy(UndeployArgs),
+    /// Show the cluster and its applications, or one of them, and why it is not as it should be
+    Status(AppArgs),
     /// List the slices and their instances
-    Slices,
+    Slices(Remote),
     /// List the routes of the front door
-    Routes,
+    Routes(Remote),
     /// Show the log
     Logs(LogsArgs),
     /// Call a function of an application
-    #[command(
-        after_help = "Each argument is one parameter, in JSON. A word that is no JSON is a string: \
-        `aether call shop shop:orders/place#place book 2`."
-    )]
+    #[command(after_help = AFTER_CALL)]
     Call(CallArgs),
     /// Say where a request or call would go, and why
-    #[command(
-        after_help = "A target is a route (`aether explain GET /api/orders/7`), a function or a slice."
-    )]
-    Explain {
-        #[arg(required = true, num_args = 1..)]
-        target: Vec<String>,
-    },
+    #[command(after_help = AFTER_EXPLAIN)]
+    Explain(ExplainArgs),
     /// Print the OpenAPI document of an application, or of the management API
-    Openapi { app: Option<AppName> },
+    Openapi(AppArgs),
     /// Write, build and look into slices
     #[command(subcommand)]
     Slice(SliceCommand),
@@ -95,10 +91,43 @@ pub(crate) enum Command {
     Completions { shell: clap_complete::Shell },
 }
 
+const AFTER_CALL: &str = "\
+Each argument is one parameter, in JSON. A word that is no JSON is a string:
+  aether call shop shop:orders/place#place book 2";
+const AFTER_EXPLAIN: &str = "\
+A target is a route, a function or a slice:
+  aether explain GET /api/orders/7
+  aether explain shop:orders/place#place
+  aether explain shop:place-order";
+
+#[derive(Debug, Args)]
+pub(crate) struct AppArgs {
+    /// Name of an application
+    pub(crate) app: Option<AppName>,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UndeployArgs {
+    /// Name of the application
+    pub(crate) app: AppName,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[arg(required = true, num_args = 1..)]
+    pub(crate) target: Vec<String>,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct NodeArgs {
     /// Folder of the node's identity, log and artifacts; created where it does not exist
-    #[arg(long, env = "AETHER_DATA", value_name = "DIR")]
+    #[arg(long, env = "AETHER_DATA", hide_env_values = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// Address of the front door, where applications answer
     #[arg(long, value_name = "ADDR")]
@@ -128,6 +157,8 @@ pub(crate) struct DeployArgs {
     /// Only if this is still the application's revision; 0: only if it is new
     #[arg(long, value_name = "N")]
     pub(crate) if_revision: Option<u64>,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
 }
 
 #[derive(Debug, Args)]
@@ -149,6 +180,8 @@ pub(crate) struct LogsArgs {
     /// Begin with so many lines, 1 to 1000
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
 }
 
 #[derive(Debug, Args)]
@@ -162,6 +195,8 @@ pub(crate) struct CallArgs {
     /// The parameters by their names, as one JSON object
     #[arg(long, value_name = "JSON", conflicts_with = "arguments")]
     pub(crate) params: Option<String>,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
 }
 
 #[derive(Debug, Subcommand)]
@@ -170,15 +205,24 @@ pub(crate) enum SliceCommand {
     New {
         /// Its name, in kebab-case; also the folder
         name: String,
+        #[command(flatten)]
+        output: Output,
     },
     /// Build a slice into one component file
     Build {
         /// Folder of its Cargo.toml
         #[arg(default_value = ".")]
         path: PathBuf,
+        #[command(flatten)]
+        output: Output,
     },
     /// Show what a component exports, needs and answers
-    Inspect { file: PathBuf },
+    Inspect {
+        /// The component
+        file: PathBuf,
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -188,22 +232,31 @@ pub(crate) enum BlueprintCommand {
         /// blueprint.toml, or its folder
         #[arg(default_value = ".")]
         path: PathBuf,
+        #[command(flatten)]
+        output: Output,
     },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
     /// List the keys, without their secrets
-    List,
+    List(Remote),
     /// Create a key and print its secret, once
     Create {
         /// Who will hold it
         name: String,
         #[arg(long, value_enum)]
         role: RoleArg,
+        #[command(flatten)]
+        remote: Remote,
     },
     /// Make a key worthless
-    Delete { id: String },
+    Delete {
+        /// As `keys list` shows it
+        id: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -214,6 +267,39 @@ pub(crate) enum RoleArg {
     Operator,
     /// Manages keys
     Admin,
+}
+
+impl Command {
+    /// Whether data is wanted as JSON.
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            Self::Node(_) | Self::Completions { .. } => false,
+            Self::Deploy(args) => args.remote.output.json,
+            Self::Undeploy(args) => args.remote.output.json,
+            Self::Status(args) | Self::Openapi(args) => args.remote.output.json,
+            Self::Slices(remote) | Self::Routes(remote) => remote.output.json,
+            Self::Logs(args) => args.remote.output.json,
+            Self::Call(args) => args.remote.output.json,
+            Self::Explain(args) => args.remote.output.json,
+            Self::Slice(
+                SliceCommand::New { output, .. }
+                | SliceCommand::Build { output, .. }
+                | SliceCommand::Inspect { output, .. },
+            ) => output.json,
+            Self::Blueprint(BlueprintCommand::Check { output, .. }) => output.json,
+            Self::Keys(command) => command.remote().output.json,
+        }
+    }
+}
+
+impl KeysCommand {
+    pub(crate) fn remote(&self) -> &Remote {
+        match self {
+            Self::List(remote) | Self::Create { remote, .. } | Self::Delete { remote, .. } => {
+                remote
+            }
+        }
+    }
 }
 
 impl From<RoleArg> for Role {

@@ -8,32 +8,44 @@ mod lists;
 mod logs;
 mod status;
 
-use crate::args::{BlueprintCommand, Cli, Command};
+use crate::args::{AppArgs, BlueprintCommand, Cli, Command, ExplainArgs, Remote};
 use crate::exit::{Failure, Result};
 use crate::target::{self, Surroundings};
 use crate::ui::Ui;
 use clap::CommandFactory;
 use std::future::Future;
 
-pub(crate) fn run(cli: Cli, around: &Surroundings, ui: &mut Ui) -> Result {
-    let Cli { global, command } = cli;
-    let client = || target::client(&global, around);
+pub(crate) fn run(command: Command, around: &Surroundings, ui: &mut Ui) -> Result {
+    let client = |remote: &Remote| target::client(remote, around);
     match command {
-        Command::Deploy(args) => wait(deploy::run(&client()?, args, ui)),
-        Command::Undeploy { app } => wait(deploy::undo(&client()?, &app, ui)),
-        Command::Status { app: None } => wait(status::cluster(&client()?, ui)),
-        Command::Status { app: Some(app) } => wait(status::application(&client()?, &app, ui)),
-        Command::Slices => wait(lists::slices(&client()?, ui)),
-        Command::Routes => wait(lists::routes(&client()?, ui)),
-        Command::Logs(args) => wait(logs::run(&client()?, args, ui)),
-        Command::Call(args) => wait(call::run(&client()?, args, ui)),
-        Command::Explain { target } => wait(call::explain(&client()?, &target.join(" "), ui)),
-        Command::Openapi { app: Some(app) } => {
-            wait(async { ui.json(&client()?.application_document(&app).await?) })
+        Command::Deploy(args) => wait(deploy::run(&client(&args.remote)?, args, ui)),
+        Command::Undeploy(args) => wait(deploy::undo(&client(&args.remote)?, &args.app, ui)),
+        Command::Status(AppArgs { app, remote }) => {
+            let client = client(&remote)?;
+            match app {
+                Some(app) => wait(status::application(&client, &app, ui)),
+                None => wait(status::cluster(&client, ui)),
+            }
         }
-        Command::Openapi { app: None } => ui.json(&aether_api::document()),
-        Command::Blueprint(BlueprintCommand::Check { path }) => blueprint::check(&path, ui),
-        Command::Keys(command) => wait(keys::run(&client()?, command, ui)),
+        Command::Slices(remote) => wait(lists::slices(&client(&remote)?, ui)),
+        Command::Routes(remote) => wait(lists::routes(&client(&remote)?, ui)),
+        Command::Logs(args) => wait(logs::run(&client(&args.remote)?, args, ui)),
+        Command::Call(args) => wait(call::run(&client(&args.remote)?, args, ui)),
+        Command::Explain(ExplainArgs { target, remote }) => {
+            wait(call::explain(&client(&remote)?, &target.join(" "), ui))
+        }
+        Command::Openapi(AppArgs { app, remote }) => {
+            let client = client(&remote)?;
+            wait(async {
+                let document = match app {
+                    Some(app) => client.application_document(&app).await?,
+                    None => client.document().await?,
+                };
+                ui.json(&document)
+            })
+        }
+        Command::Blueprint(BlueprintCommand::Check { path, .. }) => blueprint::check(&path, ui),
+        Command::Keys(command) => wait(keys::run(&client(command.remote())?, command, ui)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "aether", &mut ui.out);
             Ok(())

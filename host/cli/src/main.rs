@@ -24,11 +24,11 @@ fn main() -> ExitCode {
     let mut ui = Ui {
         out: Box::new(stdout()),
         err: Box::new(stderr()),
-        json: cli.global.json,
+        json: cli.command.json(),
         colour_out: !plain && stdout().is_terminal(),
         colour_err: !plain && stderr().is_terminal(),
     };
-    let exit = match commands::run(cli, &Surroundings::of_process(), &mut ui) {
+    let exit = match commands::run(cli.command, &Surroundings::of_process(), &mut ui) {
         Ok(()) => Exit::Done,
         Err(failure) => {
             ui.failure(&failure);

@@ -1,6 +1,6 @@
 //! Which cluster a command talks to, and with which key. The one place that reads the environment.
 
-use crate::args::Global;
+use crate::args::Remote;
 use crate::exit::{Failure, Result};
 use aether_client::{Client, Url};
 use std::net::IpAddr;
@@ -21,16 +21,16 @@ impl Surroundings {
     }
 }
 
-/// The client that the global flags describe.
-pub(crate) fn client(global: &Global, around: &Surroundings) -> Result<Client> {
-    let text = match global.server.contains("://") {
-        true => global.server.clone(),
-        false => format!("http://{}", global.server),
+/// The client that the flags describe.
+pub(crate) fn client(remote: &Remote, around: &Surroundings) -> Result<Client> {
+    let text = match remote.server.contains("://") {
+        true => remote.server.clone(),
+        false => format!("http://{}", remote.server),
     };
     let refuse = |why: &str| {
         Failure::invalid(format!(
             "{:?} is not the address of a management API: {why}",
-            global.server
+            remote.server
         ))
         .help("write it like http://127.0.0.1:8080")
     };
@@ -39,7 +39,7 @@ pub(crate) fn client(global: &Global, around: &Surroundings) -> Result<Client> {
         return Err(refuse("only http:// is supported"));
     }
     let host = server.host_str().ok_or_else(|| refuse("it names no host"))?;
-    let key = match &global.key {
+    let key = match &remote.key {
         Some(key) => Some(key.trim().to_owned()),
         None if is_loopback(host) => local_key(around.notes.as_deref(), server.port()),
         None => None,

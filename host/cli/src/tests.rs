@@ -49,22 +49,24 @@ impl Server {
 
     /// What a command writes to stdout and stderr, and its exit code.
     fn run(&self, key: &str, args: &[&str]) -> (String, String, u8) {
-        let global = ["aether", "--server", &self.address, "--key", key];
+        let local = matches!(args[0], "blueprint" | "completions");
+        let remote = ["--server", &self.address, "--key", key];
+        let remote = if local { &[][..] } else { &remote };
         let (out, err) = (Buffer::default(), Buffer::default());
-        let exit = match Cli::try_parse_from(global.iter().chain(args)) {
+        let exit = match Cli::try_parse_from(["aether"].iter().chain(args).chain(remote)) {
             Err(error) => {
                 write!(err.clone(), "{error}").unwrap();
                 u8::try_from(error.exit_code()).unwrap()
             }
-            Ok(cli) => {
+            Ok(Cli { command }) => {
                 let mut ui = Ui {
                     out: Box::new(out.clone()),
                     err: Box::new(err.clone()),
-                    json: cli.global.json,
+                    json: command.json(),
                     colour_out: false,
                     colour_err: false,
                 };
-                match commands::run(cli, &Surroundings::default(), &mut ui) {
+                match commands::run(command, &Surroundings::default(), &mut ui) {
                     Ok(()) => Exit::Done as u8,
                     Err(failure) => {
                         ui.failure(&failure);
@@ -565,10 +567,23 @@ fn what_cannot_be_understood_is_refused() {
     server.check(
         &["keys", "create", "ci"],
         expect![[r#"
-        2> error: the following required arguments were not provided:
-        2>   --role <ROLE>
+            2> error: the following required arguments were not provided:
+            2>   --role <ROLE>
+            2> 
+            2> Usage: aether keys create --role <ROLE> --server <URL> --key <KEY> <NAME>
+            2> 
+            2> For more information, try '--help'.
+            exit 2
+        "#]],
+    );
+    server.check(
+        &["completions", "fish", "--json"],
+        expect![[r#"
+        2> error: unexpected argument '--json' found
         2> 
-        2> Usage: aether keys create --role <ROLE> <NAME>
+        2>   tip: to pass '--json' as a value, use '-- --json'
+        2> 
+        2> Usage: aether completions <SHELL>
         2> 
         2> For more information, try '--help'.
         exit 2
@@ -586,6 +601,51 @@ fn what_cannot_be_understood_is_refused() {
         exit 2
     "#]],
     );
+}
+
+#[test]
+fn commands_find_the_key_of_a_node_on_this_machine() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().unwrap();
+    let (notes, file) = (dir.path().join("notes"), dir.path().join("admin.key"));
+    aether_api::local::write_key(&file, "viewer").unwrap();
+    let port = server.address.rsplit(':').next().unwrap().parse().unwrap();
+    let ask = |server: &str| {
+        let args = ["aether", "routes", "--json", "--server", server];
+        let Cli { command } = Cli::try_parse_from(args).unwrap();
+        let mut ui = Ui {
+            out: Box::new(io::sink()),
+            err: Box::new(io::sink()),
+            json: true,
+            colour_out: false,
+            colour_err: false,
+        };
+        let around = Surroundings { notes: Some(notes.clone()) };
+        commands::run(command, &around, &mut ui).map_err(|failure| failure.exit())
+    };
+    assert_eq!(ask(&server.address), Err(Exit::Denied), "there is no note");
+    aether_api::local::announce(&notes, port, &file).unwrap();
+    assert_eq!(ask(&server.address), Ok(()));
+    assert_eq!(ask(&format!("http://localhost:{port}")), Ok(()));
+}
+
+/// `UPDATE_EXPECT=1 cargo test -p aether-cli` writes the file.
+#[test]
+fn the_committed_reference_is_current() {
+    fn add(command: &mut clap::Command, path: &str, text: &mut String) {
+        let help = command.render_help().to_string();
+        let help: Vec<&str> = help.lines().map(str::trim_end).collect();
+        *text += &format!("\n## {path}\n\n```text\n{}\n```\n", help.join("\n").trim());
+        for sub in command.get_subcommands_mut() {
+            let path = format!("{path} {}", sub.get_name());
+            add(sub, &path, text);
+        }
+    }
+    let mut command = Cli::command();
+    command.build();
+    let mut text = "# Commands\n\nGenerated from the command line's own help; `UPDATE_EXPECT=1 cargo test -p aether-cli` writes it.\n".to_owned();
+    add(&mut command, "aether", &mut text);
+    expect_test::expect_file!["../../../docs/reference/cli.md"].assert_eq(&text);
 }
 
 #[test]

@@ -149,6 +149,11 @@ impl Client {
         self.ask(&action, Endpoint::ApplicationDocument, &[app.as_str()]).await
     }
 
+    /// The OpenAPI document of the management API.
+    pub async fn document(&self) -> Result<Value> {
+        self.ask("describe the management API", Endpoint::Document, &[]).await
+    }
+
     pub async fn keys(&self) -> Result<Keys> {
         self.ask("list the keys", Endpoint::ListKeys, &[]).await
     }

@@ -6,3 +6,5 @@ mod error;
 
 pub use client::{Client, LogFilter};
 pub use error::{Error, Failure};
+/// The address of a management API.
+pub use reqwest::Url;

@@ -8,7 +8,7 @@ use aether_client::Client;
 
 pub(super) async fn run(client: &Client, command: KeysCommand, ui: &mut Ui) -> Result {
     match command {
-        KeysCommand::List => {
+        KeysCommand::List(_) => {
             let keys = client.keys().await?;
             ui.data(&keys, |ui| {
                 let mut table = Table::new(&["ID", "NAME", "ROLE", "CREATED"]);
@@ -23,7 +23,7 @@ pub(super) async fn run(client: &Client, command: KeysCommand, ui: &mut Ui) -> R
                 ui.table(&table)
             })
         }
-        KeysCommand::Create { name, role } => {
+        KeysCommand::Create { name, role, .. } => {
             let created = client.create_key(&KeyRequest { name, role: role.into() }).await?;
             ui.step(
                 "Created",
@@ -34,7 +34,7 @@ pub(super) async fn run(client: &Client, command: KeysCommand, ui: &mut Ui) -> R
             )?;
             ui.data(&created, |ui| ui.line(&created.secret))
         }
-        KeysCommand::Delete { id } => {
+        KeysCommand::Delete { id, .. } => {
             client.delete_key(&id).await?;
             ui.step("Deleted", format!("key {id}"))?;
             ui.data(&serde_json::json!({ "deleted": id }), |_| Ok(()))
