@@ -58,15 +58,18 @@ impl Aether {
     }
 }
 
-/// A blueprint of one slice that has no `slice.toml`.
+/// A blueprint of one slice that has no `slice.toml`, or one that says the same.
 pub(crate) fn plain(name: &str, component: &Path, routes: &[(&str, &str)]) -> String {
-    let mut text = format!(
-        "[application]\nname = \"{name}\"\nversion = \"1.0.0\"\n\n\
-         [[slices]]\nartifact = \"bench:{name}:1.0.0\"\nfile = \"{}\"\n",
-        component.display()
-    );
+    let mut text = format!("[application]\nname = \"{name}\"\nversion = \"1.0.0\"\n");
+    text += &slice(name, component);
     for (route, what) in routes {
         text += &format!("\n[[routes]]\nroute = \"{route}\"\nslice = \"bench:{name}\"\n{what}\n");
     }
     text
+}
+
+/// The blueprint's entry for a slice; tables that are none of `[[slices]]` may follow it.
+pub(crate) fn slice(name: &str, component: &Path) -> String {
+    let file = component.display();
+    format!("\n[[slices]]\nartifact = \"bench:{name}:1.0.0\"\nfile = \"{file}\"\n")
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::aether::{Aether, plain};
+use crate::aether::{self, Aether, plain};
 use crate::client;
 use crate::guests::Guests;
 use crate::report::{self, Measure, median};
@@ -32,12 +32,12 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     ensure!(plug.status()?.success(), "wac could not compose the pair");
 
     let node = Aether::start(folder, "local-call")?;
-    let callee = format!("\n[[slices]]\nfile = \"{}\"\n", echo.display());
+    let callee = aether::slice("pair-echo", echo);
     let routes = [
         ("GET /pair/record", "call = \"bench:pair/run#record-ns\""),
         ("GET /pair/bytes", "call = \"bench:pair/run#bytes-ns\""),
     ];
-    node.deploy(&(plain("pair-caller", caller, &routes) + &callee))?;
+    node.deploy(&(plain("pair", caller, &routes) + &callee))?;
     let routes = routes.map(|(route, call)| (route.replace("/pair/", "/composed/"), call));
     let routes = routes.each_ref().map(|(route, call)| (route.as_str(), *call));
     node.deploy(&plain("composed", &composed, &routes))?;
