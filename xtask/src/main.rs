@@ -4,7 +4,10 @@
 mod audit;
 mod bench;
 mod demo;
+mod examples;
 mod guests;
+mod http;
+mod node;
 mod setup;
 mod shell;
 mod steps;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::steps::Steps;
-use crate::{guests, setup, shell, tidy};
+use crate::{examples, guests, setup, shell, tidy};
 
 /// Formatting, rules, lints, guests, tests: cheapest first, so that news come early.
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -19,6 +19,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         shell::run(shell::cargo().args(lint))
     });
     steps.run("guests", || guests::build(guests::OF_TESTS));
+    steps.run("examples", examples::run);
     steps.run("test", tests);
     steps.finish()
 }

@@ -1,0 +1,89 @@
+//! One HTTP request, one answer: what the automation asks a node. Knows nothing of what it means.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::Context;
+
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+
+#[derive(Default)]
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'a str,
+    /// With the query.
+    pub(crate) path: &'a str,
+    pub(crate) headers: BTreeMap<String, String>,
+    /// Sent as JSON.
+    pub(crate) body: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+pub(crate) fn exchange(address: SocketAddr, request: &Request<'_>) -> anyhow::Result<Answer> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(ANSWER_MAX))?;
+    stream.write_all(text(request).as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    read(&String::from_utf8_lossy(&answer))
+}
+
+fn text(request: &Request<'_>) -> String {
+    let Request { method, path, headers, body } = request;
+    let mut text = format!("{method} {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        text += &format!("{name}: {value}\r\n");
+    }
+    match body {
+        Some(body) => {
+            let length = body.len();
+            text += "content-type: application/json\r\n";
+            text + &format!("content-length: {length}\r\n\r\n{body}")
+        }
+        None => text + "\r\n",
+    }
+}
+
+fn read(answer: &str) -> anyhow::Result<Answer> {
+    let (head, body) =
+        answer.split_once("\r\n\r\n").context("the answer has no end of its head")?;
+    let status = head.split(' ').nth(1).context("the answer has no status")?.parse()?;
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    let body = if chunked { unchunk(body)? } else { body.to_owned() };
+    Ok(Answer { status, body })
+}
+
+fn unchunk(mut rest: &str) -> anyhow::Result<String> {
+    let mut body = String::new();
+    loop {
+        let (size, after) = rest.split_once("\r\n").context("a chunk has a size")?;
+        let bytes = usize::from_str_radix(size.trim(), 16)?;
+        if bytes == 0 {
+            return Ok(body);
+        }
+        body += after.get(..bytes).context("a chunk is as long as it says")?;
+        rest = after.get(bytes + 2..).context("a chunk ends in a line's end")?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, read};
+
+    #[test]
+    fn answers_come_in_two_forms() {
+        let expected = |body: &str| Answer { status: 200, body: body.into() };
+        let plain = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nab";
+        assert_eq!(read(plain).unwrap(), expected("ab"));
+        let chunked =
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n";
+        assert_eq!(read(chunked).unwrap(), expected("abc"));
+        assert!(read("nothing").is_err());
+    }
+}
