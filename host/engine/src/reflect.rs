@@ -171,7 +171,7 @@ impl Reader<'_> {
             surface.infra.push(name);
         } else if is_reserved(&name) {
             let message = "this version of Aether does not provide this interface";
-            let help = "remove the import, or use a version that `aether node --help` lists";
+            let help = "remove what needs it from the slice";
             self.problems.push(Problem::new(Code::UnknownImport, &name, message).help(help));
         } else if let Some(interface) = self.interface(&name, instance) {
             surface.dependencies.push(interface);
