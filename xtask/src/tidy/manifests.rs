@@ -26,9 +26,11 @@ pub(super) fn check(
         for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
             let listed = manifest.get(kind).and_then(toml::Value::as_table);
             for (name, value) in listed.into_iter().flatten() {
-                // A crate that names itself turns on a feature for its own tests.
-                let itself = value.get("path").and_then(toml::Value::as_str) == Some(".");
-                if !inherits(value) && !itself {
+                // A crate that names itself turns on a feature for its own tests; slices of one
+                // example share a crate that nobody else should see.
+                let near = value.get("path").and_then(toml::Value::as_str);
+                let near = near.is_some_and(|path| path == "." || place.starts_with("examples"));
+                if !inherits(value) && !near {
                     findings
                         .add(place, format_args!("versions are in the root: `{name}.workspace`"));
                 }
