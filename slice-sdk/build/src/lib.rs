@@ -1,16 +1,18 @@
 //! Turns slice sources into component files: finds or installs what this machine needs, runs cargo,
-//! embeds `slice.toml`. Knows nothing of clusters, blueprints or the engine.
+//! embeds `slice.toml`, scaffolds new slices. Knows nothing of clusters, blueprints or the engine.
 
 mod cargo;
 mod debian;
 mod error;
 mod process;
 mod rustup;
+mod scaffold;
 mod section;
 mod toolchain;
 
 pub use cargo::{BuildRequest, Built, CargoOutput};
 pub use error::{Error, Result};
+pub use scaffold::scaffold;
 pub use section::{embed, slice_toml};
 pub use toolchain::{Route, Toolchain, setup};
 
