@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+const JSON: &str = "application/json";
+const WASM: &str = "application/wasm";
+
 type Schemas = BTreeMap<String, Value>;
 
 /// OpenAPI 3.1.
@@ -38,7 +41,8 @@ pub fn document() -> Value {
 }
 
 fn operation(endpoint: Endpoint, path: &str, problem: &Value, schemas: &mut Schemas) -> Value {
-    let Documented { id, summary, body, status, answer } = documented(endpoint, schemas);
+    let (id, summary) = id_and_summary(endpoint);
+    let (status, answer) = good(endpoint, schemas);
     let mut operation = Map::from_iter([
         ("operationId".to_owned(), json!(id)),
         ("summary".to_owned(), json!(summary)),
@@ -50,7 +54,7 @@ fn operation(endpoint: Endpoint, path: &str, problem: &Value, schemas: &mut Sche
     if !parameters.is_empty() {
         operation.insert("parameters".to_owned(), json!(parameters));
     }
-    if let Some((media, schema)) = body {
+    if let Some((media, schema)) = body(endpoint, schemas) {
         let content = json!({ media: { "schema": schema } });
         operation.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }
@@ -81,90 +85,67 @@ fn parameters(endpoint: Endpoint, path: &str) -> Vec<Value> {
     of_path.chain(of_query).collect()
 }
 
-/// What the document says of an endpoint beyond the table.
-struct Documented {
-    id: &'static str,
-    summary: &'static str,
-    body: Option<(&'static str, Value)>,
-    status: &'static str,
-    answer: Option<Value>,
+fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
+    match endpoint {
+        Endpoint::Live => ("live", "Whether the process answers."),
+        Endpoint::Ready => ("ready", "Whether the node takes traffic; 503 where it does not."),
+        Endpoint::Document => ("document", "This document."),
+        Endpoint::Status => ("status", "The cluster as this node sees it."),
+        Endpoint::Nodes => ("nodes", "Every node."),
+        Endpoint::Slices => ("slices", "Every slice of every application."),
+        Endpoint::Routes => ("routes", "Every route of the front door."),
+        Endpoint::Logs => ("logs", "A page of the node's log."),
+        Endpoint::Explain => ("explain", "Where a request or call would go, and why."),
+        Endpoint::PutArtifact => ("putArtifact", "Stores a component under its digest."),
+        Endpoint::ListArtifacts => ("artifacts", "Every stored component."),
+        Endpoint::ListApplications => ("applications", "Every application."),
+        Endpoint::GetApplication => ("application", "One application."),
+        Endpoint::ApplyApplication => ("apply", "Makes the application what the blueprint says."),
+        Endpoint::RemoveApplication => ("remove", "Takes the application away."),
+        Endpoint::CallApplication => ("call", "Calls a function."),
+        Endpoint::ApplicationDocument => {
+            ("applicationDocument", "The OpenAPI document of the application's routes.")
+        }
+        Endpoint::ListKeys => ("keys", "Every key, without its secret."),
+        Endpoint::CreateKey => ("createKey", "Creates a key and shows its secret, once."),
+        Endpoint::DeleteKey => ("deleteKey", "Makes a key worthless."),
+    }
 }
 
-fn documented(endpoint: Endpoint, schemas: &mut Schemas) -> Documented {
-    let get = |id, summary, answer| Documented {
-        id,
-        summary,
-        body: None,
-        status: "200",
-        answer: Some(answer),
-    };
-    let none = |id, summary| Documented { id, summary, body: None, status: "204", answer: None };
-    let any = json!({ "type": "object" });
+/// Media type and schema of the body that the endpoint takes.
+fn body(endpoint: Endpoint, all: &mut Schemas) -> Option<(&'static str, Value)> {
+    let bytes = || json!({ "type": "string", "contentMediaType": WASM });
     match endpoint {
-        Endpoint::Live => get("live", "The process answers.", schema::<Health>(schemas)),
-        Endpoint::Ready => {
-            get("ready", "The node takes traffic; else 503.", schema::<Health>(schemas))
-        }
-        Endpoint::Document => get("document", "This document.", any),
-        Endpoint::Status => {
-            get("status", "The cluster as this node sees it.", schema::<Status>(schemas))
-        }
-        Endpoint::Nodes => get("nodes", "Every node.", schema::<Nodes>(schemas)),
-        Endpoint::Slices => {
-            get("slices", "Every slice of every application.", schema::<Slices>(schemas))
-        }
-        Endpoint::Routes => {
-            get("routes", "Every route of the front door.", schema::<Routes>(schemas))
-        }
-        Endpoint::Logs => get("logs", "A page of the node's log.", schema::<LogPage>(schemas)),
-        Endpoint::Explain => {
-            get("explain", "Where a call would go, and why.", schema::<Explanation>(schemas))
-        }
-        Endpoint::PutArtifact => {
-            let bytes = json!({ "type": "string", "contentMediaType": "application/wasm" });
-            let body = Some(("application/wasm", bytes));
-            let answer = schema::<Artifact>(schemas);
-            Documented {
-                body,
-                ..get("putArtifact", "Stores a component under its digest.", answer)
-            }
-        }
-        Endpoint::ListArtifacts => {
-            get("artifacts", "Every stored component.", schema::<Artifacts>(schemas))
-        }
-        Endpoint::ListApplications => {
-            get("applications", "Every application.", schema::<Applications>(schemas))
-        }
-        Endpoint::GetApplication => {
-            get("application", "One application.", schema::<Application>(schemas))
-        }
-        Endpoint::ApplyApplication => {
-            let body = Some(("application/json", schema::<ApplyRequest>(schemas)));
-            let answer = schema::<Applied>(schemas);
-            Documented {
-                body,
-                ..get("apply", "Makes the application what the blueprint says.", answer)
-            }
-        }
-        Endpoint::RemoveApplication => none("remove", "Takes the application away."),
-        Endpoint::CallApplication => {
-            let body = Some(("application/json", schema::<CallRequest>(schemas)));
-            Documented { body, ..get("call", "Calls a function.", schema::<CallAnswer>(schemas)) }
-        }
-        Endpoint::ApplicationDocument => {
-            get("applicationDocument", "OpenAPI document of the application's routes.", any)
-        }
-        Endpoint::ListKeys => {
-            get("keys", "Every key, without its secret.", schema::<Keys>(schemas))
-        }
-        Endpoint::CreateKey => {
-            let body = Some(("application/json", schema::<KeyRequest>(schemas)));
-            let answer = schema::<KeyCreated>(schemas);
-            let summary = "Creates a key and shows its secret, once.";
-            Documented { body, status: "201", ..get("createKey", summary, answer) }
-        }
-        Endpoint::DeleteKey => none("deleteKey", "Makes a key worthless."),
+        Endpoint::PutArtifact => Some((WASM, bytes())),
+        Endpoint::ApplyApplication => Some((JSON, schema::<ApplyRequest>(all))),
+        Endpoint::CallApplication => Some((JSON, schema::<CallRequest>(all))),
+        Endpoint::CreateKey => Some((JSON, schema::<KeyRequest>(all))),
+        _ => None,
     }
+}
+
+/// Status and schema of a good answer.
+fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) {
+    let schema = match endpoint {
+        Endpoint::Live | Endpoint::Ready => schema::<Health>(all),
+        Endpoint::Document | Endpoint::ApplicationDocument => json!({ "type": "object" }),
+        Endpoint::Status => schema::<Status>(all),
+        Endpoint::Nodes => schema::<Nodes>(all),
+        Endpoint::Slices => schema::<Slices>(all),
+        Endpoint::Routes => schema::<Routes>(all),
+        Endpoint::Logs => schema::<LogPage>(all),
+        Endpoint::Explain => schema::<Explanation>(all),
+        Endpoint::PutArtifact => schema::<Artifact>(all),
+        Endpoint::ListArtifacts => schema::<Artifacts>(all),
+        Endpoint::ListApplications => schema::<Applications>(all),
+        Endpoint::GetApplication => schema::<Application>(all),
+        Endpoint::ApplyApplication => schema::<Applied>(all),
+        Endpoint::CallApplication => schema::<CallAnswer>(all),
+        Endpoint::ListKeys => schema::<Keys>(all),
+        Endpoint::CreateKey => return ("201", Some(schema::<KeyCreated>(all))),
+        Endpoint::RemoveApplication | Endpoint::DeleteKey => return ("204", None),
+    };
+    ("200", Some(schema))
 }
 
 /// A reference to the type's schema, which it adds with all that it needs.
@@ -180,21 +161,17 @@ fn schema<T: ToSchema + PartialSchema>(schemas: &mut Schemas) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-/// The text of a document, its keys in order whatever map `serde_json` was built with.
+/// The document with its keys in order, whatever map `serde_json` was built with.
 #[cfg(test)]
-pub(crate) fn canonical(document: &Value) -> String {
-    fn sort(value: &Value) -> Value {
-        match value {
-            Value::Object(map) => {
-                let sorted: BTreeMap<&String, Value> =
-                    map.iter().map(|(key, value)| (key, sort(value))).collect();
-                sorted.into_iter().map(|(key, value)| (key.clone(), value)).collect()
-            }
-            Value::Array(items) => items.iter().map(sort).collect(),
-            other => other.clone(),
+pub(crate) fn sorted(document: &Value) -> Value {
+    match document {
+        Value::Object(map) => {
+            let sorted: BTreeMap<&String, &Value> = map.iter().collect();
+            sorted.into_iter().map(|(key, value)| (key.clone(), self::sorted(value))).collect()
         }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
     }
-    serde_json::to_string_pretty(&sort(document)).expect("a document is plain data") + "\n"
 }
 
 #[cfg(test)]
@@ -202,7 +179,8 @@ mod tests {
     /// `UPDATE_EXPECT=1 cargo test -p aether-api` writes the file.
     #[test]
     fn the_committed_document_is_current() {
-        let document = super::canonical(&super::document());
+        let document = super::sorted(&super::document());
+        let document = serde_json::to_string_pretty(&document).expect("it is plain data") + "\n";
         expect_test::expect_file!["../../../docs/reference/openapi.json"].assert_eq(&document);
     }
 

@@ -135,8 +135,8 @@ impl Endpoint {
         }
     }
 
-    /// Longest time from the head of the request to the answer. Compiling a component of the largest size
-    /// takes a minute or two; a call has its own deadline, of at most an hour, which is the one that counts.
+    /// Longest time from the head of the request to the answer. Compiling a component of the
+    /// largest size takes a minute or two; a call has a deadline of its own, of at most an hour.
     pub fn time_max(self) -> Duration {
         match self {
             Self::PutArtifact => Duration::from_secs(300),

@@ -37,8 +37,8 @@ pub struct Problem {
     pub detail: String,
     /// A word that can be searched for in the documentation.
     pub code: String,
-    /// What to do about it: `invalid` (fix it), `not-found`, `conflict` (read again, retry), `denied`,
-    /// `unavailable` (retry later), `exhausted` (raise a limit), `internal` (report it).
+    /// What to do about it: `invalid` (fix it), `not-found`, `conflict` (read again, retry),
+    /// `denied`, `unavailable` (retry later), `exhausted` (raise a limit), `internal` (report it).
     #[schema(value_type = String)]
     pub kind: ErrorKind,
     /// What to do, in a sentence; empty where the detail already says it.

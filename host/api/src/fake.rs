@@ -10,8 +10,8 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Its keys are `viewer`, `operator` and `admin`. An application called `broken` fails; every other one is
-/// active when it is asked for the second time.
+/// Its keys are `viewer`, `operator` and `admin`. An application called `broken` fails; every
+/// other one is active when it is asked for the second time.
 #[derive(Debug, Default)]
 pub struct Fake {
     state: Mutex<State>,

@@ -1,4 +1,4 @@
-//! How commands on a node's machine find its key: a note per port in the user's state folder. Reads no env.
+//! How commands find the key of a node on their machine: a note per port. Reads no environment.
 
 use serde::{Deserialize, Serialize};
 use std::fs;

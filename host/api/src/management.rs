@@ -14,8 +14,8 @@ use std::time::Duration;
 
 /// What a node does for the management API. Implemented in `node`.
 ///
-/// Bodies are parsed, roles are checked and digests are verified before any of these is called. A method
-/// may take as long as [`Endpoint::time_max`](crate::Endpoint::time_max); then its future is dropped.
+/// Bodies are parsed, roles are checked and digests are verified before any of these is called.
+/// A method has [`Endpoint::time_max`](crate::Endpoint::time_max); then its future is dropped.
 #[async_trait::async_trait]
 pub trait Management: Send + Sync + 'static {
     /// Who holds the key. Local and quick: it is asked for every request.
@@ -57,7 +57,7 @@ pub trait Management: Send + Sync + 'static {
     async fn delete_key(&self, id: &str) -> Result<(), ApiError>;
 }
 
-/// A blueprint to apply: parsed, its name checked against the path, its artifacts against its entries.
+/// A blueprint to apply: parsed, with the name that the path has, every `file` entry bound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Apply {
     pub blueprint: Blueprint,

@@ -25,8 +25,8 @@ use warp::Filter;
 use warp::filters::path::FullPath;
 use warp::reply::Response;
 
-/// Connections at the same time: people, scripts and dashboards, not traffic. Only holders of an operator's
-/// key can make a connection buffer a large body.
+/// Connections at the same time: people, scripts and dashboards, not traffic. Only holders of
+/// an operator's key can make a connection buffer a large body.
 const CONNECTIONS_MAX: usize = 256;
 /// Requests at the same time on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 32;
@@ -36,6 +36,7 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// Pause after the operating system refused a connection, so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const FIRST_KEY: &str = "the first key is in admin.key in the node's data folder";
 const REQUEST_ID: &str = "x-request-id";
 
 /// Serves the management API until `shutdown` completes, then lets requests in flight end.
@@ -130,7 +131,7 @@ async fn respond<B: Buf>(
     let (path, status) = (path.as_str(), response.status().as_u16());
     match &result {
         Err(error) if error.kind == ErrorKind::Internal => {
-            tracing::error!(%method, path, status, %request_id, %error, "management request failed");
+            tracing::error!(%method, path, %request_id, %error, "management request failed");
         }
         _ => tracing::debug!(%method, path, status, %request_id, "management request answered"),
     }
@@ -140,7 +141,7 @@ async fn respond<B: Buf>(
     response
 }
 
-/// Finds the endpoint, then asks who it is, then reads the body, then acts: nothing is buffered for strangers.
+/// Finds the endpoint, asks who it is, reads the body, acts: nothing is buffered for strangers.
 async fn answer<B: Buf>(
     node: &dyn Management,
     method: &Method,
@@ -152,6 +153,10 @@ async fn answer<B: Buf>(
 ) -> Result<Answer, ApiError> {
     let (endpoint, params) = Endpoint::find(method, path.as_str())?;
     let by = authorize(node, endpoint, headers)?;
+    if *method != Method::GET {
+        let (path, by) = (path.as_str(), by.name.as_str());
+        tracing::info!(%method, path, by, %request_id, "management change requested");
+    }
     let query = Query::new(query, endpoint.query())?;
     let act = async {
         let announced = headers.get(header::CONTENT_LENGTH);
@@ -178,9 +183,8 @@ fn authorize(
         return Ok(Principal { name: "anybody".to_owned(), role: Role::Viewer });
     };
     let unauthenticated = |message: &str| {
-        ApiError::new(ErrorKind::Denied, Code::Unauthenticated, message).help(
-            "send `Authorization: Bearer KEY`; the first key is in admin.key in the node's data folder",
-        )
+        let error = ApiError::new(ErrorKind::Denied, Code::Unauthenticated, message);
+        error.help(format!("send `Authorization: Bearer KEY`; {FIRST_KEY}"))
     };
     let secret = headers
         .get(header::AUTHORIZATION)

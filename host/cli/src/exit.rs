@@ -1,4 +1,4 @@
-//! How a command ends: exit codes, and errors that people can act on, apart from defects. Prints nothing.
+//! How a command ends: exit codes; expected errors apart from defects. Prints nothing.
 
 use aether_api::{Problem, ProblemItem};
 use aether_types::{ErrorKind, Problems};

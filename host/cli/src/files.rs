@@ -31,7 +31,7 @@ pub(crate) struct Component {
 
 const FILE: &str = "blueprint.toml";
 
-/// Reads `blueprint.toml`, or that of a folder, and the components; tells all that is wrong at once.
+/// Reads a blueprint, or that of a folder, and its components; tells all that is wrong.
 pub(crate) fn read(path: &Path) -> Result<Package> {
     let path = if path.is_dir() { path.join(FILE) } else { path.to_owned() };
     let file = path.strip_prefix(".").unwrap_or(&path).display().to_string();

@@ -70,7 +70,7 @@ impl Ui {
         Ok(writeln!(self.out, "{text}")?)
     }
 
-    /// Talk while something goes on: a verb, right-aligned, and what it is done to. Scripts get none.
+    /// Talk while something goes on: a verb and what it is done to. Scripts get none.
     pub(crate) fn step(&mut self, verb: &str, what: impl fmt::Display) -> Result {
         if self.json {
             return Ok(());

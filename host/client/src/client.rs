@@ -44,7 +44,7 @@ type Result<T> = std::result::Result<T, Error>;
 impl Client {
     /// `server` is `http://HOST:PORT`; `key` goes into every request.
     pub fn new(server: Url, key: Option<String>) -> Self {
-        // Local nodes are reached directly, whatever proxy the environment names; there is no TLS to set up.
+        // Nodes are reached directly, whatever proxy the environment names.
         let http =
             reqwest::Client::builder().connect_timeout(CONNECT_TIME).no_proxy().build().expect(
                 "a client without TLS, proxy and resolver of its own needs nothing that can fail",

@@ -1,4 +1,4 @@
-//! `aether call` and `aether explain`: one call, or where it would go. Knows no types: the node does.
+//! `aether call` and `aether explain`: a call, or where it would go. Knows no types.
 
 use crate::args::CallArgs;
 use crate::commands::lists::state_cell;
