@@ -1,4 +1,5 @@
-//! Bodies in both directions: bounded while they stream in, owned while they stream out. Knows no slices.
+//! Bodies in both directions: bounded while they stream in, owned while they stream out. Knows no
+//! slices.
 
 use crate::limits::Limits;
 use bytes::Bytes;

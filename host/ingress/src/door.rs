@@ -1,4 +1,5 @@
-//! The front door: takes connections, serves them, and closes without losing a request. Knows no routes.
+//! The front door: takes connections, serves them, and closes without losing a request. Knows no
+//! routes.
 
 use crate::connection;
 use crate::limits::Limits;

@@ -1,7 +1,7 @@
 //! The way of one request through the front door, layer by layer. Knows no sockets.
 //!
-//! From the top: `identify` → `admit` → `check` → `route` → `typed` or `forward`. Each layer says why
-//! it stands where it does; a refusal goes straight back up and becomes a problem document.
+//! From the top: `identify` → `admit` → `check` → `route` → `typed` or `forward`. Each layer says
+//! why it stands where it does; a refusal goes straight back up and becomes a problem document.
 
 mod admit;
 mod check;

@@ -20,7 +20,8 @@ pub struct Limits {
     pub body_stall_max: Duration,
     /// Time in which a client takes nothing of the response. Beyond: the connection is closed.
     pub write_stall_max: Duration,
-    /// Time from the end of the head to the head of the response; routes may have less. Beyond: 504.
+    /// Time from the end of the head to the head of the response; routes may have less. Beyond:
+    /// 504.
     pub request_time_max: Duration,
     /// Connections at the same time. Beyond: they wait in the backlog of the listener.
     pub connections_max: usize,

@@ -1,4 +1,5 @@
-//! Whether an application is whole: every problem at once. Knows blueprints and descriptions, no node.
+//! Whether an application is whole: every problem at once. Knows blueprints and descriptions, no
+//! node.
 
 mod links;
 mod routes;

@@ -91,8 +91,8 @@ struct Demand {
     revision: Revision,
 }
 
-/// The plan that follows `previous`: the same one where nothing has to change, otherwise one with the
-/// next generation. The order of `applications` and of nodes does not matter.
+/// The plan that follows `previous`: the same one where nothing has to change, otherwise one with
+/// the next generation. The order of `applications` and of nodes does not matter.
 pub fn plan(applications: &[Wanted<'_>], view: &View, previous: &Plan) -> (Plan, Report) {
     let demands = demands(applications);
     let duties: BTreeMap<NodeId, Duty> = view.nodes.iter().map(|n| (n.id, n.duty)).collect();

@@ -69,7 +69,8 @@ pub struct Limits {
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Grants {
-    /// Origins for outgoing HTTP: `https://api.example.com`, with a port where it is not the usual one.
+    /// Origins for outgoing HTTP: `https://api.example.com`, with a port where it is not the usual
+    /// one.
     pub http: BTreeSet<String>,
     /// Buckets of the cache.
     pub cache: BTreeSet<String>,

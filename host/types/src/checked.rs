@@ -1,5 +1,5 @@
-//! An application that passed its check: what every node derives the same from blueprint and artifacts.
-//! Made by `placement`, read by `lifecycle` and `routing`. Knows no plan and no node.
+//! An application that passed its check: what every node derives the same from blueprint and
+//! artifacts. Made by `placement`, read by `lifecycle` and `routing`. Knows no plan and no node.
 
 use crate::binding::Binding;
 use crate::description::HttpVersion;

@@ -125,7 +125,8 @@ impl InterfaceName {
         self.path.split_once('/').map_or(&self.path, |(package, _)| package)
     }
 
-    /// Whether this name, as somebody wrote it, means `full`: equal, or equal but for a version left out.
+    /// Whether this name, as somebody wrote it, means `full`: equal, or equal but for a version
+    /// left out.
     pub fn means(&self, full: &Self) -> bool {
         self.path == full.path && (self.version.is_none() || self.version == full.version)
     }

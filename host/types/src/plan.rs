@@ -1,4 +1,5 @@
-//! The plan: which instance runs on which node. Immutable; made by `placement`, followed by `lifecycle`.
+//! The plan: which instance runs on which node. Immutable; made by `placement`, followed by
+//! `lifecycle`.
 
 use crate::versioned::Versioned;
 use crate::{AppName, Coordinates, Digest, Generation, NodeId, Revision};

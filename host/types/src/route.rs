@@ -1,4 +1,5 @@
-//! Route patterns of the front door: `GET /api/orders/{id}`. Knows no requests; matching is in `routing`.
+//! Route patterns of the front door: `GET /api/orders/{id}`. Knows no requests; matching is in
+//! `routing`.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{fmt, str::FromStr};

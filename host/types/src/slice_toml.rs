@@ -183,7 +183,8 @@ impl SliceToml {
         found.map(|(_, settings)| settings.clone()).unwrap_or_default()
     }
 
-    /// The status for an error case: its own entry, else the longest matching prefix, else the default.
+    /// The status for an error case: its own entry, else the longest matching prefix, else the
+    /// default.
     pub fn error_status(&self, case: &str) -> u16 {
         let exact = self.errors.get(case);
         let prefix = || {

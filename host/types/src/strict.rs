@@ -1,4 +1,5 @@
-//! Strict reading of TOML: every problem has a place, a sentence and a way out. Knows no file system.
+//! Strict reading of TOML: every problem has a place, a sentence and a way out. Knows no file
+//! system.
 
 use crate::code::Code;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

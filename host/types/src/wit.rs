@@ -28,7 +28,8 @@ pub enum Type {
     Variant(Vec<Case>),
     Enum(Vec<String>),
     Flags(Vec<String>),
-    /// What is no value: `resource`, `stream`, `future`, `error-context`, or a type newer than this build.
+    /// What is no value: `resource`, `stream`, `future`, `error-context`, or a type newer than this
+    /// build.
     Handle(String),
 }
 

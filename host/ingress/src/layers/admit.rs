@@ -1,6 +1,7 @@
 //! Bounds the requests in flight. Knows nothing of the request.
 //!
-//! Under `identify` only, before anything is parsed or matched: refusing must cost less than serving.
+//! Under `identify` only, before anything is parsed or matched: refusing must cost less than
+//! serving.
 
 use crate::door::Shared;
 use crate::problem::{Extra, Refusal};

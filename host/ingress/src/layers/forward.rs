@@ -1,4 +1,5 @@
-//! A component's own handler: the request goes on as it is, without what belonged to the connection.
+//! A component's own handler: the request goes on as it is, without what belonged to the
+//! connection.
 //!
 //! At the bottom, beside `typed`: streams both ways and reads nothing itself.
 

@@ -1,4 +1,5 @@
-//! A typed route: the request is read whole, the function's answer becomes the response. Knows no WIT.
+//! A typed route: the request is read whole, the function's answer becomes the response. Knows no
+//! WIT.
 //!
 //! At the bottom, beside `forward`: the only layer that waits for a body.
 

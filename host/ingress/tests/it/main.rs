@@ -1,4 +1,5 @@
-//! The front door over real sockets and in-memory streams. Knows what a client sees, nothing inside.
+//! The front door over real sockets and in-memory streams. Knows what a client sees, nothing
+//! inside.
 
 mod app;
 mod client;
