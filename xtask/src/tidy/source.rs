@@ -64,20 +64,15 @@ fn check_lines(file: &str, text: &str, findings: &mut Findings) {
     }
 }
 
-/// Lines on which a string crosses the last column: what a program says is not folded.
+/// Lines with a part of a literal on them: rustfmt folds the code around it, and what a program says
+/// is not folded.
 fn wide_literals(tokens: TokenStream, lines: &mut BTreeSet<usize>) {
     for token in tokens {
         match token {
             TokenTree::Group(group) => wide_literals(group.stream(), lines),
             // A doc comment is a literal to the compiler; here it is a comment.
             TokenTree::Literal(it) if it.span().source_text().is_some_and(is_comment) => {}
-            TokenTree::Literal(literal) => {
-                let (start, end) = (literal.span().start(), literal.span().end());
-                lines.extend(start.line..end.line);
-                if end.column > COLUMNS_MAX {
-                    lines.insert(end.line);
-                }
-            }
+            TokenTree::Literal(it) => lines.extend(it.span().start().line..=it.span().end().line),
             TokenTree::Ident(_) | TokenTree::Punct(_) => {}
         }
     }
