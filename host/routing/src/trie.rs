@@ -287,7 +287,9 @@ mod tests {
         #[test]
         fn the_tree_agrees_with_the_naive_way(
             patterns in proptest::collection::vec(pattern(), 0..12),
-            method in prop_oneof![Just(Method::Get), Just(Method::Head), Just(Method::Post), Just(Method::Put)],
+            method in prop_oneof![
+                Just(Method::Get), Just(Method::Head), Just(Method::Post), Just(Method::Put),
+            ],
             path in "(/[abc]){0,4}/?",
         ) {
             let shape = |p: &RoutePattern| (p.method, p.segments().iter().map(|s| match s {
@@ -295,7 +297,8 @@ mod tests {
                 other => other.clone(),
             }).collect::<Vec<_>>());
             let mut shapes = BTreeSet::new();
-            let patterns: Vec<_> = patterns.into_iter().filter(|p| shapes.insert(shape(p))).collect();
+            let patterns = patterns.into_iter().filter(|p| shapes.insert(shape(p)));
+            let patterns: Vec<_> = patterns.collect();
             let mut trie = RouteTrie::default();
             for pattern in &patterns {
                 trie.insert(pattern.clone(), pattern.clone());

@@ -64,8 +64,8 @@ fn check_lines(file: &str, text: &str, findings: &mut Findings) {
     }
 }
 
-/// Lines with a part of a literal on them: rustfmt folds the code around it, and what a program says
-/// is not folded.
+/// Lines with a part of a literal on them: rustfmt folds the code around it, and what a program
+/// says is not folded.
 fn wide_literals(tokens: TokenStream, lines: &mut BTreeSet<usize>) {
     for token in tokens {
         match token {
