@@ -7,6 +7,7 @@ use crate::infra::ConfiguredInfra;
 use crate::meter::{Budget, Meter};
 use crate::runtime::{Live, Shared};
 use crate::{AppContext, CallContext, HostState};
+use aether_types::description::HttpVersion;
 use aether_types::{CallError, FunctionName, wit};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ pub(crate) struct Code {
     pub(crate) concurrency: Concurrency,
     pub(crate) functions: Vec<ExportedFunction>,
     /// The function of `wasi:http` that takes requests.
-    pub(crate) handler: Option<ComponentExportIndex>,
+    pub(crate) handler: Option<(HttpVersion, ComponentExportIndex)>,
     pub(crate) hooks: Option<Hooks>,
     pub(crate) infra: Vec<Box<dyn ConfiguredInfra>>,
     pub(crate) budget: Arc<Budget>,

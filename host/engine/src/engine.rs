@@ -259,13 +259,13 @@ fn timeout(description: &Description, name: &FunctionName, slice: Duration) -> D
 fn handler(
     component: &Component,
     description: &Description,
-) -> Result<Option<ComponentExportIndex>, Reason> {
-    let path = match description.handler {
-        None => return Ok(None),
-        Some(HttpVersion::V02) => "wasi:http/incoming-handler",
-        Some(HttpVersion::V03) => "wasi:http/handler",
+) -> Result<Option<(HttpVersion, ComponentExportIndex)>, Reason> {
+    let Some(version) = description.handler else { return Ok(None) };
+    let path = match version {
+        HttpVersion::V02 => "wasi:http/incoming-handler",
+        HttpVersion::V03 => "wasi:http/handler",
     };
-    exported(component, path, "handle").map(Some)
+    Ok(Some((version, exported(component, path, "handle")?)))
 }
 
 fn hooks(component: &Component, description: &Description) -> Result<Option<Hooks>, Reason> {

@@ -1,13 +1,15 @@
-//! HTTP requests into the `wasi:http` 0.2 handler of a component. Knows no routes and no sockets.
+//! HTTP requests into the `wasi:http` handler of a component. Knows no routes and no sockets.
 //!
 //! The guest runs on the task of the request until it has answered. One that goes on after that, to
 //! stream a body or to do what nobody waits for, gets a task of its own; its slot is free when it ends.
+
+mod v03;
 
 use crate::code::{Code, WasmInstance};
 use crate::deadline::until;
 use crate::pool::Lease;
 use crate::slice::{admit, bounded};
-use crate::{CallContext, HostState, Slice};
+use crate::{CallContext, Slice};
 use aether_types::CallError;
 use aether_types::description::HttpVersion;
 use bytes::Bytes;
@@ -25,8 +27,14 @@ use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 use wasmtime_wasi_http::{Error as HttpError, WasiBody, WasiHttpView};
 
 /// The function that a component exports to take requests.
-pub(crate) type Handler =
-    TypedFunc<(Resource<HostIncomingRequest>, Resource<HostResponseOutparam>), ()>;
+#[derive(Clone, Copy)]
+pub(crate) enum Handler {
+    V02(HandlerV02),
+    V03(v03::Handler),
+}
+
+type ArgsV02 = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
+type HandlerV02 = TypedFunc<ArgsV02, ()>;
 
 type Head = Result<http::Response<WasiBody>, ErrorCode>;
 
@@ -81,7 +89,7 @@ impl Slice {
         request: http::Request<WasiBody>,
         ctx: CallContext,
     ) -> Result<http::Response<HttpBody>, CallError> {
-        if self.description().handler != Some(HttpVersion::V02) {
+        if self.description().handler.is_none() {
             let message = format!("{} does not handle HTTP", self.app().coordinates);
             return Err(CallError::Unavailable(message));
         }
@@ -160,32 +168,38 @@ impl WasmInstance {
         request: http::Request<WasiBody>,
         tx: oneshot::Sender<Head>,
     ) -> Result<(), CallError> {
-        let called = match self.prepare(code, request, tx) {
-            Ok((handler, args)) => handler.call_async(&mut self.store, args).await,
+        let called = match self.handler(code) {
+            Ok(Handler::V02(handler)) => match self.args(request, tx) {
+                Ok(args) => handler.call_async(&mut self.store, args).await,
+                Err(error) => Err(error),
+            },
+            Ok(Handler::V03(handler)) => v03::handle(&mut self.store, handler, request, tx).await,
             Err(error) => Err(error),
         };
         called.map_err(|error| code.failure(&mut self.store, error, "wasi:http"))
     }
 
-    fn prepare(
+    /// Looks the handler up at its first call.
+    fn handler(&mut self, code: &Code) -> wasmtime::Result<Handler> {
+        if let Some(handler) = self.handler {
+            return Ok(handler);
+        }
+        let (version, index) = code.handler.as_ref().expect("only slices with a handler get here");
+        let handler = match version {
+            HttpVersion::V02 => Handler::V02(self.instance.get_typed_func(&mut self.store, index)?),
+            HttpVersion::V03 => Handler::V03(self.instance.get_typed_func(&mut self.store, index)?),
+        };
+        Ok(*self.handler.insert(handler))
+    }
+
+    fn args(
         &mut self,
-        code: &Code,
         request: http::Request<WasiBody>,
         tx: oneshot::Sender<Head>,
-    ) -> wasmtime::Result<(Handler, (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>))>
-    {
-        let handler = match self.handler {
-            Some(handler) => handler,
-            None => {
-                let index = code.handler.as_ref().expect("only slices with a handler get here");
-                let handler: Handler = self.instance.get_typed_func(&mut self.store, index)?;
-                *self.handler.insert(handler)
-            }
-        };
-        let state: &mut HostState = self.store.data_mut();
-        let mut http = state.http();
+    ) -> wasmtime::Result<ArgsV02> {
+        let mut http = self.store.data_mut().http();
         let request = http.new_incoming_request(Scheme::Http, request)?;
-        Ok((handler, (request, http.new_response_outparam(tx)?)))
+        Ok((request, http.new_response_outparam(tx)?))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which interfaces the host provides, and how they are linked. Knows no slice.
 
+use crate::codec::Concurrency;
 use crate::{ErasedInfra, Error, HostState};
 use aether_types::InterfaceName;
 use std::sync::Arc;
@@ -46,6 +47,33 @@ const WASI_02_INTERFACES: &[&str] = &[
     "wasi:sockets/udp",
     "wasi:sockets/udp-create-socket",
 ];
+/// WASI 0.3, where the engine has component-model async.
+const WASI_03: &str = "0.3.0";
+const WASI_03_INTERFACES: &[&str] = &[
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:cli/types",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/system-clock",
+    "wasi:clocks/types",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:http/client",
+    "wasi:http/types",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/types",
+];
 const AETHER: &[&str] = &["aether:slice/context@0.1.0", "aether:slice/types@0.1.0"];
 
 /// Names of everything that the host provides.
@@ -59,14 +87,21 @@ pub(crate) struct Provided {
 impl Provided {
     /// # Errors
     /// When two infra slices provide the same interface.
-    pub(crate) fn new(infra: &[Arc<dyn ErasedInfra>], wasi_03: &[String]) -> Result<Self, Error> {
-        let wasi = WASI_02_INTERFACES.iter().map(|path| format!("{path}@{WASI_02}"));
-        let own = wasi.chain(AETHER.iter().map(|&name| name.to_owned()));
-        let mut names: Vec<_> = own.chain(wasi_03.iter().cloned()).map(|n| parse(&n)).collect();
-        let mut by_infra = Vec::new();
+    pub(crate) fn new(
+        infra: &[Arc<dyn ErasedInfra>],
+        concurrency: Concurrency,
+    ) -> Result<Self, Error> {
+        let wasi_03 = if concurrency == Concurrency::On { WASI_03_INTERFACES } else { &[] };
+        let wasi_03 = wasi_03.iter().map(|path| format!("{path}@{WASI_03}"));
+        let wasi_02 = WASI_02_INTERFACES.iter().map(|path| format!("{path}@{WASI_02}"));
+        let own = AETHER.iter().map(|&name| name.to_owned());
+        let mut names: Vec<_> = wasi_02.chain(wasi_03).chain(own).map(|n| parse(&n)).collect();
+        let mut by_infra: Vec<Vec<InterfaceName>> = Vec::new();
         for slice in infra {
             let own: Vec<_> = slice.interfaces().iter().map(|name| parse(name)).collect();
-            if let Some(taken) = own.iter().find(|name| names.contains(name)) {
+            // What the engine links itself may be named again: by the one whose hooks it asks.
+            let mut others = by_infra.iter().flatten();
+            if let Some(taken) = others.find(|name| own.contains(name)) {
                 return Err(Error::ProvidedTwice { interface: taken.to_string() });
             }
             names.extend(own.iter().cloned());
@@ -112,13 +147,18 @@ fn is_compatible(provided: &InterfaceName, wanted: &InterfaceName) -> bool {
         }
 }
 
-/// Defines everything that the host provides on both engines: WASI 0.2, the context, infra slices.
+/// Defines everything that the host provides: WASI, the context, infra slices.
 pub(crate) fn link(
     linker: &mut Linker<HostState>,
     infra: &[Arc<dyn ErasedInfra>],
+    concurrency: Concurrency,
 ) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    if concurrency == Concurrency::On {
+        wasmtime_wasi::p3::add_to_linker(linker)?;
+        wasmtime_wasi_http::p3::add_to_linker(linker)?;
+    }
     bindings::Imports::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
     infra.iter().try_for_each(|slice| slice.link(linker))
 }
@@ -155,7 +195,7 @@ mod tests {
 
     #[test]
     fn versions_are_compatible_as_the_linker_says() {
-        let provided = Provided::new(&[], &[]).unwrap();
+        let provided = Provided::new(&[], Concurrency::Off).unwrap();
         let provides = |name: &str| provided.provides(&name.parse().unwrap());
         assert!(provides("wasi:http/types@0.2.0") && provides("wasi:http/types@0.2.12"));
         assert!(provides("wasi:io/streams@0.2.99") && provides("aether:slice/types@0.1.7"));
@@ -167,7 +207,7 @@ mod tests {
     fn a_newer_patch_version_is_linked() {
         let engine = wasmtime::Engine::default();
         let mut linker = Linker::<HostState>::new(&engine);
-        link(&mut linker, &[]).unwrap();
+        link(&mut linker, &[], Concurrency::Off).unwrap();
         let pre = |name: &str| {
             let resource = "(instance (export \"pollable\" (type (sub resource))))";
             let wanted = format!("(component (import \"{name}\" {resource}))");

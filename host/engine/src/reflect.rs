@@ -62,6 +62,10 @@ pub(crate) fn preview(bytes: &[u8]) -> Result<Preview, Problems> {
         all.payload(&payload).map_err(invalid)?;
         // After its first error a validator is of no more use, and one error is the answer.
         is_async = is_async || sync.payload(&payload).is_err();
+        if let Payload::ComponentImportSection(imports) = &payload {
+            // WASI 0.3 is linked on that engine only, also its functions that are not async.
+            is_async = is_async || imports.clone().into_iter().flatten().any(|i| is_wasi_03(&i));
+        }
         if let Payload::CustomSection(custom) = payload
             && custom.name() == SliceToml::SECTION
             && section.replace(custom.data()).is_some_and(|first| first != custom.data())
@@ -92,6 +96,10 @@ fn not_a_component(bytes: &[u8]) -> Option<Problem> {
     };
     let help = "build for wasm32-wasip2, or make a component with `wasm-tools component new`";
     Some(Problem::new(Code::NotAComponent, WHOLE, message).help(help))
+}
+
+fn is_wasi_03(import: &wasmparser::ComponentImport<'_>) -> bool {
+    import.name.name.starts_with("wasi:") && import.name.name.contains("@0.3.")
 }
 
 fn without_async() -> WasmFeatures {

@@ -116,8 +116,8 @@ impl Lane {
     ) -> Result<Self, Error> {
         let engine = wasmtime::Engine::new(&config(settings, concurrency))?;
         let mut linker = Linker::new(&engine);
-        provided::link(&mut linker, infra)?;
-        let provided = Provided::new(infra, &[])?;
+        provided::link(&mut linker, infra, concurrency)?;
+        let provided = Provided::new(infra, concurrency)?;
         let key = CompilerKey::of(&engine);
         Ok(Self { engine, concurrency, linker, provided, key })
     }
