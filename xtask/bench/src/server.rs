@@ -1,15 +1,15 @@
 //! A server under measurement: a process with a port. Knows its start, its cost and its end.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use tokio::time::Instant;
 
-const START_SECONDS_MAX: u64 = 60;
+const START_MAX: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Clock ticks per second in /proc, the same on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -41,19 +41,15 @@ impl Server {
     }
 
     fn wait_until_open(&mut self) -> anyhow::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let end = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
-            let mut again = tokio::time::interval(Duration::from_millis(5));
-            while tokio::net::TcpStream::connect(self.address).await.is_err() {
-                if let Some(status) = self.child.try_wait()? {
-                    bail!("the server ended before it listened: {status}");
-                }
-                ensure!(Instant::now() < end, "nobody listens on {}", self.address);
-                again.tick().await;
+        let end = Instant::now() + START_MAX;
+        while TcpStream::connect(self.address).is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the server ended before it listened: {status}");
             }
-            Ok(())
-        })
+            ensure!(Instant::now() < end, "nobody listens on {}", self.address);
+            std::thread::park_timeout(LOOK_EVERY);
+        }
+        Ok(())
     }
 
     /// CPU time that the process has used so far, user and system.
