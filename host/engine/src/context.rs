@@ -1,12 +1,9 @@
 //! What a slice runs with and what travels with a call. Knows no wasmtime and no transport.
 
 use crate::Slice;
-use aether_types::blueprint::{CacheBucket, Grants, Limits};
-use aether_types::code::Code;
-use aether_types::slice_toml::{Instances, Reuse};
-use aether_types::{
-    AppName, ByteSize, CallError, Coordinates, InterfaceName, Problem, Problems, RequestId,
-};
+use aether_types::blueprint::{CacheBucket, Grants};
+use aether_types::limits::EffectiveLimits;
+use aether_types::{AppName, CallError, Coordinates, InterfaceName, RequestId};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -21,20 +18,6 @@ pub struct AppContext {
     pub config: BTreeMap<String, String>,
     /// All buckets of the application; `grants.cache` names those that the slice may open.
     pub buckets: BTreeMap<String, CacheBucket>,
-}
-
-/// The author's instance policy, narrowed by the blueprint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EffectiveLimits {
-    pub reuse: Reuse,
-    /// Calls at the same time on this node.
-    pub max_concurrency: usize,
-    /// Calls that wait when all instances are busy.
-    pub queue: usize,
-    /// Linear memory of one `WasmInstance`, all its memories together.
-    pub memory: ByteSize,
-    /// Longest time of one call, queueing included.
-    pub timeout: Duration,
 }
 
 /// What is the same for every call that one outer request causes.
@@ -111,76 +94,5 @@ impl CallContext {
     /// What is left until the deadline; zero when it has passed.
     pub fn remaining(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
-    }
-}
-
-impl EffectiveLimits {
-    /// The author's policy with the blueprint's narrower limits; a wider one is a problem.
-    pub fn narrow(place: &str, author: &Instances, operator: &Limits) -> Result<Self, Problems> {
-        let mut problems = Vec::new();
-        let mut refuse = |key: &str, wanted: String, most: String| {
-            let message = format!("{key} is {wanted}; the slice's author allows at most {most}");
-            let problem = Problem::new(Code::TomlValue, place, message);
-            problems.push(problem.help("a blueprint can lower a limit, not raise it"));
-        };
-        let mut narrowed = Self::author(author);
-        if let Some(wanted) = operator.max_concurrency {
-            if wanted.get() > author.max_concurrency.get() {
-                let most = author.max_concurrency.get().to_string();
-                refuse("max-concurrency", wanted.get().to_string(), most);
-            }
-            narrowed.max_concurrency = wanted.get() as usize;
-        }
-        if let Some(wanted) = operator.queue {
-            if wanted.get() > author.queue.get() {
-                refuse("queue", wanted.get().to_string(), author.queue.get().to_string());
-            }
-            narrowed.queue = wanted.get() as usize;
-        }
-        if let Some(wanted) = operator.memory {
-            if wanted > author.memory {
-                refuse("memory", wanted.to_string(), author.memory.to_string());
-            }
-            narrowed.memory = wanted;
-        }
-        if let Some(wanted) = operator.timeout {
-            if wanted > author.timeout {
-                refuse("timeout", wanted.to_string(), author.timeout.to_string());
-            }
-            narrowed.timeout = wanted.duration();
-        }
-        if problems.is_empty() { Ok(narrowed) } else { Err(Problems(problems)) }
-    }
-
-    fn author(author: &Instances) -> Self {
-        Self {
-            reuse: author.reuse,
-            max_concurrency: author.max_concurrency.get() as usize,
-            queue: author.queue.get() as usize,
-            memory: author.memory,
-            timeout: author.timeout.duration(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_blueprint_lowers_limits_and_never_raises_them() {
-        let author = Instances::default();
-        let mut operator = Limits { memory: Some(ByteSize::mib(8)), ..Limits::default() };
-        let narrowed = EffectiveLimits::narrow("shop", &author, &operator).unwrap();
-        assert_eq!((narrowed.memory, narrowed.max_concurrency), (ByteSize::mib(8), 64));
-        operator.memory = Some(ByteSize::mib(128));
-        operator.timeout = Some(aether_types::TimeSpan::from_secs(60));
-        let problems = EffectiveLimits::narrow("shop", &author, &operator).unwrap_err();
-        expect_test::expect![[r#"
-            shop: memory is 128MiB; the slice's author allows at most 64MiB [toml-value]
-              help: a blueprint can lower a limit, not raise it
-            shop: timeout is 1m; the slice's author allows at most 5s [toml-value]
-              help: a blueprint can lower a limit, not raise it"#]]
-        .assert_eq(&problems.to_string());
     }
 }

@@ -56,7 +56,7 @@ fn u32s(value: u32) -> Vec<u8> {
 async fn bad_guests_hurt_nobody_else() {
     let node = Node::new();
     let usual = Limits::default;
-    let quick = || timeout(150);
+    let quick = || timeout(400);
     for (act, expect) in [
         (("spin", vec![], quick()), expect!["deadline-exceeded: the deadline passed"]),
         (("sleep", u64s(60_000), quick()), expect!["deadline-exceeded: the deadline passed"]),

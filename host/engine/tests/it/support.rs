@@ -12,7 +12,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::Instant;
-use wasmtime::component::{Linker, ResourceType};
+use wasmtime::component::{Linker, ResourceType, Val};
 
 pub(crate) struct Node {
     pub(crate) engine: Engine,
@@ -28,6 +28,7 @@ struct Table(RwLock<BTreeMap<InterfaceName, Arc<Slice>>>);
 pub(crate) struct Wanted {
     pub(crate) limits: Limits,
     pub(crate) grants: Grants,
+    pub(crate) config: BTreeMap<String, String>,
 }
 
 impl Node {
@@ -40,7 +41,8 @@ impl Node {
         let mut settings = Settings::for_machine(dir.path().join("code"));
         settings.wasm_instances_max = 100;
         change(&mut settings);
-        let infra: Vec<Arc<dyn ErasedInfra>> = vec![Arc::new(NoCache), Arc::new(NoLog)];
+        let infra: Vec<Arc<dyn ErasedInfra>> =
+            vec![Arc::new(NoCache), Arc::new(NoLog), Arc::new(OnlyGet)];
         let engine = Engine::new(settings, infra).unwrap();
         Self { engine, table: Arc::default(), _dir: dir }
     }
@@ -57,7 +59,7 @@ impl Node {
             coordinates: Arc::new(coordinates),
             limits: EffectiveLimits::narrow("test", instances, &wanted.limits).unwrap(),
             grants: wanted.grants,
-            config: BTreeMap::new(),
+            config: wanted.config,
             buckets: BTreeMap::new(),
         };
         let slice = self.engine.load(Load {
@@ -143,6 +145,35 @@ struct NoCache;
 
 /// Stands in for the log.
 struct NoLog;
+
+/// Stands in for the configuration: `get` alone.
+struct OnlyGet;
+
+impl InfraSlice for OnlyGet {
+    type AppState = ();
+    type State = ();
+
+    fn interfaces(&self) -> &'static [&'static str] {
+        &["wasi:config/store@0.2.0-rc.1"]
+    }
+
+    fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+        let mut config = linker.instance("wasi:config/store@0.2.0-rc.1")?;
+        config.func_new("get", |mut store, _, params, results| {
+            let Val::String(key) = &params[0] else { unreachable!("the linker checked the type") };
+            let value = store.data_mut().infra::<Self>().app.config.get(key).cloned();
+            let value = Val::Option(value.map(|value| Box::new(Val::String(value))));
+            results[0] = Val::Result(Ok(Some(Box::new(value))));
+            Ok(())
+        })
+    }
+
+    fn configure(&self, _: &AppContext) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    fn instance(&self, _: &()) {}
+}
 
 impl InfraSlice for NoCache {
     type AppState = ();
