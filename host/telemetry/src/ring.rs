@@ -130,6 +130,17 @@ impl Logs {
         }
     }
 
+    /// The newest lines that are wanted, in their order; the query's cursor does not count.
+    pub fn newest(&self, query: &Query) -> Page {
+        let lines: Vec<Arc<Line>> = self.0.lock().lines.iter().cloned().collect();
+        let next = lines.last().map_or(Cursor(0), |line| Cursor(line.sequence));
+        let limit = query.limit.min(PAGE_LINES_MAX);
+        let newest = lines.iter().rev().filter(|line| query.wants(line)).take(limit);
+        let mut newest: Vec<_> = newest.cloned().collect();
+        newest.reverse();
+        Page { lines: newest, next, lost: 0 }
+    }
+
     /// The next lines, wanted or not; counts those that are gone.
     fn look(&self, page: &mut Page) -> Vec<Arc<Line>> {
         let ring = self.0.lock();
@@ -171,6 +182,15 @@ mod tests {
         logs.push(line("c", None, Level::ERROR));
         logs.push(line("d", Some("shop:order:2.0.0"), Level::DEBUG));
         logs
+    }
+
+    #[test]
+    fn the_newest_lines_are_the_last_ones_that_match() {
+        let logs = logs();
+        let page = logs.newest(&Query { limit: 2, level: Level::WARN, ..Query::all() });
+        assert_eq!((messages(&page), page.next), (vec!["b", "c"], logs.end()));
+        let page = logs.newest(&Query { limit: 1, ..Query::all() });
+        assert_eq!(messages(&page), ["d"]);
     }
 
     #[test]
