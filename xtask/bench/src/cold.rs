@@ -9,6 +9,7 @@ use anyhow::ensure;
 
 use crate::aether::Aether;
 use crate::client;
+use crate::guests::Guests;
 use crate::report::{self, Measure, median};
 
 const APPLICATION: &str = "examples/url-shortener";
@@ -18,6 +19,7 @@ const FIRST_ANSWER_MAX: Duration = Duration::from_secs(60);
 const ASK_EVERY: Duration = Duration::from_millis(2);
 
 pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
+    Guests::build(&["url-shortener", "analytics"], folder)?;
     let (mut compiled, mut cached) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         let node = Aether::start(folder, "cold")?;
