@@ -20,7 +20,8 @@ impl Bucket {
         self.set(key, value.as_ref(), options).map(drop)
     }
 
-    /// Writes a value, whatever is there, that expires after `ttl` (whole milliseconds, at least 1).
+    /// Writes a value, whatever is there, that expires after `ttl` (whole milliseconds, at least
+    /// 1).
     pub fn put_for(&self, key: &str, value: impl AsRef<[u8]>, ttl: Duration) -> Result<(), Error> {
         let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         let options = SetOptions { ttl_ms: Some(ttl_ms), condition: Condition::Always };

@@ -20,13 +20,13 @@
 //! export!(Greeter);
 //! ```
 //!
-//! [`slice!`] generates a trait `Guest` per exported interface, a module per imported interface, and
-//! `export!`, which takes the type that implements the traits. One type may implement many.
+//! [`slice!`] generates a trait `Guest` per exported interface, a module per imported interface,
+//! and `export!`, which takes the type that implements the traits. One type may implement many.
 //!
-//! [`cache`], [`config`], [`context`] and [`log`] work without being named in the slice's world: what
-//! a slice uses becomes an import of its component, what it does not use does not. They talk to the
-//! host, so they work inside a component only; keep logic in functions that take and return values
-//! and test those natively. Log macros do nothing outside a component.
+//! [`cache`], [`config`], [`context`] and [`log`] work without being named in the slice's world:
+//! what a slice uses becomes an import of its component, what it does not use does not. They talk
+//! to the host, so they work inside a component only; keep logic in functions that take and return
+//! values and test those natively. Log macros do nothing outside a component.
 
 // Generated code names this crate from outside and from inside alike.
 extern crate self as aether_slice;

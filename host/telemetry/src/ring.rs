@@ -1,4 +1,5 @@
-//! The last lines of the log, bounded by bytes, and the search in them. Knows no tracing subscriber.
+//! The last lines of the log, bounded by bytes, and the search in them. Knows no tracing
+//! subscriber.
 
 use crate::line::Line;
 use aether_types::{AppName, ByteSize, RequestId};

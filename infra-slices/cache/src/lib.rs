@@ -1,5 +1,5 @@
-//! The cache that slices share: `aether:infra/cache` and `wasi:keyvalue` over one back end. Knows no
-//! node and no cluster: where buckets live is behind [`Backend`].
+//! The cache that slices share: `aether:infra/cache` and `wasi:keyvalue` over one back end. Knows
+//! no node and no cluster: where buckets live is behind [`Backend`].
 #![forbid(unsafe_code)]
 
 mod backend;

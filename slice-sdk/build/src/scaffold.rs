@@ -97,8 +97,8 @@ const RESERVED: &[&str] = &[
     "world",
 ];
 
-/// Creates the folder `dir` with a slice called `name`: a greeter that counts in the cache, with one
-/// typed route, a blueprint, and the SDK in `aether-sdk/`.
+/// Creates the folder `dir` with a slice called `name`: a greeter that counts in the cache, with
+/// one typed route, a blueprint, and the SDK in `aether-sdk/`.
 ///
 /// # Errors
 /// [`Error::Name`] if the name is not kebab-case; [`Error::Exists`] if the folder is there already

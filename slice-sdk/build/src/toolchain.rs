@@ -19,8 +19,8 @@ pub enum Route {
     Debian,
 }
 
-/// Makes this machine able to build slices and says what it does through `talk`, one line at a time.
-/// Does nothing, quickly, when the machine already is.
+/// Makes this machine able to build slices and says what it does through `talk`, one line at a
+/// time. Does nothing, quickly, when the machine already is.
 ///
 /// # Errors
 /// When neither rustup nor apt can provide what is missing; the error holds the commands to run.

@@ -26,8 +26,8 @@ use proc_macro::TokenStream;
 ///
 /// Packages are looked for in `deps`, in `wit/deps`, and in the SDK itself, which brings
 /// `aether:slice`, `aether:infra`, `wasi:keyvalue`, `wasi:config` and `wasi:logging`; nobody copies
-/// those. Imports of interfaces that the SDK has modules for are those modules, so that types agree.
-/// Generated records, variants and enums are `PartialEq` unless they hold a resource.
+/// those. Imports of interfaces that the SDK has modules for are those modules, so that types
+/// agree. Generated records, variants and enums are `PartialEq` unless they hold a resource.
 #[proc_macro]
 pub fn slice(input: TokenStream) -> TokenStream {
     let options = options::Options::parse(input.into());

@@ -1,5 +1,6 @@
-//! `slice.toml` at compile time: it exists, it is TOML, and the functions that it names are exported.
-//! The full rules are the host's; this catches what would otherwise be found at deployment.
+//! `slice.toml` at compile time: it exists, it is TOML, and the functions that it names are
+//! exported. The full rules are the host's; this catches what would otherwise be found at
+//! deployment.
 
 use std::collections::BTreeSet;
 use std::path::Path;

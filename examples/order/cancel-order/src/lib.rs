@@ -1,5 +1,5 @@
-//! Cancels an order and gives its stock back. The order is cancelled first: if giving back fails, the
-//! call can be repeated, and nobody ships meanwhile.
+//! Cancels an order and gives its stock back. The order is cancelled first: if giving back fails,
+//! the call can be repeated, and nobody ships meanwhile.
 
 aether_slice::slice!(deps = ["../wit/inventory", "../wit/pricing", "../wit/orders"]);
 

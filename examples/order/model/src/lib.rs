@@ -1,5 +1,5 @@
-//! What an order is: its rules, its identity, its states, and where it is kept. Shared by the slices
-//! that place, show and cancel orders; knows none of their interfaces.
+//! What an order is: its rules, its identity, its states, and where it is kept. Shared by the
+//! slices that place, show and cancel orders; knows none of their interfaces.
 
 mod order;
 mod rules;

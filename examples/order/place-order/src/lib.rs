@@ -1,6 +1,6 @@
-//! Takes an order: validate, check stock, price, store as pending, reserve, confirm. Each step can be
-//! repeated, so a call that was cut short goes on where it stopped when it comes again. An order that
-//! cannot be reserved as a whole is taken back with everything that was reserved for it.
+//! Takes an order: validate, check stock, price, store as pending, reserve, confirm. Each step can
+//! be repeated, so a call that was cut short goes on where it stopped when it comes again. An order
+//! that cannot be reserved as a whole is taken back with everything that was reserved for it.
 
 mod examples;
 

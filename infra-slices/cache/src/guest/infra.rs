@@ -79,7 +79,8 @@ impl HostBucket for View<'_> {
     async fn open(&mut self, name: String) -> Answer<Resource<Open>> {
         match self.state.open(&name) {
             Ok(bucket) => Ok(Ok(self.table.push(Open { bucket })?)),
-            // Which buckets a blueprint has is no secret to its slices; what they may do is the same.
+            // Which buckets a blueprint has is no secret to its slices; what they may do is the
+            // same.
             Err(error @ (OpenError::Denied(_) | OpenError::Unknown(_))) => {
                 Ok(Err(Error::Denied(error.to_string())))
             }

@@ -1,4 +1,5 @@
-//! The middle of three slices in a row. Its callee has no place for technical failure, so it fails upward.
+//! The middle of three slices in a row. Its callee has no place for technical failure, so it fails
+//! upward.
 
 aether_slice::slice!(deps = ["../../wit/chain"]);
 
