@@ -135,8 +135,7 @@ fn wanted(
     let mut packages = request.packages.clone();
     packages.sort();
     packages.dedup();
-    let take =
-        |package: String| artifacts.remove(&package).ok_or_else(|| Error::NoComponent { package });
+    let take = |package: String| artifacts.remove(&package).ok_or(Error::NoComponent { package });
     packages.into_iter().map(take).collect()
 }
 
@@ -163,8 +162,8 @@ mod tests {
     #[test]
     fn names_of_packages() {
         let check = |id, name| assert_eq!(package_name(id), Some(name), "{id}");
-        check("path+file:///work/shop/place-order#0.1.0", "place-order");
-        check("path+file:///work/shop/place-order#other@0.1.0", "other");
+        check("path+file:///src/shop/place-order#0.1.0", "place-order");
+        check("path+file:///src/shop/place-order#other@0.1.0", "other");
         check("registry+https://example.org/index#serde@1.0.0", "serde");
         assert_eq!(package_name("nonsense"), None);
     }
