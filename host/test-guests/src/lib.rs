@@ -7,6 +7,8 @@
 //! network access to Rust's targets the first run ever also builds a standard library, which takes a
 //! minute or two.
 
+mod foreign;
 mod guests;
 
+pub use foreign::foreign;
 pub use guests::{bytes, path, wat};

@@ -35,3 +35,10 @@ fn guests_in_text_are_components() {
         check_valid(name, &component);
     }
 }
+
+#[test]
+fn the_guest_in_python_is_a_component() {
+    let path = aether_test_guests::foreign();
+    check_valid("foreign", &std::fs::read(&path).unwrap());
+    assert_eq!(aether_test_guests::foreign(), path, "the second time nothing is built");
+}

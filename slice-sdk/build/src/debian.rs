@@ -40,40 +40,56 @@ fn has_component_linker(rustlib: &Path) -> bool {
 
 /// Installs the packages; `why` tells what was tried before, for the message when this fails too.
 pub(crate) fn install(why: &str, talk: &mut dyn FnMut(&str)) -> Result<DebianRust> {
-    let remedy = format!(
-        "rustup target add {TARGET}\nor, on Debian or Ubuntu, as root:\n  apt-get update && apt-get \
-         install --yes --no-install-recommends {} lld-NN   (NN: `readlink {LINKER}`)",
-        PACKAGES.join(" ")
-    );
-    let refuse = |reason: String| Error::CannotInstall { reason, remedy: remedy.clone() };
-    if process::output(Command::new("apt-get").arg("--version")).is_err() {
-        return Err(refuse(format!("{why}; this is no Debian system (apt-get not found)")));
-    }
-    let Some(root) = root() else {
-        return Err(refuse(format!(
-            "{why}; installing packages needs root, or sudo without password"
-        )));
+    let refuse = |reason: String| Error::CannotInstall {
+        reason: format!("{why}; {reason}"),
+        remedy: format!(
+            "rustup target add {TARGET}\nor, on Debian or Ubuntu, as root:\n  apt-get update && \
+             apt-get install --yes --no-install-recommends {} lld-NN   (NN: `readlink {LINKER}`)",
+            PACKAGES.join(" ")
+        ),
     };
-    let apt = |args: &[&str]| {
-        let mut words = root.clone();
-        words.extend(["apt-get", "-q"]);
-        let mut command = Command::new(words[0]);
-        command.args(&words[1..]).args(args).env("DEBIAN_FRONTEND", "noninteractive");
-        process::output(&mut command).map_err(|error| refuse(format!("{why}; {error}")))
+    let apt = |packages: &[&str]| {
+        apt_install(packages).map_err(|error| match error {
+            Error::CannotInstall { reason, .. } => refuse(reason),
+            error => refuse(error.to_string()),
+        })
     };
-    let install = ["install", "--yes", "--no-install-recommends"];
     talk(&format!("installing Debian packages: {} (about a minute)", PACKAGES.join(" ")));
-    apt(&["update"])?;
-    apt(&[&install[..], &PACKAGES[..]].concat())?;
+    apt(&PACKAGES)?;
     if !Path::new(LINKER).exists() {
         let linker = linker_package()
-            .ok_or_else(|| refuse(format!("{why}; rust-web-llvm does not name its linker")))?;
+            .ok_or_else(|| refuse("rust-web-llvm does not name its linker".to_owned()))?;
         talk(&format!("installing the linker that the compiler names: {linker}"));
-        apt(&[&install[..], &[linker.as_str()]].concat())?;
+        apt(&[linker.as_str()])?;
     }
-    find().ok_or_else(|| {
-        refuse(format!("{why}; Debian's Rust here is incomplete or too old for {TARGET}"))
-    })
+    let incomplete = || refuse(format!("Debian's Rust here is incomplete or too old for {TARGET}"));
+    find().ok_or_else(incomplete)
+}
+
+/// Installs Debian packages, as root or with sudo that asks for no password.
+///
+/// # Errors
+/// [`Error::CannotInstall`] where this is no Debian system or root cannot be had;
+/// [`Error::Failed`] when apt fails.
+pub fn apt_install(packages: &[&str]) -> Result<()> {
+    let refuse = |reason: &str| Error::CannotInstall {
+        reason: reason.to_owned(),
+        remedy: format!("apt-get update && apt-get install --yes {}", packages.join(" ")),
+    };
+    if process::output(Command::new("apt-get").arg("--version")).is_err() {
+        return Err(refuse("this is no Debian system (apt-get not found)"));
+    }
+    let root = root();
+    let Some(root) = root else {
+        return Err(refuse("installing packages needs root, or sudo without a password"));
+    };
+    let apt = |args: &[&str]| {
+        let words = [root.as_slice(), &["apt-get", "-q"], args].concat();
+        let mut command = Command::new(words[0]);
+        process::output(command.args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    apt(&["update"])?;
+    apt(&[&["install", "--yes", "--no-install-recommends"], packages].concat()).map(drop)
 }
 
 /// rust-web-llvm installs a link to the linker of the LLVM version that it was built with, and the

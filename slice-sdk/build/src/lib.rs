@@ -11,6 +11,7 @@ mod section;
 mod toolchain;
 
 pub use cargo::{BuildRequest, Built, CargoOutput};
+pub use debian::apt_install;
 pub use error::{Error, Result};
 pub use scaffold::scaffold;
 pub use section::{embed, slice_toml};
