@@ -39,6 +39,7 @@ pub(crate) mod wire;
 use aether_types::InterfaceName;
 use aether_types::wit;
 use std::future::Future;
+use tokio::task::JoinSet;
 use wasmtime::component::{Component, ComponentExportIndex, Instance, LinkerInstance, TypedFunc};
 use wasmtime::{AsContextMut, Result, format_err};
 
@@ -167,8 +168,14 @@ where
 {
     if function.is_async {
         return linker.func_wrap_concurrent(&function.name, move |accessor, params: Params<P>| {
-            let answer = accessor.with(|mut store| call(store.data_mut(), params.0));
-            Box::pin(async move { Ok(Answer::<R>(answer.await?)) })
+            // wasmtime polls this inside the event loop of the caller's store, where that of another
+            // store must not run: the call gets a task of its own, which ends with this future.
+            let mut task = JoinSet::new();
+            task.spawn(accessor.with(|mut store| call(store.data_mut(), params.0)));
+            Box::pin(async move {
+                let answer = task.join_next().await.expect("one task was spawned");
+                Ok(Answer::<R>(answer??))
+            })
         });
     }
     linker.func_wrap_async(&function.name, move |mut store, params: Params<P>| {

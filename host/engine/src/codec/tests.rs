@@ -80,11 +80,20 @@ async fn through_two_slices(
     encoding: &str,
     wire: &[u8],
 ) -> Result<Vec<u8>> {
-    let function = function(ty);
-    let echo = compile(engine, &guest::echo(ty, encoding));
+    let [echo, caller] = [guest::echo(ty, encoding), guest::caller(ty, encoding)];
+    through(engine, concurrency, [&echo, &caller], function(ty), wire).await
+}
+
+async fn through(
+    engine: &Engine,
+    concurrency: Concurrency,
+    [echo, caller]: [&str; 2],
+    function: Function,
+    wire: &[u8],
+) -> Result<Vec<u8>> {
     let mut linker = Linker::new(engine);
     let mut api = linker.instance(guest::INTERFACE)?;
-    let (callee, callee_type) = (Arc::new(echo), Arc::new(function.clone()));
+    let (callee, callee_type) = (Arc::new(compile(engine, echo)), Arc::new(function.clone()));
     define_import(&mut api, &function, move |(), args| {
         let (callee, function) = (callee.clone(), callee_type.clone());
         async move {
@@ -94,7 +103,7 @@ async fn through_two_slices(
             export.call(&mut store, args).await
         }
     })?;
-    let caller = compile(engine, &guest::caller(ty, encoding));
+    let caller = compile(engine, caller);
     let (mut store, export) =
         instantiate(&linker, &caller, "test:caller/api@1.0.0", &function, concurrency).await;
     export.call(&mut store, wire.to_vec()).await
@@ -203,4 +212,18 @@ fn large_values_grow_the_memory_of_both_sides() {
     }
     let call = through_two_slices(&engine, Concurrency::Off, &ty, "utf8", &wire);
     assert_eq!(block_on(call).unwrap(), wire);
+}
+
+#[test]
+fn async_functions_are_forwarded_too() {
+    let engine = Engines::new().concurrent;
+    let fields = vec![Type::String, Type::Option(Box::new(Type::U64)), Type::F32];
+    for ty in [Type::U32, arbitrary::record(fields), Type::Tuple(vec![Type::String; 9])] {
+        let wire = arbitrary::value(&ty, &[3, 65, 66, 67, 1, 9, 9, 9, 9, 9, 9, 9, 9, 2]);
+        let texts = [guest::echo(&ty, "utf8"), guest::caller(&ty, "utf8")];
+        let [echo, caller] = texts.map(|text| guest::make_async(&text));
+        let function = Function { is_async: true, ..function(&ty) };
+        let call = through(&engine, Concurrency::On, [&echo, &caller], function, &wire);
+        assert_eq!(block_on(call).unwrap(), wire, "{ty}");
+    }
 }

@@ -6,6 +6,13 @@ use std::fmt::Write;
 
 pub(super) const INTERFACE: &str = "test:echo/api@1.0.0";
 
+/// Makes the functions of a component async: its own, and those that it imports.
+pub(super) fn make_async(text: &str) -> String {
+    let text = text.replace("(func (param \"a\"", "(func async (param \"a\"");
+    let text = text.replace("(func $f (param \"a\"", "(func $f async (param \"a\"");
+    text.replace("(func $g (param \"a\"", "(func $g async (param \"a\"")
+}
+
 /// Exports `f: func(a: T) -> T`, which returns what it gets.
 pub(super) fn echo(ty: &Type, encoding: &str) -> String {
     let mut types = Types::default();
