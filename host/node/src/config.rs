@@ -132,7 +132,9 @@ mod tests {
     use super::*;
 
     fn problems(text: &str) -> String {
-        Settings::parse("node.toml", text).map(|s| format!("{s:?}")).unwrap_or_else(|p| p.to_string())
+        Settings::parse("node.toml", text)
+            .map(|s| format!("{s:?}"))
+            .unwrap_or_else(|p| p.to_string())
     }
 
     #[test]

@@ -1,1 +1,31 @@
-//! placeholder
+//! The composition root: one process that is one node. Wires the crates together, decides nothing.
+#![forbid(unsafe_code)]
+
+mod calls;
+pub mod config;
+mod control;
+mod door;
+mod explain;
+mod keys;
+mod loader;
+mod logs;
+mod management;
+mod planner;
+mod projector;
+mod reconcile;
+mod routing;
+mod run;
+mod tasks;
+mod views;
+mod world;
+
+pub use config::{LogFormat, Settings};
+pub use control::{ControlError, ControlFailure};
+pub use run::{Error, Started, infra_slices, run};
+
+/// The node's wall clock, for people: milliseconds since 1970.
+pub(crate) fn unix_ms() -> u64 {
+    let since =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,13 +1,15 @@
 //! Every task of the process: its name, and what its end means. Knows nothing of what the tasks do.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// What happens when a task ends with an error or panics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
+pub(crate) enum OnFailure {
     /// The node cannot go on without it.
     StopNode,
     /// Its loss harms nobody else.
@@ -16,23 +18,23 @@ pub enum OnFailure {
 
 /// Spawns tasks, ends them together, and remembers why the node had to stop.
 #[derive(Debug, Clone)]
-pub struct Tasks {
+pub(crate) struct Tasks {
     tracker: TaskTracker,
     shutdown: CancellationToken,
     failed: Arc<parking_lot::Mutex<Option<String>>>,
 }
 
 impl Tasks {
-    pub fn new(shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(shutdown: CancellationToken) -> Self {
         Self { tracker: TaskTracker::new(), shutdown, failed: Arc::default() }
     }
 
     /// Cancelled when the node stops; every task watches it.
-    pub fn shutdown(&self) -> &CancellationToken {
+    pub(crate) fn shutdown(&self) -> &CancellationToken {
         &self.shutdown
     }
 
-    pub fn spawn<F, E>(&self, name: &'static str, on_failure: OnFailure, task: F)
+    pub(crate) fn spawn<F, E>(&self, name: &'static str, on_failure: OnFailure, task: F)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display + Send + 'static,
@@ -58,14 +60,39 @@ impl Tasks {
     }
 
     /// Waits until every task has ended.
-    pub async fn join(&self) {
+    pub(crate) async fn join(&self) {
         self.tracker.close();
         self.tracker.wait().await;
     }
 
     /// The first failure that stopped the node.
-    pub fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<String> {
         self.failed.lock().clone()
+    }
+}
+
+/// The last run of every reconciler, for whoever asks what the node is doing.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Runs(Arc<parking_lot::Mutex<BTreeMap<&'static str, Run>>>);
+
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    /// Milliseconds since 1970.
+    pub(crate) ended_ms: u64,
+    pub(crate) took: Duration,
+    pub(crate) error: Option<String>,
+}
+
+impl Runs {
+    /// Notes a run that began at `since`.
+    pub(crate) fn note(&self, name: &'static str, since: Instant, error: Option<String>) {
+        let run = Run { ended_ms: crate::unix_ms(), took: since.elapsed(), error };
+        self.0.lock().insert(name, run);
+    }
+
+    /// Sorted by name.
+    pub(crate) fn all(&self) -> Vec<(&'static str, Run)> {
+        self.0.lock().iter().map(|(name, run)| (*name, run.clone())).collect()
     }
 }
 

@@ -1,0 +1,113 @@
+//! One call from JSON to JSON: for typed routes and for calls from the management API.
+
+use crate::projector::Picture;
+use crate::routing::Routing;
+use aether_api::{ApiError, Call, CallAnswer, Outcome};
+use aether_engine::json::{self, Answer, JsonError};
+use aether_engine::{CallContext, Origin, Slice};
+use aether_types::binding::{Binding, Source};
+use aether_types::checked::Checked;
+use aether_types::code::Code;
+use aether_types::{CallError, FunctionName};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The longest time that a call from the management API may take; functions have less.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why there is no answer.
+pub(crate) enum InvokeError {
+    /// The request does not fit the types.
+    Input(JsonError),
+    Call(CallError),
+}
+
+/// Decodes the request by the function's types, calls it, encodes what it returned.
+pub(crate) async fn invoke(
+    slice: &Slice,
+    name: &FunctionName,
+    binding: &Binding,
+    request: json::Request<'_>,
+    ctx: CallContext,
+) -> Result<Answer, InvokeError> {
+    let gone = || InvokeError::Call(CallError::Unavailable(format!("{name} is gone")));
+    let (_, function) = slice.description().export(name).ok_or_else(gone)?;
+    let place = slice.find(name).ok_or_else(gone)?;
+    let args = json::decode_params(function, binding, request).map_err(InvokeError::Input)?;
+    let wire = slice.call(place, args, ctx).await.map_err(InvokeError::Call)?;
+    match json::answer(function, &wire) {
+        Ok(Answer::Failed(error)) => Err(InvokeError::Call(error)),
+        Ok(answer) => Ok(answer),
+        Err(error) => Err(InvokeError::Call(CallError::Other(error.to_string()))),
+    }
+}
+
+/// `aether call`: any exported function of an application, with its parameters as JSON.
+pub(crate) async fn call(
+    picture: &Picture,
+    routing: &Routing,
+    call: Call,
+) -> Result<CallAnswer, ApiError> {
+    let started = Instant::now();
+    let (revision, checked) = picture.applications.current(&call.app).ok_or_else(|| {
+        let message = format!("there is no application {}", call.app);
+        ApiError::not_found(Code::UnknownApplication, message)
+    })?;
+    let name: FunctionName =
+        call.function.parse().map_err(|e| ApiError::invalid(Code::RequestInvalid, e))?;
+    let exporter = checked.exporter(&name.interface);
+    let exporter = exporter.ok_or_else(|| unknown(picture, checked, &name))?;
+    let description = picture.world.artifacts.get(&exporter.digest);
+    let (_, function) = description
+        .and_then(|d| d.export(&name))
+        .ok_or_else(|| unknown(picture, checked, &name))?;
+    let names: Vec<&str> = function.params.iter().map(|p| p.name.as_str()).collect();
+    let body = call.object(&names)?;
+    let binding = Binding { params: vec![Source::BodyKey; names.len()] };
+    let endpoints = routing.table().endpoints(&call.app, revision, &exporter.coordinates);
+    let slice = routing.local(&endpoints).ok_or_else(|| {
+        let message = format!("no instance of {} is active", exporter.coordinates);
+        ApiError::from(CallError::Unavailable(message))
+    })?;
+    let origin = Origin {
+        principal: Some(call.by.name.clone()),
+        roles: vec![call.by.role.to_string()],
+        ..Origin::anonymous(call.request_id.clone())
+    };
+    let ctx = CallContext::edge(Arc::new(origin), started + CALL_TIMEOUT);
+    let request = json::Request { path: &[], query: &[], body: &body };
+    let answer = invoke(&slice, &name, &binding, request, ctx).await.map_err(api_error)?;
+    let (outcome, value) = match answer {
+        Answer::Value(json) => (Outcome::Ok, json),
+        Answer::Error { case, payload } => (Outcome::Err, Some(error_json(&case, payload))),
+        Answer::Failed(error) => return Err(error.into()),
+    };
+    Ok(CallAnswer::of(outcome, value.as_deref(), &call.request_id, started.elapsed()))
+}
+
+fn api_error(error: InvokeError) -> ApiError {
+    match error {
+        InvokeError::Input(error) => ApiError::invalid(Code::RequestInvalid, error),
+        InvokeError::Call(error) => error.into(),
+    }
+}
+
+/// A variant in JSON: `"case"`, or `{"case": payload}`. Names of cases need no escapes.
+fn error_json(case: &str, payload: Option<Vec<u8>>) -> Vec<u8> {
+    match payload {
+        None => format!("\"{case}\"").into_bytes(),
+        Some(payload) => [format!("{{\"{case}\":").as_bytes(), &payload, b"}"].concat(),
+    }
+}
+
+fn unknown(picture: &Picture, checked: &Checked, name: &FunctionName) -> ApiError {
+    let descriptions = checked.slices.iter().filter_map(|s| picture.world.artifacts.get(&s.digest));
+    let functions = descriptions.flat_map(|d| &d.exports).flat_map(|interface| {
+        interface.functions.iter().map(move |f| format!("{}#{}", interface.name, f.name))
+    });
+    let functions: Vec<String> = functions.collect();
+    let message = format!("no slice of {} exports {name}", checked.app);
+    ApiError::not_found(Code::UnknownFunction, message)
+        .help(format!("it has: {}", functions.join(", ")))
+}

@@ -1,0 +1,92 @@
+//! From what the plan names to a loaded slice: bytes from disk, grants and limits from the blueprint.
+//! Knows no life-cycle.
+
+use crate::projector::Picture;
+use crate::routing::Routing;
+use aether_engine::{AppContext, Engine, Load, Slice};
+use aether_storage::Artifacts;
+use aether_types::code::Code;
+use aether_types::observed::Reason;
+use aether_types::plan::InstanceKey;
+use aether_types::{Digest, Revision};
+use std::sync::Arc;
+
+/// Loads slices of this node.
+pub(crate) struct Loader {
+    engine: Engine,
+    artifacts: Artifacts,
+    picture: Arc<Picture>,
+}
+
+impl Loader {
+    pub(crate) fn new(engine: Engine, artifacts: Artifacts) -> Self {
+        Self { engine, artifacts, picture: Arc::default() }
+    }
+
+    /// The picture from which the next slices are loaded.
+    pub(crate) fn show(&mut self, picture: &Arc<Picture>) {
+        self.picture = Arc::clone(picture);
+    }
+
+    /// Reads, verifies, compiles and links, on a thread of its own.
+    pub(crate) fn load(
+        &self,
+        instance: &InstanceKey,
+        digest: &Digest,
+        revision: Revision,
+        routing: &Routing,
+    ) -> impl Future<Output = Result<Arc<Slice>, Reason>> + Send + 'static {
+        let app = self.context(instance, revision);
+        let description = self.picture.world.artifacts.get(digest).cloned();
+        let router = routing.router(instance.app.clone(), revision, instance.coordinates.clone());
+        let (engine, artifacts, digest) = (self.engine.clone(), self.artifacts.clone(), *digest);
+        let load = move || {
+            let description = description.ok_or_else(|| missing(&digest))?;
+            let bytes = artifacts.get(&digest).map_err(|e| unreadable(&e))?;
+            let description = Arc::new(description);
+            engine.load(Load { description, bytes: &bytes, app: Arc::new(app?), router })
+        };
+        async move {
+            let loaded = tokio::task::spawn_blocking(load).await;
+            loaded.unwrap_or_else(|panic| {
+                let message = format!("loading panicked: {panic}");
+                Err(Reason { code: Code::Internal, message, retryable: false })
+            })
+        }
+    }
+
+    /// What the slice runs with at this revision of its blueprint.
+    fn context(&self, instance: &InstanceKey, revision: Revision) -> Result<AppContext, Reason> {
+        let outdated = || Reason {
+            code: Code::RevisionConflict,
+            message: format!("revision {revision} of {} is not the current one", instance.app),
+            retryable: true,
+        };
+        let at = self.picture.world.applications.get(&instance.app).ok_or_else(outdated)?;
+        let checked = self.picture.applications.get(&instance.app, revision);
+        let checked = checked.filter(|_| at.revision == revision).ok_or_else(outdated)?;
+        let slice = checked.slice(&instance.coordinates).ok_or_else(outdated)?;
+        let blueprint = &at.value.blueprint;
+        let entry = &blueprint.slices[slice.entry];
+        let mut config = blueprint.config.clone();
+        config.extend(entry.config.clone());
+        Ok(AppContext {
+            app: instance.app.clone(),
+            coordinates: Arc::new(instance.coordinates.clone()),
+            limits: slice.limits,
+            grants: entry.grants.clone(),
+            config,
+            buckets: blueprint.cache.clone(),
+        })
+    }
+}
+
+fn missing(digest: &Digest) -> Reason {
+    let message = format!("no artifact with digest {digest} is known");
+    Reason { code: Code::ArtifactMissing, message, retryable: true }
+}
+
+fn unreadable(error: &aether_storage::Error) -> Reason {
+    let retryable = error.kind() == aether_types::ErrorKind::Unavailable;
+    Reason { code: Code::ArtifactMissing, message: error.to_string(), retryable }
+}

@@ -1,0 +1,412 @@
+//! The management API's port: reads the picture, writes through the log. Knows no HTTP and no JSON.
+
+use crate::calls;
+use crate::control::{Control, ControlError};
+use crate::explain;
+use crate::keys;
+use crate::planner::Reports;
+use crate::projector::{Picture, Pictures};
+use crate::routing::Routing;
+use crate::tasks::{Run, Runs};
+use crate::unix_ms;
+use crate::views::Views;
+use crate::world::NodeRecord;
+use aether_api::{
+    ApiError, Applied, Apply, Artifact, Call, CallAnswer, Explanation, LogPage, LogQuery,
+    Management, MintRequest, MintedKey, NodeStatus, Principal, Role, Status, StoredKey,
+};
+use aether_engine::Engine;
+use aether_kv::{Condition, Operation, Transaction};
+use aether_storage::{Artifacts, Identity};
+use aether_telemetry::Logs;
+use aether_types::blueprint::{Application, Bound};
+use aether_types::code::Code;
+use aether_types::versioned::encode;
+use aether_types::{AppName, Coordinates, Digest, ErrorKind, NodeId, Problem, Problems, Revision};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a write waits until this node's own picture shows it.
+const SHOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the management API of one node works with.
+pub(crate) struct Office {
+    pub(crate) identity: Identity,
+    pub(crate) started: Instant,
+    pub(crate) record: NodeRecord,
+    pub(crate) control: Control,
+    pub(crate) pictures: Pictures,
+    pub(crate) reports: Reports,
+    pub(crate) routing: Routing,
+    pub(crate) engine: Engine,
+    pub(crate) artifacts: Artifacts,
+    pub(crate) logs: Logs,
+    pub(crate) runs: Runs,
+}
+
+#[async_trait::async_trait]
+impl Management for Office {
+    fn authenticate(&self, secret: &str) -> Option<Principal> {
+        let id = StoredKey::id_of(secret)?;
+        self.pictures.borrow().world.principals.get(id)?.verify(secret)
+    }
+
+    fn not_ready(&self) -> Vec<String> {
+        let leading = self.control.leading().borrow().is_some();
+        if leading { vec![] } else { vec!["the control group has no leader yet".to_owned()] }
+    }
+
+    async fn status(&self) -> Result<Status, ApiError> {
+        let picture = self.picture();
+        let raft = self.control.status().ok_or_else(|| ApiError::unavailable("starting"))?;
+        let applications = self.with_views(&picture, |views| {
+            views.applications().iter().map(Views::summary).collect()
+        });
+        Ok(Status {
+            node: self.node_status(&picture, self.identity.node),
+            cluster: aether_api::ClusterStatus {
+                id: self.identity.cluster.to_string(),
+                nodes: picture.world.nodes.len() as u32,
+                writable: raft.leader.is_some(),
+            },
+            raft: aether_api::RaftStatus {
+                role: match raft.role {
+                    aether_consensus::Role::Leader => aether_api::RaftRole::Leader,
+                    aether_consensus::Role::Follower => aether_api::RaftRole::Follower,
+                    aether_consensus::Role::Candidate => aether_api::RaftRole::Candidate,
+                },
+                leader: raft.leader.map(|id| id.to_string()),
+                term: raft.term.0,
+                last_index: raft.last.0,
+                committed_index: raft.commit.0,
+                applied_index: raft.applied.0,
+                revision: picture.world.revision.0,
+            },
+            applications,
+            tasks: self.runs.all().into_iter().map(task_status).collect(),
+        })
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeStatus>, ApiError> {
+        let picture = self.picture();
+        Ok(picture.world.nodes.keys().map(|id| self.node_status(&picture, *id)).collect())
+    }
+
+    async fn put_artifact(&self, digest: Digest, bytes: Bytes) -> Result<Artifact, ApiError> {
+        if let Some(known) = self.picture().world.artifacts.get(&digest) {
+            if self.artifacts.contains(&digest) {
+                return Ok(Artifact::from(known));
+            }
+        }
+        let (engine, artifacts) = (self.engine.clone(), self.artifacts.clone());
+        let store = move || {
+            let description = engine.describe(&bytes)?;
+            artifacts.put(&bytes).map_err(|error| storage_error(&error))?;
+            Ok::<_, ApiError>(description)
+        };
+        let stored = tokio::task::spawn_blocking(store).await;
+        let description = stored.map_err(ApiError::internal)??;
+        let put = Operation::Put {
+            key: keys::artifact(&digest),
+            value: encode(&description).into(),
+            lease: None,
+        };
+        self.write(vec![], vec![put]).await?;
+        Ok(Artifact::from(&description))
+    }
+
+    async fn artifacts(&self) -> Result<Vec<Artifact>, ApiError> {
+        let picture = self.picture();
+        let mut artifacts: Vec<_> = picture.world.artifacts.values().map(Artifact::from).collect();
+        artifacts.sort_by(|a, b| (&a.artifact, &a.digest).cmp(&(&b.artifact, &b.digest)));
+        Ok(artifacts)
+    }
+
+    async fn apply(&self, apply: Apply) -> Result<Applied, ApiError> {
+        let picture = self.picture();
+        let app = apply.blueprint.application.name.clone();
+        let application = bind(&picture, &apply)?;
+        let others = picture.applications.all_current().map(|(_, checked)| &**checked);
+        let others = others.filter(|checked| checked.app != app);
+        aether_placement::check(&application, &picture.world.artifacts, others)?;
+        let current = picture.world.applications.get(&app);
+        let known = current.map_or(Revision(0), |at| at.revision);
+        if let Some(wanted) = apply.if_revision.filter(|wanted| *wanted != known) {
+            return Err(stale(&app, wanted, known));
+        }
+        let changed = current.is_none_or(|at| at.value != application);
+        let mut revision = known;
+        if changed {
+            let key = keys::blueprint(&app);
+            let condition = match known {
+                Revision(0) => Condition::Absent { key: key.clone() },
+                revision => Condition::ModifiedAt { key: key.clone(), revision },
+            };
+            let value = encode(&application).into();
+            let put = Operation::Put { key, value, lease: None };
+            // Other applications may have changed since they were looked at, and with them what
+            // this one was checked against: every blueprint must be as it was.
+            let mut conditions = unchanged(&picture, &app);
+            conditions.push(condition);
+            revision = self.write(conditions, vec![put]).await?;
+            tracing::info!(%app, by = apply.by.name, revision = revision.0, "blueprint applied");
+        }
+        let application = self.application(&app).await?;
+        Ok(Applied { revision: revision.0, changed, application })
+    }
+
+    async fn applications(&self) -> Result<Vec<aether_api::Application>, ApiError> {
+        Ok(self.with_views(&self.picture(), |views| views.applications()))
+    }
+
+    async fn application(&self, app: &AppName) -> Result<aether_api::Application, ApiError> {
+        let found = self.with_views(&self.picture(), |views| views.application(app));
+        found.ok_or_else(|| self.unknown(app))
+    }
+
+    async fn remove(&self, app: &AppName, by: &Principal) -> Result<(), ApiError> {
+        let picture = self.picture();
+        let known = picture.world.applications.get(app).ok_or_else(|| self.unknown(app))?;
+        let key = keys::blueprint(app);
+        let condition = Condition::ModifiedAt { key: key.clone(), revision: known.revision };
+        self.write(vec![condition], vec![Operation::Delete { key }]).await?;
+        tracing::info!(%app, by = by.name, "application removed");
+        Ok(())
+    }
+
+    async fn application_routes(
+        &self,
+        app: &AppName,
+    ) -> Result<(String, Vec<aether_api::ApplicationRoute>), ApiError> {
+        let picture = self.picture();
+        let routes = self.with_views(&picture, |views| views.typed_routes(app));
+        let routes = routes.ok_or_else(|| self.unknown(app))?;
+        let application = &picture.world.applications[app].value;
+        Ok((application.blueprint.application.version.to_string(), routes))
+    }
+
+    async fn call(&self, call: Call) -> Result<CallAnswer, ApiError> {
+        calls::call(&self.picture(), &self.routing, call).await
+    }
+
+    async fn explain(&self, target: &str) -> Result<Explanation, ApiError> {
+        let picture = self.picture();
+        self.with_views(&picture, |views| explain::explain(views, self.identity.node, target))
+    }
+
+    async fn logs(&self, query: LogQuery) -> Result<LogPage, ApiError> {
+        Ok(crate::logs::page(&self.logs, query, self.identity.node))
+    }
+
+    async fn keys(&self) -> Result<Vec<StoredKey>, ApiError> {
+        Ok(self.picture().world.principals.values().map(|key| StoredKey::clone(key)).collect())
+    }
+
+    async fn create_key(&self, request: MintRequest) -> Result<MintedKey, ApiError> {
+        let minted = StoredKey::mint(&rand::random(), request.name, request.role, unix_ms());
+        let (conditions, put) = put_key(&minted.stored);
+        self.write(conditions, vec![put]).await?;
+        let (id, by) = (&minted.stored.id, request.by.name);
+        tracing::info!(id, name = minted.stored.name, by, "key created");
+        Ok(minted)
+    }
+
+    async fn delete_key(&self, id: &str) -> Result<(), ApiError> {
+        let picture = self.picture();
+        let principals = &picture.world.principals;
+        let known = principals.get(id).ok_or_else(|| {
+            ApiError::not_found(Code::UnknownKey, format!("there is no key {id}"))
+                .help("`aether keys` lists them")
+        })?;
+        let admins = principals.values().filter(|key| key.role == Role::Admin).count();
+        if known.role == Role::Admin && admins == 1 {
+            let message = "it is the last administrator's key";
+            return Err(ApiError::conflict(Code::RevisionConflict, message)
+                .help("create another administrator's key first"));
+        }
+        // Two that delete the last two administrators' keys at once must not both succeed.
+        let others = principals.values().filter(|key| key.role == Role::Admin && key.id != id);
+        let present =
+            others.take(1).map(|key| Condition::Present { key: keys::principal(&key.id) });
+        let delete = Operation::Delete { key: keys::principal(id) };
+        self.write(present.collect(), vec![delete]).await?;
+        Ok(())
+    }
+}
+
+/// The transaction's parts that store a new key.
+pub(crate) fn put_key(stored: &StoredKey) -> (Vec<Condition>, Operation) {
+    let key = keys::principal(&stored.id);
+    let absent = Condition::Absent { key: key.clone() };
+    (vec![absent], Operation::Put { key, value: encode(stored).into(), lease: None })
+}
+
+impl Office {
+    fn picture(&self) -> Arc<Picture> {
+        self.pictures.borrow().clone()
+    }
+
+    fn with_views<T>(&self, picture: &Picture, show: impl FnOnce(&Views<'_>) -> T) -> T {
+        let (report, table) = (self.reports.borrow().clone(), self.routing.table());
+        show(&Views { picture, report: &report, table: &table })
+    }
+
+    /// Writes, and waits until this node shows what was written.
+    async fn write(
+        &self,
+        conditions: Vec<Condition>,
+        operations: Vec<Operation>,
+    ) -> Result<Revision, ApiError> {
+        let transaction = Transaction { conditions, operations };
+        let revision = self.control.transact(transaction).await.map_err(|e| control_error(&e))?;
+        let mut pictures = self.pictures.clone();
+        let shown = pictures.wait_for(|picture| picture.world.revision >= revision);
+        match tokio::time::timeout(SHOWN_TIMEOUT, shown).await {
+            Ok(Ok(_)) => Ok(revision),
+            _ => Err(ApiError::unavailable("it is written, but this node is far behind")),
+        }
+    }
+
+    fn node_status(&self, picture: &Picture, node: NodeId) -> NodeStatus {
+        let record = picture.world.nodes.get(&node);
+        let record = record.map_or_else(|| self.record.clone(), |r| NodeRecord::clone(r));
+        let observed = picture.world.observed.get(&node);
+        let active = |i: &&aether_types::observed::InstanceStatus| {
+            i.state == aether_types::observed::InstanceState::Active
+        };
+        let usage = self.engine.usage();
+        NodeStatus {
+            id: node.to_string(),
+            version: record.version,
+            uptime_seconds: self.started.elapsed().as_secs(),
+            api: record.api,
+            http: record.http,
+            generation: observed.map_or(0, |o| o.generation.0),
+            memory: aether_api::MemoryStatus {
+                budget: usage.memory_budget.bytes(),
+                committed: usage.memory_admitted.bytes(),
+                resident: resident_bytes(),
+            },
+            active_instances: observed
+                .map_or(0, |o| o.instances.iter().filter(active).count() as u32),
+        }
+    }
+
+    fn unknown(&self, app: &AppName) -> ApiError {
+        let message = format!("there is no application {app}");
+        let known: Vec<String> =
+            self.picture().world.applications.keys().map(ToString::to_string).collect();
+        let help = match known.is_empty() {
+            true => "nothing is deployed: `aether deploy` does that".to_owned(),
+            false => format!("there are: {}", known.join(", ")),
+        };
+        ApiError::not_found(Code::UnknownApplication, message).help(help)
+    }
+}
+
+/// Binds each entry to bytes: those that came with it, else those stored under its coordinates.
+fn bind(picture: &Picture, apply: &Apply) -> Result<Application, ApiError> {
+    let mut problems = Vec::new();
+    let mut bound = Vec::new();
+    for (i, entry) in apply.blueprint.slices.iter().enumerate() {
+        let found = match (apply.artifacts.get(&i), &entry.artifact) {
+            (Some(digest), named) => by_digest(picture, digest, named.as_ref()),
+            (None, Some(coordinates)) => by_coordinates(picture, coordinates),
+            (None, None) => Err("the file was not uploaded".to_owned()),
+        };
+        match found {
+            Ok(binding) => bound.push(binding),
+            Err(message) => {
+                let place = format!("{}: slice {}", apply.file, i + 1);
+                let problem = Problem::new(Code::ArtifactMissing, place, message);
+                problems.push(problem.help("`aether deploy` uploads what `file` names"));
+            }
+        }
+    }
+    Problems(problems)
+        .or(Application { blueprint: apply.blueprint.clone(), artifacts: bound })
+        .map_err(ApiError::from)
+}
+
+fn by_digest(
+    picture: &Picture,
+    digest: &Digest,
+    named: Option<&Coordinates>,
+) -> Result<Bound, String> {
+    let description = picture.world.artifacts.get(digest);
+    let description = description.ok_or_else(|| format!("no artifact {digest} is stored"))?;
+    let own = description.settings.slice.artifact.as_ref();
+    let coordinates = named.or(own).ok_or(
+        "the component does not say its coordinates: give the entry `artifact = \"group:name:version\"`",
+    )?;
+    Ok(Bound { coordinates: coordinates.clone(), digest: *digest })
+}
+
+fn by_coordinates(picture: &Picture, coordinates: &Coordinates) -> Result<Bound, String> {
+    let bound = picture.world.applications.values().flat_map(|at| &at.value.artifacts);
+    let deployed = bound.filter(|b| b.coordinates == *coordinates).map(|b| b.digest);
+    let is = |d: &&aether_types::description::Description| {
+        d.settings.slice.artifact.as_ref() == Some(coordinates)
+    };
+    let stored = picture.world.artifacts.values().filter(is).map(|d| d.digest);
+    let mut digests: Vec<Digest> = deployed.chain(stored).collect();
+    digests.sort_unstable();
+    digests.dedup();
+    match digests.as_slice() {
+        [digest] => Ok(Bound { coordinates: coordinates.clone(), digest: *digest }),
+        [] => Err(format!("no artifact {coordinates} is stored")),
+        _ => Err(format!("{coordinates} is stored with different bytes: use `file`")),
+    }
+}
+
+/// Every other blueprint is as it was when the check looked at it.
+fn unchanged(picture: &Picture, app: &AppName) -> Vec<Condition> {
+    let others = picture.world.applications.iter().filter(|(other, _)| *other != app);
+    let unchanged = others.map(|(other, at)| Condition::ModifiedAt {
+        key: keys::blueprint(other),
+        revision: at.revision,
+    });
+    unchanged.collect()
+}
+
+fn stale(app: &AppName, wanted: Revision, known: Revision) -> ApiError {
+    let message = match known {
+        Revision(0) => format!("{app} does not exist, and revision {wanted} was expected"),
+        known => format!("{app} is at revision {known}, not {wanted}"),
+    };
+    ApiError::conflict(Code::RevisionConflict, message).help("look at it again, then decide")
+}
+
+fn control_error(error: &ControlError) -> ApiError {
+    let code = match error.kind() {
+        ErrorKind::Conflict => Code::RevisionConflict,
+        ErrorKind::Unavailable | ErrorKind::Exhausted => Code::Unavailable,
+        _ => Code::Internal,
+    };
+    ApiError::new(error.kind(), code, error)
+}
+
+fn storage_error(error: &aether_storage::Error) -> ApiError {
+    let code = match error.kind() {
+        ErrorKind::Internal => Code::Internal,
+        _ => Code::Unavailable,
+    };
+    ApiError::new(error.kind(), code, error)
+}
+
+fn task_status((name, run): (&'static str, Run)) -> aether_api::TaskStatus {
+    aether_api::TaskStatus {
+        name: name.to_owned(),
+        last_run: Some(aether_api::rfc3339(run.ended_ms)),
+        last_duration_us: u64::try_from(run.took.as_micros()).unwrap_or(u64::MAX),
+        error: run.error,
+    }
+}
+
+/// Memory that the process holds, in bytes; 0 where the system does not tell.
+fn resident_bytes() -> u64 {
+    const PAGE: u64 = 4_096;
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * PAGE
+}

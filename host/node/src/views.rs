@@ -1,0 +1,175 @@
+//! What the management API shows of the picture. Pure: no task, no clock, no engine.
+
+use crate::projector::Picture;
+use aether_api as api;
+use aether_placement::Report;
+use aether_routing::Table;
+use aether_types::checked::{BoundRoute, Checked, CheckedSlice, RouteTarget};
+use aether_types::description::Description;
+use aether_types::observed::InstanceStatus;
+use aether_types::plan::InstanceKey;
+use aether_types::{AppName, Coordinates, NodeId, Revision};
+use std::collections::BTreeMap;
+
+/// Everything that the views are made of.
+pub(crate) struct Views<'a> {
+    pub(crate) picture: &'a Picture,
+    pub(crate) report: &'a Report,
+    pub(crate) table: &'a Table,
+}
+
+impl Views<'_> {
+    /// Sorted by name.
+    pub(crate) fn applications(&self) -> Vec<api::Application> {
+        let current = self.picture.applications.all_current();
+        current.map(|(revision, checked)| self.application_of(revision, checked)).collect()
+    }
+
+    pub(crate) fn application(&self, app: &AppName) -> Option<api::Application> {
+        let (revision, checked) = self.picture.applications.current(app)?;
+        Some(self.application_of(revision, checked))
+    }
+
+    fn application_of(&self, revision: Revision, checked: &Checked) -> api::Application {
+        let blueprint = self.picture.world.applications.get(&checked.app);
+        let version = blueprint.map(|at| at.value.blueprint.application.version.to_string());
+        let mut slices: Vec<_> =
+            checked.slices.iter().map(|slice| self.slice(checked, revision, slice)).collect();
+        slices.sort_by(|a, b| a.artifact.cmp(&b.artifact));
+        let routes = checked.routes.iter().map(|route| self.route(checked, revision, route));
+        api::Application {
+            name: checked.app.clone(),
+            version: version.unwrap_or_default(),
+            revision: revision.0,
+            phase: api::Phase::of(&slices),
+            routes: routes.collect(),
+            slices,
+        }
+    }
+
+    fn slice(&self, checked: &Checked, revision: Revision, slice: &CheckedSlice) -> api::Slice {
+        let blueprint = &self.picture.world.applications[&checked.app].value.blueprint;
+        let instances = self.instances(&checked.app, revision, &slice.coordinates);
+        let active = |i: &&api::Instance| i.state == api::InstanceState::Active;
+        let unplaced = self.report.unplaced.iter();
+        let reasons = unplaced
+            .filter(|u| u.app == checked.app && u.coordinates == slice.coordinates)
+            .map(|u| api::Reason::from(&u.reason));
+        let edges = checked.edges.iter().filter(|e| e.importer == slice.coordinates);
+        api::Slice {
+            app: checked.app.clone(),
+            artifact: slice.coordinates.clone(),
+            digest: slice.digest,
+            desired: blueprint.slices[slice.entry].instances.get(),
+            planned: self.planned(&checked.app, &slice.coordinates).count() as u32,
+            active: instances.iter().filter(active).count() as u32,
+            instances,
+            exports: slice.exports.iter().map(ToString::to_string).collect(),
+            dependencies: edges.map(|e| e.interface.to_string()).collect(),
+            reasons: reasons.collect(),
+        }
+    }
+
+    fn planned<'a>(
+        &'a self,
+        app: &'a AppName,
+        slice: &'a Coordinates,
+    ) -> impl Iterator<Item = (NodeId, &'a InstanceKey)> {
+        let plan = self.picture.world.plan.value.assignments.iter();
+        let of_slice = move |i: &InstanceKey| i.app == *app && i.coordinates == *slice;
+        plan.filter(move |a| of_slice(&a.instance)).map(|a| (a.node, &a.instance))
+    }
+
+    /// What the plan wants and what nodes say of it, together. An instance of an earlier revision
+    /// still serves while its successor is on the way; it is not what is wanted, so it does not count.
+    fn instances(
+        &self,
+        app: &AppName,
+        revision: Revision,
+        slice: &Coordinates,
+    ) -> Vec<api::Instance> {
+        let mut instances: BTreeMap<(u32, NodeId), api::Instance> = BTreeMap::new();
+        for (node, key) in self.planned(app, slice) {
+            let planned = api::Instance {
+                ordinal: key.ordinal,
+                node: node.to_string(),
+                state: api::InstanceState::Planned,
+                reason: None,
+            };
+            instances.insert((key.ordinal, node), planned);
+        }
+        for observed in self.picture.world.observed.values() {
+            let of_slice = |i: &InstanceKey| i.app == *app && i.coordinates == *slice;
+            let current = |s: &&InstanceStatus| s.blueprint == revision && of_slice(&s.instance);
+            for status in observed.instances.iter().filter(current) {
+                let seen = api::Instance {
+                    ordinal: status.instance.ordinal,
+                    node: observed.node.to_string(),
+                    state: status.state.into(),
+                    reason: status.reason.as_ref().map(api::Reason::from),
+                };
+                instances.insert((seen.ordinal, observed.node), seen);
+            }
+        }
+        instances.into_values().collect()
+    }
+
+    fn route(&self, checked: &Checked, revision: Revision, route: &BoundRoute) -> api::RouteView {
+        let endpoints = self.table.endpoints(&checked.app, revision, &route.slice);
+        api::RouteView {
+            route: route.pattern.clone(),
+            app: checked.app.clone(),
+            artifact: route.slice.clone(),
+            call: match &route.target {
+                RouteTarget::Typed { function, .. } => Some(function.clone()),
+                RouteTarget::Handler(_) => None,
+            },
+            active: !endpoints.is_empty(),
+        }
+    }
+
+    /// The routes of an application with their types, for its OpenAPI document.
+    pub(crate) fn typed_routes(&self, app: &AppName) -> Option<Vec<api::ApplicationRoute>> {
+        let (_, checked) = self.picture.applications.current(app)?;
+        Some(checked.routes.iter().filter_map(|r| self.typed_route(checked, r)).collect())
+    }
+
+    fn typed_route(&self, checked: &Checked, route: &BoundRoute) -> Option<api::ApplicationRoute> {
+        let description = self.description(checked, &route.slice)?;
+        let target = match &route.target {
+            RouteTarget::Handler(_) => api::RouteTarget::Handler,
+            RouteTarget::Typed { function, status, .. } => api::RouteTarget::Function {
+                name: function.clone(),
+                function: description.export(function)?.1.clone(),
+                status: status.map(|status| status.get() as u16),
+                settings: Box::new(description.settings.clone()),
+            },
+        };
+        Some(api::ApplicationRoute {
+            pattern: route.pattern.clone(),
+            slice: route.slice.clone(),
+            description: description.settings.slice.description.clone(),
+            target,
+        })
+    }
+
+    pub(crate) fn description(
+        &self,
+        checked: &Checked,
+        slice: &Coordinates,
+    ) -> Option<&Description> {
+        self.picture.world.artifacts.get(&checked.slice(slice)?.digest)
+    }
+
+    pub(crate) fn summary(application: &api::Application) -> api::ApplicationSummary {
+        api::ApplicationSummary {
+            name: application.name.to_string(),
+            version: application.version.clone(),
+            revision: application.revision,
+            phase: application.phase,
+            slices: application.slices.len() as u32,
+            desired: application.slices.iter().map(|s| s.desired).sum(),
+            active: application.slices.iter().map(|s| s.active).sum(),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The replicated map, decoded: what every reconciler of this node reads. Knows no writer.
+
+use crate::keys;
+use aether_api::StoredKey;
+use aether_kv::{Event, Key, State, Watch, WatchError};
+use aether_types::blueprint::Application;
+use aether_types::description::Description;
+use aether_types::observed::Observed;
+use aether_types::plan::Plan;
+use aether_types::versioned::{DecodeError, Versioned, decode};
+use aether_types::{AppName, Digest, NodeId, Revision};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A consistent picture of the replicated map at one revision. Cheap to clone.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct World {
+    pub(crate) revision: Revision,
+    pub(crate) applications: BTreeMap<AppName, Arc<At<Application>>>,
+    pub(crate) artifacts: Arc<BTreeMap<Digest, Description>>,
+    pub(crate) observed: BTreeMap<NodeId, Arc<Observed>>,
+    pub(crate) nodes: BTreeMap<NodeId, Arc<NodeRecord>>,
+    pub(crate) principals: BTreeMap<String, Arc<StoredKey>>,
+    pub(crate) plan: Arc<At<Plan>>,
+}
+
+/// A value with the revision that wrote it; 0 where there is no entry.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct At<T> {
+    pub(crate) revision: Revision,
+    pub(crate) value: T,
+}
+
+/// What a node says of itself when it starts.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct NodeRecord {
+    pub(crate) version: String,
+    pub(crate) http: String,
+    pub(crate) api: String,
+    /// Milliseconds since 1970.
+    pub(crate) started_ms: u64,
+    /// Bytes that slices may use together.
+    pub(crate) memory_budget: u64,
+}
+
+impl Versioned for NodeRecord {
+    const FORMAT: u8 = 1;
+}
+
+/// An entry that this version cannot read: the node must not go on with a wrong picture.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read the entry {key}")]
+pub(crate) struct WorldError {
+    key: Key,
+    #[source]
+    source: DecodeError,
+}
+
+impl World {
+    /// The picture of the whole state, and the watch that continues it.
+    pub(crate) fn read(state: &State) -> Result<(Self, Watch), WorldError> {
+        let mut world = Self::default();
+        for (key, entry) in state.range("") {
+            world.put(key, &entry.value, entry.modified)?;
+        }
+        world.revision = state.revision();
+        let next = Revision(state.revision().0 + 1);
+        let watch = state.watch("", next).expect("the newest revision is never compacted");
+        Ok((world, watch))
+    }
+
+    /// Catches up with the state. True if anything changed.
+    pub(crate) fn follow(&mut self, watch: &mut Watch, state: &State) -> Result<bool, WorldError> {
+        let events = match watch.poll(state) {
+            Ok(events) => events,
+            Err(WatchError::Compacted { .. } | WatchError::Ahead { .. }) => {
+                (*self, *watch) = Self::read(state)?;
+                return Ok(true);
+            }
+        };
+        for event in &events {
+            self.apply(event)?;
+        }
+        self.revision = state.revision();
+        Ok(!events.is_empty())
+    }
+
+    fn apply(&mut self, event: &Event) -> Result<(), WorldError> {
+        match &event.entry {
+            Some(entry) => self.put(&event.key, &entry.value, entry.modified),
+            None => {
+                self.delete(event.key.as_str());
+                Ok(())
+            }
+        }
+    }
+
+    fn put(&mut self, key: &Key, bytes: &[u8], revision: Revision) -> Result<(), WorldError> {
+        let name = key.as_str();
+        let error = |source| WorldError { key: key.clone(), source };
+        if let Some(app) = parse(name, keys::BLUEPRINTS) {
+            let value = decode(bytes).map_err(error)?;
+            self.applications.insert(app, Arc::new(At { revision, value }));
+        } else if let Some(digest) = parse(name, keys::ARTIFACTS) {
+            let description = decode(bytes).map_err(error)?;
+            Arc::make_mut(&mut self.artifacts).insert(digest, description);
+        } else if let Some(node) = parse(name, keys::OBSERVED) {
+            self.observed.insert(node, Arc::new(decode(bytes).map_err(error)?));
+        } else if let Some(node) = parse(name, keys::NODES) {
+            self.nodes.insert(node, Arc::new(decode(bytes).map_err(error)?));
+        } else if let Some(id) = parse(name, keys::PRINCIPALS) {
+            self.principals.insert(id, Arc::new(decode(bytes).map_err(error)?));
+        } else if name == keys::PLAN {
+            self.plan = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, name: &str) {
+        if let Some(app) = parse::<AppName>(name, keys::BLUEPRINTS) {
+            self.applications.remove(&app);
+        } else if let Some(digest) = parse::<Digest>(name, keys::ARTIFACTS) {
+            Arc::make_mut(&mut self.artifacts).remove(&digest);
+        } else if let Some(node) = parse::<NodeId>(name, keys::OBSERVED) {
+            self.observed.remove(&node);
+        } else if let Some(node) = parse::<NodeId>(name, keys::NODES) {
+            self.nodes.remove(&node);
+        } else if let Some(id) = parse::<String>(name, keys::PRINCIPALS) {
+            self.principals.remove(&id);
+        } else if name == keys::PLAN {
+            self.plan = Arc::default();
+        }
+    }
+}
+
+fn parse<T: std::str::FromStr>(name: &str, prefix: &str) -> Option<T> {
+    name.strip_prefix(prefix)?.parse().ok()
+}
