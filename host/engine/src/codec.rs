@@ -15,16 +15,16 @@
 //! | `result<T, E>` | 1: 0 is ok, 1 is err, then the payload if the case has one |
 //! | `variant`, `enum` | 4: index of the case, then the payload if the case has one |
 //! | `record`, `tuple` | the fields in order |
-//! | `flags` | 1 up to 8 flags, 2 up to 16, 4 up to 32; flag 0 is the lowest bit; no others are set |
+//! | `flags` | 1 up to 8 flags, 2 up to 16, 4 up to 32; flag 0 is the lowest bit, no others set |
 //!
 //! Parameters are the tuple of the parameters; a result is the one result value, or nothing.
 //! A different meaning of these bytes is a new version of the format.
 //!
 //! # Raw forwarding
 //! The bytes go straight between this format and a component's memory (`raw`, `lift`, `lower`),
-//! without wasmtime's `Val`: its hidden traits are implemented for a byte buffer. Results of functions
-//! on the engine with component-model async take the way over `Val` (`val`) where wasmtime does not
-//! tell which of two ABIs the component chose. Both give the same bytes.
+//! without wasmtime's `Val`: its hidden traits are implemented for a byte buffer. Results of
+//! functions on the engine with component-model async take the way over `Val` (`val`) where
+//! wasmtime does not tell which of two ABIs the component chose. Both give the same bytes.
 //!
 //! # Limits
 //! Nothing that comes from a component or a network is trusted: see [`WIRE_BYTES_MAX`] and
@@ -110,8 +110,8 @@ impl Export {
     /// Calls the function with the wire bytes of its parameters; returns those of its result.
     ///
     /// # Errors
-    /// Whatever stops the guest, and values of the guest that break the canonical ABI or a limit. The
-    /// instance is then of no more use.
+    /// Whatever stops the guest, and values of the guest that break the canonical ABI or a limit.
+    /// The instance is then of no more use.
     pub(crate) async fn call<T: Send>(
         &self,
         store: impl AsContextMut<Data = T>,
@@ -125,8 +125,9 @@ impl Export {
     }
 }
 
-/// Defines the function that a component imports: `call` gets the store's data and the wire bytes of
-/// the parameters, and answers with those of the result. An error of `call` is a trap in the caller.
+/// Defines the function that a component imports: `call` gets the store's data and the wire bytes
+/// of the parameters, and answers with those of the result. An error of `call` is a trap in the
+/// caller.
 ///
 /// # Errors
 /// When the name is taken, or an `async func` meets an engine without component-model async.
@@ -168,8 +169,9 @@ where
 {
     if function.is_async {
         return linker.func_wrap_concurrent(&function.name, move |accessor, params: Params<P>| {
-            // wasmtime polls this inside the event loop of the caller's store, where that of another
-            // store must not run: the call gets a task of its own, which ends with this future.
+            // wasmtime polls this inside the event loop of the caller's store, where that of
+            // another store must not run: the call gets a task of its own, which ends with this
+            // future.
             let mut task = JoinSet::new();
             task.spawn(accessor.with(|mut store| call(store.data_mut(), params.0)));
             Box::pin(async move {

@@ -56,8 +56,8 @@ fn put_error(out: &mut Vec<u8>, error: &CallError) -> Option<()> {
     text.map_or(Some(()), |text| put_str(out, text).ok())
 }
 
-/// The failure in an answer that [`answer`] made, or that a slice passed on; `payload` is that of the
-/// case.
+/// The failure in an answer that [`answer`] made, or that a slice passed on; `payload` is that of
+/// the case.
 pub(crate) fn read(payload: &[u8]) -> Option<CallError> {
     let mut wire = crate::codec::wire::Reader::new(payload).ok()?;
     let error = match wire.u32().ok()? {

@@ -2,9 +2,10 @@
 //!
 //! | WIT | JSON |
 //! |---|---|
-//! | `record` | object with the names of the fields; a missing `option` is none, unknown keys are refused |
+//! | `record` | object with the names of the fields; no unknown keys; an `option` may be left out |
 //! | `list<u8>` | base64 string; an array of numbers is accepted too |
-//! | `variant`, `result` | `"case"` without payload, `{"case": payload}` with one; `{"ok": …}`, `{"err": …}` |
+//! | `variant` | `"case"` without payload, `{"case": payload}` with one |
+//! | `result` | `{"ok": …}` or `{"err": …}`, `null` where there is no payload |
 //! | `enum`, `flags` | `"name"`, array of names |
 //! | `option` | the value or `null`; an option within an option is `{"some": …}` |
 //! | `tuple`, `list` | array |

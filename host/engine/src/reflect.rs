@@ -31,8 +31,8 @@ pub(crate) struct Surface {
     pub(crate) has_lifecycle: bool,
 }
 
-/// Parts of all types of a component together, each use counted. wasmparser alone would let one type
-/// of a few kilobytes unfold into a million parts.
+/// Parts of all types of a component together, each use counted. wasmparser alone would let one
+/// type of a few kilobytes unfold into a million parts.
 const TYPE_PARTS_MAX: usize = 100_000;
 
 /// Where problems of the whole file are.
@@ -148,7 +148,7 @@ fn nothing_exported(ignored: &[&str]) -> Problem {
         names => format!("the component exports nothing to call, only {}", names.join(", ")),
     };
     Problem::new(Code::NothingExported, WHOLE, message)
-        .help("export an interface with functions from the world, or wasi:http/incoming-handler")
+        .help("export an interface with functions, or wasi:http/incoming-handler")
 }
 
 struct Reader<'a> {

@@ -255,8 +255,8 @@ impl<'a> Lifter<'a> {
         Ok(put_str(&mut self.out, &text)?)
     }
 
-    /// Cuts the flags that were written from `start` on down to their size, and clears the bits that
-    /// have no name: the canonical ABI ignores them.
+    /// Cuts the flags that were written from `start` on down to their size, and clears the bits
+    /// that have no name: the canonical ABI ignores them.
     fn mask_flags(&mut self, start: usize, count: usize) {
         self.out.truncate(start + flags_size(count));
         for (i, byte) in self.out[start..].iter_mut().enumerate() {

@@ -138,8 +138,8 @@ impl<'a> Lowerer<'a> {
         Ok(())
     }
 
-    /// Puts a value together in `scratch[at..]`, which has room for its size and is zero. All offsets
-    /// come from the type.
+    /// Puts a value together in `scratch[at..]`, which has room for its size and is zero. All
+    /// offsets come from the type.
     fn to_scratch(&mut self, ty: &InterfaceType, at: usize) -> Result<()> {
         use InterfaceType as I;
         let types = self.types;

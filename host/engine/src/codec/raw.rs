@@ -2,8 +2,8 @@
 //! walk over values is in `lift` and `lower`.
 //!
 //! wasmtime trusts what stands here: `Lower` of each type is an array of `ValRaw`, and wasmtime
-//! reads or writes exactly that many core values. Each impl says why that many are there. The traits
-//! are no public promise of wasmtime; the workspace pins its version exactly
+//! reads or writes exactly that many core values. Each impl says why that many are there. The
+//! traits are no public promise of wasmtime; the workspace pins its version exactly
 //! (docs/decisions/0003-raw-forwarding.md).
 
 use super::{lift::Lifter, lower::Lowerer};
@@ -18,8 +18,8 @@ use wasmtime::{Result, ValRaw, bail, ensure};
 /// The canonical ABI passes at most so many core values; more go through memory.
 pub(super) const FLAT_MAX: usize = 16;
 
-/// Parameters that arrive from a component in `N` core values, or in memory where they are more than
-/// the ABI of the import passes.
+/// Parameters that arrive from a component in `N` core values, or in memory where they are more
+/// than the ABI of the import passes.
 pub(super) struct Params<const N: usize>(pub(super) Vec<u8>);
 
 /// Parameters on their way into a component.
@@ -75,15 +75,16 @@ fn is_value(types: &ComponentTypes, ty: &InterfaceType) -> bool {
     }
 }
 
-/// Size and alignment are never used: everything goes through flat values or addresses that the impls
-/// below check themselves against the real type.
+/// Size and alignment are never used: everything goes through flat values or addresses that the
+/// impls below check themselves against the real type.
 const fn abi(flat: usize) -> CanonicalAbiInfo {
     CanonicalAbiInfo { size32: 0, align32: 1, size64: 0, align64: 1, flat_count: Some(flat as u8) }
 }
 
 // SAFETY: `Lower` is an array of `ValRaw`. wasmtime hands parameters to a host function as
 // `Params<N>::Lower` only where the ABI of the import passes them flat, and asserts that it has at
-// least N values then; `typecheck` makes N exactly the count of the type, where that is flat at all.
+// least N values then; `typecheck` makes N exactly the count of the type, where that is flat at
+// all.
 #[expect(unsafe_code, reason = "the trait is unsafe to implement")]
 unsafe impl<const N: usize> ComponentType for Params<N> {
     type Lower = [ValRaw; N];
@@ -111,9 +112,9 @@ unsafe impl ComponentType for Args {
 }
 
 // SAFETY: `Lower` is an array of `ValRaw`. A core function returns at most one value; `typecheck`
-// allows N = 0 only where there is none, and N = 1 only where there is one: the result itself or, for
-// a larger one, its address. As the result of a host function it is written flat only with one core
-// value, which `linear_lower_to_flat` initializes.
+// allows N = 0 only where there is none, and N = 1 only where there is one: the result itself or,
+// for a larger one, its address. As the result of a host function it is written flat only with one
+// core value, which `linear_lower_to_flat` initializes.
 #[expect(unsafe_code, reason = "the trait is unsafe to implement")]
 unsafe impl<const N: usize> ComponentType for Answer<N> {
     type Lower = [ValRaw; N];

@@ -134,8 +134,13 @@ fn check(engines: &Engines, ty: &Type, wire: &[u8]) {
     });
 }
 
+/// Each case compiles components, so there are few.
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..Default::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(cases(24))]
 
     #[test]
     fn every_value_comes_back_as_it_went(

@@ -117,8 +117,8 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.take(length)?).map_err(|_| WireError::Utf8)
     }
 
-    /// The count of a list. Every element has at least one byte, so a count beyond the bytes that are
-    /// left is wrong before anything is reserved for it.
+    /// The count of a list. Every element has at least one byte, so a count beyond the bytes that
+    /// are left is wrong before anything is reserved for it.
     pub(crate) fn count(&mut self) -> Result<usize, WireError> {
         let count = self.u32()? as usize;
         if count > self.rest.len() {

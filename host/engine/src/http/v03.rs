@@ -1,7 +1,7 @@
 //! HTTP requests into the `wasi:http` 0.3 handler of a component. Knows no routes and no sockets.
 //!
-//! One request at a time, as with 0.2: the instance works on it until all of its tasks have ended and
-//! its body was read, because nothing of a component moves while its store is not polled.
+//! One request at a time, as with 0.2: the instance works on it until all of its tasks have ended
+//! and its body was read, because nothing of a component moves while its store is not polled.
 
 use super::Head;
 use crate::HostState;

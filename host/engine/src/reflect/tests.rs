@@ -135,13 +135,13 @@ fn handlers_and_hooks_are_no_exports_for_slices() {
         &with(&exporting("wasi:cli/run@0.2.0"), ""),
         expect![[r#"
         component: the component exports nothing to call, only wasi:cli/run@0.2.0 [nothing-exported]
-          help: export an interface with functions from the world, or wasi:http/incoming-handler"#]],
+          help: export an interface with functions, or wasi:http/incoming-handler"#]],
     );
     check(
         "(component)",
         expect![[r#"
         component: the component exports nothing [nothing-exported]
-          help: export an interface with functions from the world, or wasi:http/incoming-handler"#]],
+          help: export an interface with functions, or wasi:http/incoming-handler"#]],
     );
 }
 
@@ -181,10 +181,9 @@ fn what_slices_cannot_import() {
             shop:stock/files@0.3.0#open: resource cannot cross slices, only values can [handle-in-interface]
               help: pass records, lists, strings or numbers; name things by an id instead"#]],
     );
+    let only = "(instance (export \"file\" (type (sub resource))))";
     check(
-        &importing(
-            "(import \"shop:stock/files@0.3.0\" (instance (export \"file\" (type (sub resource)))))",
-        ),
+        &importing(&format!("(import \"shop:stock/files@0.3.0\" {only})")),
         expect![[r#"
             shop:stock/files@0.3.0#file: resource cannot cross slices, only values can [handle-in-interface]
               help: pass records, lists, strings or numbers; name things by an id instead"#]],

@@ -65,6 +65,12 @@ async fn every_answer_of_a_guest_is_a_response_or_an_error() {
         4"#]],
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_guest_that_fails_is_replaced() {
+    let node = Node::new();
+    let slice = load(&node, timeout(300));
     check(
         &slice,
         "/wait?20",

@@ -1,5 +1,6 @@
 //! Components in text for a given type: one that returns its argument, one that passes it on to an
-//! import. Written from the canonical ABI alone, so that the codec is checked against something else.
+//! import. Written from the canonical ABI alone, so that the codec is checked against something
+//! else.
 
 use aether_types::wit::Type;
 use std::fmt::Write;
@@ -356,14 +357,14 @@ fn store(ty: &Type, offset: usize, flat: &mut Vec<(usize, Core)>, text: &mut Str
         _ => {
             let cases = cases(ty).unwrap();
             let own = flatten(ty).len();
-            let (local, _) = flat.remove(0);
+            let (local, from) = flat.remove(0);
+            let found = Core::I32.of_local(local, from);
             let store_case = ["i32.store8", "i32.store16", "i32.store"][case_size(cases.len()) / 2];
-            writeln!(text, "({store_case} offset={offset} (local.get $to) (local.get {local}))")
-                .unwrap();
+            writeln!(text, "({store_case} offset={offset} (local.get $to) {found})").unwrap();
             let shared: Vec<_> = flat.drain(..own - 1).collect();
             for (i, case) in cases.iter().enumerate() {
                 let Some(payload) = case else { continue };
-                writeln!(text, "(if (i32.eq (local.get {local}) (i32.const {i})) (then").unwrap();
+                writeln!(text, "(if (i32.eq {found} (i32.const {i})) (then").unwrap();
                 store(payload, offset + payload_offset(ty), &mut shared.clone(), text);
                 text.push_str("))\n");
             }

@@ -1,4 +1,5 @@
-//! Components that break the canonical ABI, and wire bytes that are no values: errors, never panics.
+//! Components that break the canonical ABI, and wire bytes that are no values: errors, never
+//! panics.
 
 use super::*;
 
@@ -39,112 +40,98 @@ fn list(ty: Type) -> Type {
     Type::List(Box::new(ty))
 }
 
-#[test]
-fn answers_of_hostile_components() {
-    let engine = Engines::new().sync;
-    let at_0 = "i32.const 0";
-    let cases: Vec<(Type, &str, &str, &str, &str)> = vec![
-        // Where the answer itself is.
-        (Type::String, "string", "i32.const 2", "", "address 0x2 is not aligned to 4"),
-        (
-            Type::String,
-            "string",
-            "i32.const 0xfffffffc",
-            "",
-            "8 bytes at 0xfffffffc are not all in memory",
-        ),
-        (Type::String, "string", "i32.const 65532", "", "8 bytes at 0xfffc are not all in memory"),
-        // Strings.
-        (
-            Type::String,
-            "string",
-            at_0,
-            r"\ff\ff\ff\ff\01\00\00\00",
-            "1 bytes at 0xffffffff are not all in memory",
-        ),
-        (
-            Type::String,
-            "string",
-            at_0,
-            r"\10\00\00\00\ff\ff\ff\ff",
-            "4294967295 bytes at 0x10 are not all in memory",
-        ),
-        (Type::String, "string", at_0, r"\08\00\00\00\02\00\00\00\c3\28", "a string is not UTF-8"),
-        (Type::String, "string", at_0, r"\00\00\01\00\00\00\00\00", "ok: 4 bytes"),
-        (
-            Type::String,
-            "string",
-            at_0,
-            r"\01\00\01\00\00\00\00\00",
-            "0 bytes at 0x10001 are not all in memory",
-        ),
-        // Lists.
-        (
-            list(Type::U32),
-            "(list u32)",
-            at_0,
-            r"\02\00\00\00\01\00\00\00",
-            "address 0x2 is not aligned to 4",
-        ),
-        (
-            list(Type::U64),
-            "(list u64)",
-            at_0,
-            r"\00\00\00\00\ff\ff\ff\ff",
-            "34359738360 bytes at 0x0 are not all in memory",
-        ),
-        (
-            list(Type::U8),
-            "(list u8)",
-            at_0,
-            r"\00\00\00\00\01\00\01\00",
-            "65537 bytes at 0x0 are not all in memory",
-        ),
-        (list(Type::U8), "(list u8)", at_0, r"\00\00\00\00\00\00\01\00", "ok: 65540 bytes"),
-        (
-            list(Type::String),
-            "(list string)",
-            at_0,
-            r"\08\00\00\00\01\00\00\00\00\00\ff\ff\01\00\00\00",
-            "1 bytes at 0xffff0000 are not all in memory",
-        ),
-        // Cases and characters.
-        (Type::Char, "char", "i32.const 0xd800", "", "0xd800 is not a character"),
-        (Type::Char, "char", "i32.const 0x110000", "", "0x110000 is not a character"),
-        (Type::Enum(arbitrary::names("e", 3)), "$e", "i32.const 3", "", "there is no case 3 of 3"),
-        (
-            Type::Option(Box::new(Type::U8)),
-            "(option u8)",
-            at_0,
-            r"\02\00",
-            "there is no case 2 of 2",
-        ),
-        (
-            Type::Result(aether_types::wit::ResultType {
-                ok: None,
-                err: Some(Box::new(Type::Char)),
-            }),
-            "(result (error char))",
-            at_0,
-            r"\01\00\00\00\00\00\11\00",
-            "0x110000 is not a character",
-        ),
-        // Values that are odd but allowed.
-        (Type::Bool, "bool", "i32.const 7", "", "ok: 1 bytes"),
-        (Type::U8, "u8", "i32.const -1", "", "ok: 1 bytes"),
-    ];
-    for (ty, text, body, data, expected) in cases {
-        let wat = match text {
-            "$e" => returning(text, body, data).replacen(
-                "(component",
-                "(component (type $e-own (enum \"e0\" \"e1\" \"e2\")) \
-                 (export $e \"e\" (type $e-own))",
-                1,
-            ),
-            _ => returning(text, body, data),
-        };
-        assert_eq!(refused(&engine, &ty, &wat), expected, "{ty}, {body}, {data}");
+const AT_0: &str = "i32.const 0";
+
+/// Answers at address 0 made of `data` words, and what is said of each.
+fn check_at_0(engine: &Engine, ty: &Type, text: &str, cases: &[(&str, &str)]) {
+    for (data, expected) in cases {
+        let found = refused(engine, ty, &returning(text, AT_0, data));
+        assert_eq!(found, *expected, "{ty} {data}");
     }
+}
+
+/// Core results, and what is said of each.
+fn check_result(engine: &Engine, ty: &Type, text: &str, cases: &[(&str, &str)]) {
+    for (body, expected) in cases {
+        let found = refused(engine, ty, &returning(text, body, ""));
+        assert_eq!(found, *expected, "{ty} {body}");
+    }
+}
+
+#[test]
+fn strings_of_hostile_components() {
+    let engine = Engines::new().sync;
+    check_result(
+        &engine,
+        &Type::String,
+        "string",
+        &[
+            ("i32.const 2", "address 0x2 is not aligned to 4"),
+            ("i32.const 0xfffffffc", "8 bytes at 0xfffffffc are not all in memory"),
+            ("i32.const 65532", "8 bytes at 0xfffc are not all in memory"),
+        ],
+    );
+    check_at_0(
+        &engine,
+        &Type::String,
+        "string",
+        &[
+            (r"\ff\ff\ff\ff\01\00\00\00", "1 bytes at 0xffffffff are not all in memory"),
+            (r"\10\00\00\00\ff\ff\ff\ff", "4294967295 bytes at 0x10 are not all in memory"),
+            (r"\08\00\00\00\02\00\00\00\c3\28", "a string is not UTF-8"),
+            (r"\00\00\01\00\00\00\00\00", "ok: 4 bytes"),
+            (r"\01\00\01\00\00\00\00\00", "0 bytes at 0x10001 are not all in memory"),
+        ],
+    );
+}
+
+#[test]
+fn lists_of_hostile_components() {
+    let engine = Engines::new().sync;
+    let misaligned = [(r"\02\00\00\00\01\00\00\00", "address 0x2 is not aligned to 4")];
+    check_at_0(&engine, &list(Type::U32), "(list u32)", &misaligned);
+    let endless = [(r"\00\00\00\00\ff\ff\ff\ff", "34359738360 bytes at 0x0 are not all in memory")];
+    check_at_0(&engine, &list(Type::U64), "(list u64)", &endless);
+    check_at_0(
+        &engine,
+        &list(Type::U8),
+        "(list u8)",
+        &[
+            (r"\00\00\00\00\01\00\01\00", "65537 bytes at 0x0 are not all in memory"),
+            (r"\00\00\00\00\00\00\01\00", "ok: 65540 bytes"),
+        ],
+    );
+    let inner = [(
+        r"\08\00\00\00\01\00\00\00\00\00\ff\ff\01\00\00\00",
+        "1 bytes at 0xffff0000 are not all in memory",
+    )];
+    check_at_0(&engine, &list(Type::String), "(list string)", &inner);
+}
+
+#[test]
+fn cases_and_characters_of_hostile_components() {
+    let engine = Engines::new().sync;
+    let chars = [
+        ("i32.const 0xd800", "0xd800 is not a character"),
+        ("i32.const 0x110000", "0x110000 is not a character"),
+    ];
+    check_result(&engine, &Type::Char, "char", &chars);
+    let option = Type::Option(Box::new(Type::U8));
+    check_at_0(&engine, &option, "(option u8)", &[(r"\02\00", "there is no case 2 of 2")]);
+    let err = Some(Box::new(Type::Char));
+    let result = Type::Result(aether_types::wit::ResultType { ok: None, err });
+    let payload = [(r"\01\00\00\00\00\00\11\00", "0x110000 is not a character")];
+    check_at_0(&engine, &result, "(result (error char))", &payload);
+    let text = returning("$e", "i32.const 3", "").replacen(
+        "(component",
+        "(component (type $e-own (enum \"e0\" \"e1\" \"e2\")) (export $e \"e\" (type $e-own))",
+        1,
+    );
+    let found = refused(&engine, &Type::Enum(arbitrary::names("e", 3)), &text);
+    assert_eq!(found, "there is no case 3 of 3");
+    // Odd, but the canonical ABI allows it.
+    check_result(&engine, &Type::Bool, "bool", &[("i32.const 7", "ok: 1 bytes")]);
+    check_result(&engine, &Type::U8, "u8", &[("i32.const -1", "ok: 1 bytes")]);
 }
 
 #[test]
@@ -263,7 +250,7 @@ fn allocators_that_lie() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(super::cases(16))]
 
     #[test]
     fn arbitrary_wire_bytes_never_panic(
