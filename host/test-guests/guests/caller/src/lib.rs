@@ -99,11 +99,13 @@ forward! {
     echo_option_option: Option<Option<String>> = |value| value.as_ref().map(Option::as_deref),
     echo_option_record: Option<Order> = |value| value.as_ref(),
     echo_list_option: Vec<Option<u64>> = |value| &value,
-    echo_result_both: Result<u32, String> = |value| value.as_ref().map(|it| *it).map_err(String::as_str),
+    echo_result_both: Result<u32, String> =
+        |value| value.as_ref().map(|it| *it).map_err(String::as_str),
     echo_result_ok: Result<String, ()> = |value| value.as_deref().map_err(|&it| it),
     echo_result_err: Result<(), Shape> = |value| value.as_ref().map(|&it| it),
     echo_result_none: Result<(), ()> = |value| value,
-    echo_result_deep: Result<Vec<Order>, Option<Shape>> = |value| value.as_deref().map_err(Option::as_ref),
+    echo_result_deep: Result<Vec<Order>, Option<Shape>> =
+        |value| value.as_deref().map_err(Option::as_ref),
     echo_list_result: Vec<Result<u8, String>> = |value| &value,
     echo_option_result: Option<Result<Option<f32>, Color>> = |value| value,
 }
