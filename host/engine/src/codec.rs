@@ -77,7 +77,7 @@ pub(crate) fn export_index(
     function: &str,
 ) -> Result<ComponentExportIndex> {
     let find = || {
-        let (_, instance) = component.get_export(None, &interface.to_string())?;
+        let (_, instance) = component.get_export(None, interface.to_string())?;
         component.get_export(Some(&instance), function).map(|(_, index)| index)
     };
     find().ok_or_else(|| format_err!("the component does not export {interface}#{function}"))

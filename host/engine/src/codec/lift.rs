@@ -33,7 +33,7 @@ impl<'a> Lifter<'a> {
 
     /// From core values.
     pub(super) fn flat(mut self, ty: &InterfaceType, values: &[ValRaw]) -> Result<Vec<u8>> {
-        self.from_flat(ty, &mut values.iter())?;
+        self.read_flat(ty, &mut values.iter())?;
         self.finish()
     }
 
@@ -41,7 +41,7 @@ impl<'a> Lifter<'a> {
     pub(super) fn at(mut self, ty: &InterfaceType, address: usize) -> Result<Vec<u8>> {
         let abi = self.types.canonical_abi(ty);
         let bytes = self.region(address, abi.size32 as usize, abi.align32)?;
-        self.from_memory(ty, bytes)?;
+        self.read_memory(ty, bytes)?;
         self.finish()
     }
 
@@ -58,23 +58,23 @@ impl<'a> Lifter<'a> {
     }
 
     fn region(&self, address: usize, size: usize, align: u32) -> Result<&'a [u8]> {
-        if address % align as usize != 0 {
+        if !address.is_multiple_of(align as usize) {
             bail!("address {address:#x} is not aligned to {align}");
         }
         let region = self.memory.get(address..).and_then(|rest| rest.get(..size));
         region.ok_or_else(|| format_err!("{size} bytes at {address:#x} are not all in memory"))
     }
 
-    fn from_flat(&mut self, ty: &InterfaceType, values: &mut Iter<'_, ValRaw>) -> Result<()> {
+    fn read_flat(&mut self, ty: &InterfaceType, values: &mut Iter<'_, ValRaw>) -> Result<()> {
         use InterfaceType as I;
         match ty {
             I::Record(i) => {
                 let types = self.types;
-                types[*i].fields.iter().try_for_each(|f| self.from_flat(&f.ty, values))
+                types[*i].fields.iter().try_for_each(|f| self.read_flat(&f.ty, values))
             }
             I::Tuple(i) => {
                 let types = self.types;
-                types[*i].types.iter().try_for_each(|ty| self.from_flat(ty, values))
+                types[*i].types.iter().try_for_each(|ty| self.read_flat(ty, values))
             }
             I::String => {
                 let (address, length) = (address(values)?, address(values)?);
@@ -90,7 +90,7 @@ impl<'a> Lifter<'a> {
                 let after = values.len() - own.unwrap_or(0);
                 let case = next(values)?.get_u32();
                 if let Some(payload) = self.case(ty, case)? {
-                    self.from_flat(&payload, values)?;
+                    self.read_flat(&payload, values)?;
                 }
                 // A smaller case leaves the rest of the values unused.
                 while values.len() > after {
@@ -114,7 +114,7 @@ impl<'a> Lifter<'a> {
     }
 
     /// `bytes` are exactly those of the value in memory, so the offsets in them come from its type.
-    fn from_memory(&mut self, ty: &InterfaceType, bytes: &[u8]) -> Result<()> {
+    fn read_memory(&mut self, ty: &InterfaceType, bytes: &[u8]) -> Result<()> {
         use InterfaceType as I;
         let types = self.types;
         match ty {
@@ -152,7 +152,7 @@ impl<'a> Lifter<'a> {
     fn field(&mut self, ty: &InterfaceType, bytes: &[u8], offset: &mut u32) -> Result<()> {
         let abi = self.types.canonical_abi(ty);
         let start = abi.next_field32(offset) as usize;
-        self.from_memory(ty, &bytes[start..start + abi.size32 as usize])
+        self.read_memory(ty, &bytes[start..start + abi.size32 as usize])
     }
 
     fn variant(&mut self, ty: &InterfaceType, info: &VariantInfo, bytes: &[u8]) -> Result<()> {
@@ -160,7 +160,7 @@ impl<'a> Lifter<'a> {
         let Some(payload) = self.case(ty, case as u32)? else { return Ok(()) };
         let start = info.payload_offset32 as usize;
         let size = self.types.canonical_abi(&payload).size32 as usize;
-        self.from_memory(&payload, &bytes[start..start + size])
+        self.read_memory(&payload, &bytes[start..start + size])
     }
 
     /// Writes the case; returns the type of its payload.
@@ -226,7 +226,7 @@ impl<'a> Lifter<'a> {
             bail!("a list of elements without size");
         }
         for bytes in bytes.chunks_exact(size) {
-            self.from_memory(element, bytes)?;
+            self.read_memory(element, bytes)?;
             self.check_size(0)?;
         }
         Ok(())

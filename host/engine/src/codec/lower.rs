@@ -55,13 +55,13 @@ impl<'a> Lowerer<'a> {
 
     /// To core values; those that are not needed stay as they are.
     pub(super) fn flat(mut self, ty: &InterfaceType, values: &mut [ValRaw]) -> Result<()> {
-        self.to_flat(ty, &mut values.iter_mut())?;
+        self.put_flat(ty, &mut values.iter_mut())?;
         Ok(self.wire.finish()?)
     }
 
     /// To memory at `address`.
     pub(super) fn at(mut self, ty: &InterfaceType, address: usize) -> Result<()> {
-        self.to_memory(ty, address)?;
+        self.put_memory(ty, address)?;
         Ok(self.wire.finish()?)
     }
 
@@ -73,47 +73,45 @@ impl<'a> Lowerer<'a> {
         Ok(address)
     }
 
-    fn to_flat(&mut self, ty: &InterfaceType, values: &mut IterMut<'_, ValRaw>) -> Result<()> {
+    fn put_flat(&mut self, ty: &InterfaceType, values: &mut IterMut<'_, ValRaw>) -> Result<()> {
         use InterfaceType as I;
         let types = self.types;
         match ty {
-            I::Bool => put_flat(values, self.wire.bool()?),
-            I::Char => put_flat(values, self.wire.char()?),
-            I::U8 => put_flat(values, self.wire.u8()?),
-            I::S8 => put_flat(values, i32::from(i8::from_le_bytes(self.wire.array()?)) as u32),
-            I::U16 => put_flat(values, u16::from_le_bytes(self.wire.array()?)),
-            I::S16 => put_flat(values, i32::from(i16::from_le_bytes(self.wire.array()?)) as u32),
-            I::U32 | I::S32 | I::Float32 => put_flat(values, self.wire.u32()?),
-            I::U64 | I::S64 | I::Float64 => {
-                put_flat(values, u64::from_le_bytes(self.wire.array()?))
-            }
+            I::Bool => set(values, self.wire.bool()?),
+            I::Char => set(values, self.wire.char()?),
+            I::U8 => set(values, self.wire.u8()?),
+            I::S8 => set(values, i32::from(i8::from_le_bytes(self.wire.array()?)) as u32),
+            I::U16 => set(values, u16::from_le_bytes(self.wire.array()?)),
+            I::S16 => set(values, i32::from(i16::from_le_bytes(self.wire.array()?)) as u32),
+            I::U32 | I::S32 | I::Float32 => set(values, self.wire.u32()?),
+            I::U64 | I::S64 | I::Float64 => set(values, u64::from_le_bytes(self.wire.array()?)),
             I::String => {
                 let (address, length) = self.string()?;
-                put_flat(values, address as u64)?;
-                put_flat(values, length as u64)
+                set(values, address as u64)?;
+                set(values, length as u64)
             }
             I::List(i) => {
                 let (address, count) = self.list(&types[*i].element)?;
-                put_flat(values, address as u64)?;
-                put_flat(values, count as u64)
+                set(values, address as u64)?;
+                set(values, count as u64)
             }
             I::Flags(i) => {
                 for word in self.wire.flags(types[*i].names.len())?.chunks(4) {
                     let mut bytes = [0; 4];
                     bytes[..word.len()].copy_from_slice(word);
-                    put_flat(values, u32::from_le_bytes(bytes))?;
+                    set(values, u32::from_le_bytes(bytes))?;
                 }
                 Ok(())
             }
-            I::Record(i) => types[*i].fields.iter().try_for_each(|f| self.to_flat(&f.ty, values)),
-            I::Tuple(i) => types[*i].types.iter().try_for_each(|ty| self.to_flat(ty, values)),
+            I::Record(i) => types[*i].fields.iter().try_for_each(|f| self.put_flat(&f.ty, values)),
+            I::Tuple(i) => types[*i].types.iter().try_for_each(|ty| self.put_flat(ty, values)),
             I::Option(_) | I::Result(_) | I::Variant(_) | I::Enum(_) => {
                 let own = types.canonical_abi(ty).flat_count(values.len());
                 let after = values.len() - own.unwrap_or(0);
                 let (case, payload) = self.case(ty)?;
-                put_flat(values, case)?;
+                set(values, case)?;
                 if let Some(payload) = payload {
-                    self.to_flat(&payload, values)?;
+                    self.put_flat(&payload, values)?;
                 }
                 // What a smaller case does not use is zero already.
                 while values.len() > after {
@@ -125,11 +123,11 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    fn to_memory(&mut self, ty: &InterfaceType, address: usize) -> Result<()> {
+    fn put_memory(&mut self, ty: &InterfaceType, address: usize) -> Result<()> {
         let start = self.scratch.len();
         let end = start + self.types.canonical_abi(ty).size32 as usize;
         self.scratch.resize(end, 0);
-        self.to_scratch(ty, start)?;
+        self.put_scratch(ty, start)?;
         let memory = self.guest.memory().get_mut(address..).and_then(|m| m.get_mut(..end - start));
         memory
             .ok_or_else(|| format_err!("the address of a value is not in memory"))?
@@ -140,7 +138,7 @@ impl<'a> Lowerer<'a> {
 
     /// Puts a value together in `scratch[at..]`, which has room for its size and is zero. All
     /// offsets come from the type.
-    fn to_scratch(&mut self, ty: &InterfaceType, at: usize) -> Result<()> {
+    fn put_scratch(&mut self, ty: &InterfaceType, at: usize) -> Result<()> {
         use InterfaceType as I;
         let types = self.types;
         match ty {
@@ -165,14 +163,14 @@ impl<'a> Lowerer<'a> {
                 let mut offset = 0;
                 for field in &types[*i].fields {
                     let start = types.canonical_abi(&field.ty).next_field32(&mut offset);
-                    self.to_scratch(&field.ty, at + start as usize)?;
+                    self.put_scratch(&field.ty, at + start as usize)?;
                 }
             }
             I::Tuple(i) => {
                 let mut offset = 0;
                 for ty in &types[*i].types {
                     let start = types.canonical_abi(ty).next_field32(&mut offset);
-                    self.to_scratch(ty, at + start as usize)?;
+                    self.put_scratch(ty, at + start as usize)?;
                 }
             }
             I::Option(i) => self.variant(ty, &types[*i].info, at)?,
@@ -192,7 +190,7 @@ impl<'a> Lowerer<'a> {
         let (case, payload) = self.case(ty)?;
         self.put(at, &case.to_le_bytes()[..u32::from(info.size) as usize]);
         match payload {
-            Some(payload) => self.to_scratch(&payload, at + info.payload_offset32 as usize),
+            Some(payload) => self.put_scratch(&payload, at + info.payload_offset32 as usize),
             None => Ok(()),
         }
     }
@@ -232,7 +230,7 @@ impl<'a> Lowerer<'a> {
         self.budget.elements(count)?;
         let address = self.guest.allocate(total, abi.align32)?;
         for i in 0..count {
-            self.to_memory(element, address + i * size)?;
+            self.put_memory(element, address + i * size)?;
         }
         Ok((address, count))
     }
@@ -248,7 +246,7 @@ impl<'a> Lowerer<'a> {
             encoding => {
                 let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
                 let tag = if encoding == StringEncoding::Utf16 { 0 } else { UTF16_TAG };
-                Ok((self.copy_in(&utf16, 2)?, utf16.len() / 2 | tag))
+                Ok((self.copy_in(&utf16, 2)?, (utf16.len() / 2) | tag))
             }
         }
     }
@@ -280,7 +278,7 @@ impl<'a> Lowerer<'a> {
 }
 
 /// All 64 bits: where cases of a variant share a value, the ABI widens smaller ones with zeros.
-fn put_flat(values: &mut IterMut<'_, ValRaw>, value: impl Into<FlatValue>) -> Result<()> {
+fn set(values: &mut IterMut<'_, ValRaw>, value: impl Into<FlatValue>) -> Result<()> {
     let slot = values.next().ok_or_else(|| format_err!("fewer core values than the type has"))?;
     *slot = ValRaw::u64(value.into().0);
     Ok(())

@@ -36,7 +36,7 @@ fn quad([a, b, c]: [u8; 3]) -> [u8; 4] {
 
 /// None where `text` is not base64. What was appended to `out` before is to be dropped then.
 pub(super) fn decode(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return None;
     }
     let padding = text.iter().rev().take(2).take_while(|c| **c == b'=').count();

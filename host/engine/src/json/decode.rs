@@ -387,7 +387,7 @@ impl<'t> Seed<'_, 't> {
         let mut i = 0;
         loop {
             decoder.path.push(Step::Index(i));
-            let key = Key { decoder: &mut *decoder, names: Names::Names(names), next: 0 };
+            let key = Key { decoder: &mut *decoder, names: Names::Flags(names), next: 0 };
             let Some(flag) = items.next_element_seed(key)? else { break };
             decoder.out[at + flag / 8] |= 1 << (flag % 8);
             decoder.path.pop();

@@ -2,6 +2,7 @@
 //! panics.
 
 use super::*;
+use aether_types::wit::ResultType;
 
 /// Exports `f: func() -> R`; `body` leaves the core result, `data` is at address 0.
 fn returning(result: &str, body: &str, data: &str) -> String {
@@ -119,7 +120,7 @@ fn cases_and_characters_of_hostile_components() {
     let option = Type::Option(Box::new(Type::U8));
     check_at_0(&engine, &option, "(option u8)", &[(r"\02\00", "there is no case 2 of 2")]);
     let err = Some(Box::new(Type::Char));
-    let result = Type::Result(aether_types::wit::ResultType { ok: None, err });
+    let result = Type::Result(ResultType { ok: None, err });
     let payload = [(r"\01\00\00\00\00\00\11\00", "0x110000 is not a character")];
     check_at_0(&engine, &result, "(result (error char))", &payload);
     let text = returning("$e", "i32.const 3", "").replacen(
@@ -250,7 +251,7 @@ fn allocators_that_lie() {
 }
 
 proptest! {
-    #![proptest_config(super::cases(16))]
+    #![proptest_config(cases(16))]
 
     #[test]
     fn arbitrary_wire_bytes_never_panic(

@@ -18,7 +18,7 @@ pub(super) struct Key<'d, 't, 'n> {
 pub(super) enum Names<'n> {
     Fields(&'n [Field]),
     Members(&'n [&'n Field]),
-    Names(&'n [String]),
+    Flags(&'n [String]),
     Cases(&'n [(&'n str, Option<&'n Type>)]),
 }
 
@@ -27,7 +27,7 @@ impl<'n> Names<'n> {
         match self {
             Self::Fields(fields) => fields.get(i).map(|f| f.name.as_str()),
             Self::Members(fields) => fields.get(i).map(|f| f.name.as_str()),
-            Self::Names(names) => names.get(i).map(String::as_str),
+            Self::Flags(names) => names.get(i).map(String::as_str),
             Self::Cases(cases) => cases.get(i).map(|(name, _)| *name),
         }
     }
