@@ -32,7 +32,8 @@ impl<T> Guest for LowerContext<'_, T> {
     }
 }
 
-/// Writes one tuple of values.
+/// Writes one tuple of values. An allocation can suspend the fiber that this stands on, to go on in
+/// another thread: there is nothing in here that belongs to one.
 pub(super) struct Lowerer<'a> {
     types: &'a ComponentTypes,
     guest: &'a mut dyn Guest,
