@@ -87,6 +87,19 @@ impl Model {
         }
     }
 
+    fn increment(&mut self, settings: &CacheBucket, key: &str, by: i64) -> Result<i64, Refused> {
+        let (old, expires) = match self.find(key).map(|at| self.entries[at].clone()) {
+            None => (Some(0), self.expiry(settings, Ttl::Default)),
+            Some((_, value, expires, _)) => {
+                let text = String::from_utf8_lossy(&value).into_owned();
+                (text.parse::<i64>().ok().filter(|n| n.to_string() == text), expires)
+            }
+        };
+        let sum = old.ok_or(Refused::NotANumber)?.checked_add(by).ok_or(Refused::Overflow)?;
+        self.write(settings, key, sum.to_string().as_bytes(), expires)?;
+        Ok(sum)
+    }
+
     /// What the operation answers, as text.
     fn run(&mut self, settings: &CacheBucket, op: &Op) -> String {
         self.tick();
@@ -124,22 +137,7 @@ impl Model {
             Op::Delete(key) => {
                 format!("{:?}", self.find(key).map(|at| self.entries.remove(at)).is_some())
             }
-            Op::Increment(key, by) => {
-                let (old, expires) = match self.find(key).map(|at| self.entries[at].clone()) {
-                    None => (Some(0), self.expiry(settings, Ttl::Default)),
-                    Some((_, value, expires, _)) => {
-                        let text = String::from_utf8_lossy(&value).into_owned();
-                        (text.parse::<i64>().ok().filter(|n| n.to_string() == text), expires)
-                    }
-                };
-                let sum = old.ok_or(Refused::NotANumber);
-                let sum = sum.and_then(|old| old.checked_add(*by).ok_or(Refused::Overflow));
-                let counted = sum.and_then(|sum| {
-                    let text = sum.to_string();
-                    self.write(settings, key, text.as_bytes(), expires).map(|()| sum)
-                });
-                format!("{counted:?}")
-            }
+            Op::Increment(key, by) => format!("{:?}", self.increment(settings, key, *by)),
             Op::Lifetime(key) => {
                 let expires = self.find(key).map(|at| self.entries[at].2);
                 format!(

@@ -1,0 +1,117 @@
+//! Decides for each request of a guest whether it may go out. Knows grants, no sockets.
+
+use crate::client::{Bounds, Client};
+use crate::origin::Origin;
+use aether_engine::{AppContext, CallContext};
+use aether_types::RequestId;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+/// Requests that one slice may have under way on one node, bodies included.
+pub const REQUESTS_PER_SLICE_MAX: usize = 256;
+/// Origins without a grant of which a slice's log speaks; each once.
+pub const DENIALS_LOGGED_MAX: usize = 64;
+
+/// What one slice may reach.
+pub struct Granted {
+    client: Client,
+    origins: BTreeSet<Origin>,
+    under_way: Arc<Semaphore>,
+    app: String,
+    slice: String,
+    denied: Mutex<BTreeSet<Origin>>,
+}
+
+/// One `WasmInstance` as a sender of requests.
+pub struct Outbound {
+    granted: Arc<Granted>,
+    call: Option<(RequestId, Instant)>,
+}
+
+type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Sent = Result<(http::Response<WasiBody>, Done), Error>;
+
+impl Granted {
+    pub(crate) fn new(client: Client, origins: BTreeSet<Origin>, app: &AppContext) -> Self {
+        Self {
+            client,
+            origins,
+            under_way: Arc::new(Semaphore::new(REQUESTS_PER_SLICE_MAX)),
+            app: app.app.to_string(),
+            slice: app.coordinates.to_string(),
+            denied: Mutex::default(),
+        }
+    }
+
+    fn check(&self, uri: &http::Uri, request_id: &RequestId) -> Result<(), Error> {
+        let Ok(origin) = Origin::of(uri) else { return Err(Error::HttpRequestUriInvalid) };
+        if self.origins.contains(&origin) {
+            return Ok(());
+        }
+        let is_news = {
+            let mut denied = self.denied.lock();
+            denied.len() < DENIALS_LOGGED_MAX && denied.insert(origin.clone())
+        };
+        if is_news {
+            tracing::warn!(
+                app = self.app,
+                slice = self.slice,
+                %request_id,
+                %origin,
+                "outgoing request denied: add the origin to `grants.http` of the slice"
+            );
+        }
+        Err(Error::HttpRequestDenied)
+    }
+}
+
+impl Outbound {
+    pub(crate) fn new(granted: Arc<Granted>) -> Self {
+        Self { granted, call: None }
+    }
+
+    /// What is sent from now on belongs to this call.
+    pub(crate) fn begin(&mut self, call: &CallContext) {
+        match &mut self.call {
+            // Called for every host call of `wasi:http`: the same request is the usual case.
+            Some((id, deadline)) if *id == call.origin.request_id => *deadline = call.deadline,
+            other => *other = Some((call.origin.request_id.clone(), call.deadline)),
+        }
+    }
+
+    fn admit(
+        &self,
+        req: &http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+    ) -> Result<Bounds, Error> {
+        let Some((request_id, deadline)) = &self.call else {
+            return Err(Error::InternalError(Some("a request outside of a call".to_owned())));
+        };
+        self.granted.check(req.uri(), request_id)?;
+        let permit = self.granted.under_way.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| Error::ConnectionLimitReached)?;
+        Ok(Bounds { options, deadline: *deadline, permit })
+    }
+}
+
+impl WasiHttpHooks for Outbound {
+    fn send_request(
+        &mut self,
+        req: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _read: Done,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let admitted = self.admit(&req, options);
+        let client = self.granted.client.clone();
+        Box::new(async move {
+            let res = client.send(req, admitted?).await?;
+            // The pool drives the connection: nothing is left to wait for.
+            let done: Done = Box::new(std::future::ready(Ok(())));
+            Ok((res, done))
+        })
+    }
+}
