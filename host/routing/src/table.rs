@@ -57,14 +57,18 @@ impl Table {
         observed: impl Iterator<Item = &'a Observed>,
     ) -> Self {
         let mut table = Self { endpoints: Endpoints::of(observed), ..Self::default() };
-        let of_living =
-            |(_, checked): &(Revision, &Arc<Checked>)| applications.current(&checked.app).is_some();
-        for (revision, checked) in applications.all().filter(of_living) {
-            table.add_routes(revision, checked, |route| !route.endpoints.is_empty());
+        // What runs may call, also while its application is being deleted.
+        for (revision, checked) in applications.all() {
             table.add_edges(revision, checked);
         }
+        // The routes that are wanted go before those that an earlier revision has left.
         for (revision, checked) in applications.all_current() {
-            table.add_routes(revision, checked, |route| route.endpoints.is_empty());
+            table.add_current_routes(applications, revision, checked);
+        }
+        for (revision, checked) in applications.all() {
+            if applications.current(&checked.app).is_some() {
+                table.add_old_routes(revision, checked);
+            }
         }
         table
     }
@@ -73,6 +77,14 @@ impl Table {
     pub fn edges(&self, app: &AppName, revision: Revision, importer: &Coordinates) -> &[Edge] {
         let key = (app.clone(), revision, importer.clone());
         self.edges.get(&key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether calls may still go to an instance. Once they may not, with every later table, it can
+    /// be taken out of the pools and drained.
+    pub fn sends_to(&self, node: NodeId, instance: &InstanceKey, revision: Revision) -> bool {
+        let slice = (instance.app.clone(), instance.coordinates.clone());
+        let endpoint = Endpoint { node, instance: instance.clone(), revision };
+        self.endpoints.0.get(&slice).is_some_and(|all| all.contains(&endpoint))
     }
 
     /// ACTIVE instances of a slice: those of `revision` first, then the newest.
@@ -85,19 +97,47 @@ impl Table {
         self.endpoints.of_slice(app, revision, slice)
     }
 
-    fn add_routes(
+    /// Each route of the current revision; while nothing serves it, the one of the same shape that
+    /// an earlier revision still serves.
+    fn add_current_routes(
         &mut self,
+        applications: &Applications,
         revision: Revision,
         checked: &Checked,
-        wanted: impl Fn(&HttpRoute) -> bool,
     ) {
+        let known: Vec<_> = applications.all().filter(|(_, c)| c.app == checked.app).collect();
         for route in &checked.routes {
-            let endpoints = self.endpoints.of_slice(&checked.app, revision, &route.slice);
-            let app = checked.app.clone();
-            let route = HttpRoute { app, revision, route: route.clone(), endpoints };
-            if wanted(&route) {
-                self.http.insert(route.route.pattern.clone(), Arc::new(route));
+            let shape = route.pattern.shape();
+            let served = known.iter().find_map(|(revision, checked)| {
+                let same = checked.routes.iter().find(|r| r.pattern.shape() == shape)?;
+                let served = self.http_route(*revision, checked, same);
+                (!served.endpoints.is_empty()).then_some(served)
+            });
+            self.add(served.unwrap_or_else(|| self.http_route(revision, checked, route)));
+        }
+    }
+
+    /// Routes that the current revision no longer has, for as long as their instances serve.
+    fn add_old_routes(&mut self, revision: Revision, checked: &Checked) {
+        for route in &checked.routes {
+            let route = self.http_route(revision, checked, route);
+            if !route.endpoints.is_empty() {
+                self.add(route);
             }
+        }
+    }
+
+    /// The first route of a shape stays.
+    fn add(&mut self, route: HttpRoute) {
+        self.http.insert(route.route.pattern.clone(), Arc::new(route));
+    }
+
+    fn http_route(&self, revision: Revision, checked: &Checked, route: &BoundRoute) -> HttpRoute {
+        HttpRoute {
+            app: checked.app.clone(),
+            revision,
+            route: route.clone(),
+            endpoints: self.endpoints.of_slice(&checked.app, revision, &route.slice),
         }
     }
 
@@ -151,6 +191,10 @@ mod tests {
 
     /// An application "shop" whose slice `web:{version}` calls `stock:{version}`.
     fn shop(version: &str, routes: &[&str]) -> Arc<Checked> {
+        application("shop", version, routes)
+    }
+
+    fn application(app: &str, version: &str, routes: &[&str]) -> Arc<Checked> {
         let slice = |name: &str| format!("shop:{name}:{version}").parse().unwrap();
         let handler = RouteTarget::Handler(HttpVersion::V02);
         let route = |pattern: &&str| BoundRoute {
@@ -159,7 +203,7 @@ mod tests {
             target: handler.clone(),
         };
         Arc::new(Checked {
-            app: "shop".parse().unwrap(),
+            app: app.parse().unwrap(),
             slices: Vec::<CheckedSlice>::new(),
             edges: vec![CheckedEdge {
                 importer: slice("web"),
@@ -291,6 +335,41 @@ mod tests {
         let mut applications = Applications::default();
         applications.accept(Revision(1), shop("1.0.0", &["GET /"]));
         applications.remove(&"shop".parse().unwrap());
-        check(&applications, &["web:1.0.0@1 ACTIVE"], &["/"], expect!["/ => Nothing"]);
+        check(
+            &applications,
+            &["web:1.0.0@1 ACTIVE", "stock:1.0.0@1 ACTIVE"],
+            &["/"],
+            expect![[r#"
+                / => Nothing
+                shop:web:1.0.0@1 calls shop:stock:1.0.0@1"#]],
+        );
+    }
+
+    #[test]
+    fn an_instance_can_go_when_no_call_goes_there() {
+        let observed = observed(&["web:1.0.0@1 LOADING", "web:1.0.0@2 ACTIVE"]);
+        let table = Table::derive(&Applications::default(), [&observed].into_iter());
+        let instance = &observed.instances[0].instance;
+        let sends_to = |node, revision| table.sends_to(NodeId(node), instance, Revision(revision));
+        assert_eq!([sends_to(1, 1), sends_to(1, 2), sends_to(2, 2)], [false, true, false]);
+    }
+
+    #[test]
+    fn a_route_that_was_given_up_is_free_for_others() {
+        let mut applications = Applications::default();
+        applications.accept(Revision(1), shop("1.0.0", &["GET /", "GET /x"]));
+        applications.accept(Revision(2), shop("2.0.0", &["GET /"]));
+        applications.accept(Revision(3), application("ushop", "1.0.0", &["GET /x"]));
+        check(
+            &applications,
+            &["web:1.0.0@1 ACTIVE"],
+            &["/", "/x"],
+            expect![[r#"
+                / => shop:web:1.0.0@1
+                /x => nobody
+                shop:web:1.0.0@1 calls nobody
+                shop:web:2.0.0@2 calls nobody
+                shop:web:1.0.0@3 calls nobody"#]],
+        );
     }
 }
