@@ -1,4 +1,5 @@
-//! One look at everything: what is wanted and missing, what is there and not wanted, what can go on.
+//! One look at everything: what is wanted and missing, what is there and not wanted, what can go
+//! on.
 
 use crate::instance::Instance;
 use crate::limits::LOADS_AT_ONCE_MAX;

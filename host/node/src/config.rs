@@ -1,4 +1,5 @@
-//! What a process needs to start: `node.toml`, and the command line over it. Reads files and nothing else.
+//! What a process needs to start: `node.toml`, and the command line over it. Reads files and
+//! nothing else.
 
 use aether_types::{ByteSize, Problem, Problems, TimeSpan, code::Code, read_toml};
 use serde::Deserialize;

@@ -1,5 +1,5 @@
-//! From what the plan names to a loaded slice: bytes from disk, grants and limits from the blueprint.
-//! Knows no life-cycle.
+//! From what the plan names to a loaded slice: bytes from disk, grants and limits from the
+//! blueprint. Knows no life-cycle.
 
 use crate::projector::Picture;
 use crate::routing::Routing;

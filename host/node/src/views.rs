@@ -81,7 +81,8 @@ impl Views<'_> {
     }
 
     /// What the plan wants and what nodes say of it, together. An instance of an earlier revision
-    /// still serves while its successor is on the way; it is not what is wanted, so it does not count.
+    /// still serves while its successor is on the way; it is not what is wanted, so it does not
+    /// count.
     fn instances(
         &self,
         app: &AppName,

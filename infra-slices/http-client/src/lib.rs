@@ -1,4 +1,5 @@
-//! Outgoing HTTP of slices (`wasi:http`), only to origins that the blueprint grants. Knows no routes.
+//! Outgoing HTTP of slices (`wasi:http`), only to origins that the blueprint grants. Knows no
+//! routes.
 #![forbid(unsafe_code)]
 
 mod body;

@@ -186,7 +186,8 @@ impl Walk {
         })
     }
 
-    /// No more failures, every step ends, the other node is well: it must converge, in bounded time.
+    /// No more failures, every step ends, the other node is well: it must converge, in bounded
+    /// time.
     fn heal(&mut self) {
         self.revision += 1;
         let slices = self.slices.clone();
