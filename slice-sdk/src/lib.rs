@@ -27,6 +27,10 @@
 //! what a slice uses becomes an import of its component, what it does not use does not. They talk
 //! to the host, so they work inside a component only; keep logic in functions that take and return
 //! values and test those natively. Log macros do nothing outside a component.
+//!
+//! A slice that serves HTTP itself instead of typed routes needs no world: it exports its handler
+//! with the crate `wasip2` (`wasip2::http::proxy::export!`), uses the modules above, and leaves
+//! [`slice!`] out; `aether slice build` embeds its `slice.toml`.
 
 // Generated code names this crate from outside and from inside alike.
 extern crate self as aether_slice;

@@ -150,7 +150,7 @@ fn embed_own_toml(found: &Artifact) -> Result<()> {
     }
     let component = embed(&component, &toml)?;
     // cargo may have linked this file to another one of its own: replace it, do not write into it.
-    let next = path.with_extension("wasm.next");
+    let next = path.with_extension(format!("{}.next", std::process::id()));
     std::fs::write(&next, component).map_err(Error::file(&next))?;
     std::fs::rename(&next, path).map_err(Error::file(path))
 }
@@ -179,5 +179,22 @@ not json"#;
         let [one] = found.as_slice() else { panic!("{} components", found.len()) };
         let expected = Built { package: "greeter".into(), path: "/t/greeter.wasm".into() };
         assert_eq!((&one.built, one.package_dir.as_path()), (&expected, Path::new("/s/greeter")));
+    }
+
+    #[test]
+    fn a_component_made_without_the_sdk_gets_the_file_of_its_package() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("plain.wasm");
+        let plain = b"\0asm\x0d\0\x01\0";
+        std::fs::write(&path, plain).unwrap();
+        let built = Built { package: "plain".into(), path: path.clone() };
+        let found = Artifact { built, package_dir: home.path().to_owned() };
+        embed_own_toml(&found).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), plain, "without a file nothing changes");
+        for text in ["[slice]\n", "[slice]\n# changed\n"] {
+            std::fs::write(home.path().join("slice.toml"), text).unwrap();
+            embed_own_toml(&found).unwrap();
+            assert_eq!(slice_toml(&std::fs::read(&path).unwrap()).as_deref(), Some(text));
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use wit_bindgen_core::wit_parser::{
-    PackageId, PackageName, Resolve, SourceMap, UnresolvedPackageGroup, WorldId, WorldItem,
+    PackageId, PackageName, Resolve, ResolveErrorKind, SourceMap, UnresolvedPackageGroup, WorldId,
+    WorldItem,
 };
 
 use crate::options::Options;
@@ -98,9 +99,27 @@ fn resolve(
     });
     deps.extend(brought);
     let pushed = resolve.push_groups(main, deps);
-    let package = pushed.map_err(|error| error.render(&resolve.source_map))?;
+    let package = pushed.map_err(|error| {
+        let rendered = error.render(&resolve.source_map);
+        match error.kind() {
+            ResolveErrorKind::PackageNotFound { .. } => {
+                format!("{rendered}\n{}", places_of_packages())
+            }
+            _ => rendered,
+        }
+    })?;
     let world = select(&resolve, package, world)?;
     Ok(Contract { resolve, world, files })
+}
+
+fn places_of_packages() -> String {
+    let names = sdk_packages().unwrap_or_default();
+    let names: Vec<String> = names.iter().map(|own| own.main.name.to_string()).collect();
+    format!(
+        "packages are looked for in wit/deps, in the folders of slice!(deps = [\"…\"]), and in the \
+         SDK, which brings {}",
+        names.join(", ")
+    )
 }
 
 fn sdk_packages() -> Result<Vec<UnresolvedPackageGroup>, String> {
