@@ -6,6 +6,8 @@ mod deploy;
 mod keys;
 mod lists;
 mod logs;
+mod node;
+mod slice;
 mod status;
 
 use crate::args::{AppArgs, BlueprintCommand, Cli, Command, ExplainArgs, Remote};
@@ -50,7 +52,8 @@ pub(crate) fn run(command: Command, around: &Surroundings, ui: &mut Ui) -> Resul
             clap_complete::generate(shell, &mut Cli::command(), "aether", &mut ui.out);
             Ok(())
         }
-        Command::Node(_) | Command::Slice(_) => Err(Failure::invalid("not there yet")),
+        Command::Node(args) => node::run(args, around, ui),
+        Command::Slice(command) => slice::run(command, ui),
     }
 }
 

@@ -146,6 +146,17 @@ impl From<aether_client::Error> for Failure {
     }
 }
 
+/// An error with all its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// What is wrong with a file that the user gave.
 impl From<Problems> for Failure {
     fn from(problems: Problems) -> Self {

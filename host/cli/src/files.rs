@@ -3,6 +3,7 @@
 use crate::exit::{Exit, Failure, Result};
 use aether_types::blueprint::Blueprint;
 use aether_types::code::Code;
+use aether_types::description::Description;
 use aether_types::{ByteSize, Digest, Problem, Problems};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -68,6 +69,12 @@ fn missing(file: &str, error: &std::io::Error) -> Failure {
 }
 
 fn component(entry: usize, path: &Path) -> std::result::Result<Component, String> {
+    let (bytes, digest) = load(path)?;
+    Ok(Component { entry, path: path.to_owned(), digest, bytes })
+}
+
+/// The bytes of a component and their digest, if they are not too many.
+pub(crate) fn load(path: &Path) -> std::result::Result<(Bytes, Digest), String> {
     let bytes = std::fs::read(path)
         .map_err(|error| format!("failed to read {}: {error}", path.display()))?;
     if bytes.len() > aether_api::ARTIFACT_BYTES_MAX {
@@ -75,7 +82,23 @@ fn component(entry: usize, path: &Path) -> std::result::Result<Component, String
         return Err(format!("{} is larger than {max}", path.display()));
     }
     let digest = Digest(Sha256::digest(&bytes).into());
-    Ok(Component { entry, path: path.to_owned(), digest, bytes: bytes.into() })
+    Ok((bytes.into(), digest))
+}
+
+/// What a component is, as a node would see it; `name` stands in problems.
+pub(crate) fn inspect(bytes: &[u8], name: &str) -> Result<Description> {
+    let bug = |error: anyhow::Error| Failure::Bug(error);
+    let cache = tempfile::tempdir().map_err(|error| bug(error.into()))?;
+    let settings = aether_engine::Settings::for_machine(cache.path().to_owned());
+    let engine = aether_engine::Engine::new(settings, aether_node::infra_slices());
+    let engine = engine.map_err(|error| bug(error.into()))?;
+    let described = engine.describe(bytes).map_err(|mut problems| {
+        for problem in &mut problems.0 {
+            problem.place = format!("{name}: {}", problem.place);
+        }
+        problems
+    });
+    Ok(described?)
 }
 
 /// `file:line:column` of each slice's `file`.

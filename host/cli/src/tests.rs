@@ -53,7 +53,7 @@ impl Server {
 
     /// What a command writes to stdout and stderr, and its exit code.
     fn run(&self, key: &str, args: &[&str]) -> (String, String, u8) {
-        let local = matches!(args[0], "blueprint" | "completions");
+        let local = matches!(args[0], "blueprint" | "completions" | "slice");
         let remote = ["--server", &self.address, "--key", key];
         let remote = if local { &[][..] } else { &remote };
         let (out, err) = (Buffer::default(), Buffer::default());

@@ -75,8 +75,7 @@ impl Ui {
         if self.json {
             return Ok(());
         }
-        let verb = paint(&format!("{verb:>12}"), Tone::Good, self.colour_err);
-        Ok(writeln!(self.err, "{verb} {what}")?)
+        Ok(writeln!(self.err, "{}", step(verb, what, self.colour_err))?)
     }
 
     /// Talk that is neither progress nor an error.
@@ -170,6 +169,11 @@ impl Cell {
     pub(crate) fn new(text: impl fmt::Display, tone: Tone) -> Self {
         Self { text: text.to_string(), tone }
     }
+}
+
+/// A verb, right-aligned, and what it is done to.
+pub(crate) fn step(verb: &str, what: impl fmt::Display, colour: bool) -> String {
+    format!("{} {what}", paint(&format!("{verb:>12}"), Tone::Good, colour))
 }
 
 /// A cell without a tone.

@@ -14,7 +14,7 @@ use aether_types::observed::{InstanceState, Observed, Reason};
 use aether_types::plan::InstanceKey;
 use aether_types::versioned::encode;
 use aether_types::{AppName, Coordinates, NodeId, RequestId, Revision};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +33,7 @@ const NO_DEADLINE: Duration = Duration::from_secs(3_600);
 enum Completion {
     Loaded(AttemptId, Result<Arc<Slice>, Reason>),
     Started(AttemptId, Result<(), Reason>),
+    Withdrawn(AttemptId),
     Drained(AttemptId),
     Stopped(AttemptId),
     Unloaded(AttemptId),
@@ -124,27 +125,18 @@ impl Reconcile {
         });
     }
 
-    /// Steps the core, then executes what it wants; what ends at once is told at once.
+    /// Steps the core, then executes what it wants.
     fn step(&mut self, input: impl FnOnce(&mut Reconciler, Tick, &mut Outbox)) {
         let mut out = Outbox::new();
         let now = self.now();
         input(&mut self.core, now, &mut out);
-        let mut effects = VecDeque::from(out);
-        while let Some(effect) = effects.pop_front() {
-            let ended = self.on_effect(effect);
-            if let Some(attempt) = ended {
-                let mut out = Outbox::new();
-                let now = self.now();
-                self.core.on_withdrawn(now, attempt, &mut out);
-                effects.extend(out);
-            }
-        }
         self.core.check();
+        for effect in out {
+            self.on_effect(effect);
+        }
     }
 
-    /// Executes one effect. The attempt that was withdrawn, if that is what it was: with one node
-    /// the only router is the own one.
-    fn on_effect(&mut self, effect: Effect) -> Option<AttemptId> {
+    fn on_effect(&mut self, effect: Effect) {
         match effect {
             Effect::Load { attempt, instance, digest, revision } => {
                 let load = self.loader.load(&instance, &digest, revision, &self.routing);
@@ -166,11 +158,19 @@ impl Reconcile {
                 self.routing.announce(held.instance.clone(), held.revision, slice);
             }
             Effect::Withdraw { attempt } => {
-                self.withdraw(attempt);
-                return Some(attempt);
+                let (routing, slice) = (self.routing.clone(), self.slice(attempt));
+                let held = &self.held[&attempt];
+                let (instance, revision) = (held.instance.clone(), held.revision);
+                self.spawn(async move {
+                    routing.withdraw(&instance, revision, &slice).await;
+                    Completion::Withdrawn(attempt)
+                });
             }
             Effect::Drain { attempt, until } => {
                 let slice = self.slice(attempt);
+                let held = &self.held[&attempt];
+                // Without a quorum the table may not have changed within the time for that.
+                self.routing.remove(&held.instance, held.revision, &slice);
                 let until = self.started + Duration::from_millis(until.0);
                 self.spawn(async move {
                     if let Err(calls) = slice.drain(until).await {
@@ -196,13 +196,6 @@ impl Reconcile {
             Effect::Discard { attempt } => drop(self.held.remove(&attempt)),
             Effect::Publish(observed) => drop(self.observed.send_replace(Some(observed))),
         }
-        None
-    }
-
-    fn withdraw(&self, attempt: AttemptId) {
-        let held = &self.held[&attempt];
-        let slice = held.slice.as_ref().expect("only what was announced is withdrawn");
-        self.routing.withdraw(&held.instance, held.revision, slice);
     }
 
     fn slice(&self, attempt: AttemptId) -> Arc<Slice> {
@@ -230,6 +223,9 @@ impl Reconcile {
             }
             Completion::Started(attempt, result) => {
                 self.step(|core, now, out| core.on_started(now, attempt, result, out));
+            }
+            Completion::Withdrawn(attempt) => {
+                self.step(|core, now, out| core.on_withdrawn(now, attempt, out));
             }
             Completion::Drained(attempt) => {
                 self.step(|core, now, out| core.on_drained(now, attempt, out));

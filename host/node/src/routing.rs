@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Where requests and calls go, now. Cheap to clone; reading takes no lock.
@@ -24,6 +25,8 @@ struct Shared {
     /// Tells this run of the node from earlier ones, whose entries count for nothing.
     run: u64,
     table: ArcSwap<Table>,
+    /// Says that the table was replaced.
+    derived: watch::Sender<()>,
     local: ArcSwap<Local>,
     /// One for each loaded slice; those that are gone are swept with the next change.
     routers: Mutex<Vec<Weak<SliceRouter>>>,
@@ -38,6 +41,7 @@ impl Routing {
             node,
             run,
             table: ArcSwap::default(),
+            derived: watch::Sender::new(()),
             local: ArcSwap::default(),
             routers: Mutex::default(),
         }))
@@ -59,6 +63,7 @@ impl Routing {
                 .table
                 .store(Arc::new(Table::derive(&picture.applications, observed.filter(mine))));
             self.show_ways();
+            self.0.derived.send_replace(());
             runs.note("routing", since, None);
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
@@ -106,8 +111,25 @@ impl Routing {
         });
     }
 
-    /// From now on no call finds the pool. Another attempt of the same instance stays.
-    pub(crate) fn withdraw(&self, instance: &InstanceKey, revision: Revision, slice: &Arc<Slice>) {
+    /// Waits until the table sends nothing there any more, then removes the pool. Another attempt of
+    /// the same instance stays.
+    pub(crate) async fn withdraw(
+        &self,
+        instance: &InstanceKey,
+        revision: Revision,
+        slice: &Arc<Slice>,
+    ) {
+        let mut derived = self.0.derived.subscribe();
+        while self.table().sends_to(self.0.node, instance, revision) {
+            if derived.changed().await.is_err() {
+                break;
+            }
+        }
+        self.remove(instance, revision, slice);
+    }
+
+    /// No call finds the pool any more, whatever the table says.
+    pub(crate) fn remove(&self, instance: &InstanceKey, revision: Revision, slice: &Arc<Slice>) {
         let key = (instance.clone(), revision);
         self.change(|local| {
             if local.get(&key).is_some_and(|known| Arc::ptr_eq(known, slice)) {

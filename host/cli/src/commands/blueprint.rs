@@ -18,6 +18,9 @@ struct Checked {
 
 pub(super) fn check(path: &Path, ui: &mut Ui) -> Result {
     let package = files::read(path)?;
+    for component in &package.components {
+        files::inspect(&component.bytes, &component.path.display().to_string())?;
+    }
     let checked = Checked {
         application: package.blueprint.application.name.to_string(),
         version: package.blueprint.application.version.to_string(),

@@ -239,13 +239,34 @@ fn blueprints_are_refused_with_their_place() {
 #[test]
 fn a_valid_blueprint_is_called_so() {
     let server = Server::start();
-    let dir = folder("shop", SLICE);
+    let dir = folder("shop", "[[slices]]\nartifact = \"shop:place-order:1.0.0\"\n");
     let (out, _, exit) = server.run("", &["blueprint", "check", dir.path().to_str().unwrap()]);
     assert_eq!(exit, 0);
-    assert!(
-        out.ends_with(
-            "blueprint.toml: shop 1.2.0, 1 slice, 1 component here; all of it is valid\n"
-        ),
-        "{out}"
-    );
+    let right = "blueprint.toml: shop 1.2.0, 1 slice, 0 components here; all of it is valid\n";
+    assert!(out.ends_with(right), "{out}");
+}
+
+#[test]
+fn components_are_checked_before_they_are_deployed() {
+    let server = Server::start();
+    let dir = folder("shop", SLICE);
+    let path = dir.path().to_str().unwrap();
+    let check = |args: &[&str], expect: Expect| {
+        let (_, err, exit) = server.run("", args);
+        expect.assert_eq(&format!("{}exit {exit}\n", err.replace(path, "DIR")));
+    };
+    let component = format!("{path}/a.wasm");
+    check(&["blueprint", "check", path], expect![""]);
+    check(&["slice", "inspect", &component], expect![""]);
+    check(&["slice", "inspect", "/nowhere.wasm"], expect![""]);
+}
+
+#[test]
+fn slices_have_good_names_and_folders() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().unwrap();
+    server.check(&["slice", "new", "My_Slice"], expect![""]);
+    let (_, err, exit) = server.run("", &["slice", "build", dir.path().to_str().unwrap()]);
+    assert_eq!(exit, Exit::Invalid as u8);
+    assert!(err.starts_with("error: there is no Cargo.toml in "), "{err}");
 }
