@@ -1,5 +1,6 @@
-//! Measures calls from slice to slice through the whole path, without a node around them: prints one
-//! JSON document. Takes the two components of the bench: the caller, which measures, and the callee.
+//! Measures calls from slice to slice through the whole path, without a node around them: prints
+//! one JSON document. Takes the two components of the bench: the caller, which measures, and the
+//! callee.
 
 use aether_engine::{
     AppContext, CallContext, EffectiveLimits, Engine, Load, Origin, Router, Settings, Slice, Target,

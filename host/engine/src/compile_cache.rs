@@ -2,8 +2,8 @@
 //!
 //! A file is `MAGIC`, the SHA-256 of the rest, the rest: what wasmtime serialised. Its name is the
 //! digest of the component and that of everything the code depends on: wasmtime's version, its
-//! configuration, the features of the processor. The checksum finds damage and accidents; whoever can
-//! write into the folder on purpose can as well replace the program.
+//! configuration, the features of the processor. The checksum finds damage and accidents; whoever
+//! can write into the folder on purpose can as well replace the program.
 
 use crate::Error;
 use aether_types::{ByteSize, Digest};
@@ -16,8 +16,8 @@ use std::{fs, io, time::SystemTime};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Components that compile at the same time. Each uses all cores, so more would only use memory; two,
-/// so that a large one (20 s) does not hold up a small one (50 ms).
+/// Components that compile at the same time. Each uses all cores, so more would only use memory;
+/// two, so that a large one (20 s) does not hold up a small one (50 ms).
 pub const COMPILES_MAX: u32 = 2;
 
 const MAGIC: &[u8; 16] = b"aether-code-v1\0\0";
@@ -165,9 +165,9 @@ fn load(engine: &Engine, path: &Path) -> Option<Component> {
         return None;
     };
     #[expect(unsafe_code, reason = "wasmtime cannot check compiled code by itself")]
-    // SAFETY: the bytes are what `Component::serialize` wrote: `store` put their SHA-256 in front of
-    // them, and it still is their SHA-256. They are held in memory, so nobody changes them between
-    // the check and the use. wasmtime itself refuses another version or configuration.
+    // SAFETY: the bytes are what `Component::serialize` wrote: `store` put their SHA-256 in front
+    // of them, and it still is their SHA-256. They are held in memory, so nobody changes them
+    // between the check and the use. wasmtime itself refuses another version or configuration.
     let component = unsafe { Component::deserialize(engine, code) };
     match component {
         Ok(component) => {

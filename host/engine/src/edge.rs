@@ -1,7 +1,8 @@
-//! A function that a slice imports from another slice: from the caller's bytes to the callee's answer.
+//! A function that a slice imports from another slice: from the caller's bytes to the callee's
+//! answer.
 //!
-//! The one call path: guest → `Edge::call` → `Router::pick` → the callee's pool. Nothing on it takes a
-//! lock that other slices take.
+//! The one call path: guest → `Edge::call` → `Router::pick` → the callee's pool. Nothing on it
+//! takes a lock that other slices take.
 
 use crate::{AppContext, CallContext, HostState, Router, Slice, Target, failure};
 use aether_types::{CallError, InterfaceName, wit};

@@ -245,8 +245,8 @@ fn functions(
     Ok(found)
 }
 
-/// The function's own time-out, where it has one. An operator who gave the slice less than its author
-/// did means every function.
+/// The function's own time-out, where it has one. An operator who gave the slice less than its
+/// author did means every function.
 fn timeout(description: &Description, name: &FunctionName, slice: Duration) -> Duration {
     let author = description.settings.instances.timeout.duration();
     match description.settings.function(name).timeout {

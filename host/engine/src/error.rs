@@ -1,4 +1,5 @@
-//! What can go wrong when an engine is set up. Failures of slices and of calls have types of their own.
+//! What can go wrong when an engine is set up. Failures of slices and of calls have types of their
+//! own.
 
 use std::path::PathBuf;
 

@@ -12,8 +12,8 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 /// Bytes of a line; a longer one is cut into several.
 pub const OUTPUT_LINE_BYTES_MAX: usize = 4 << 10;
-/// Bytes that one call may write to each of the two streams; the rest is dropped, and the log says so.
-/// At 64 KiB a guest that does nothing but print cannot fill a disk faster than it is called.
+/// Bytes that one call may write to each of the two streams; the rest is dropped, and the log says
+/// so. At 64 KiB a guest that does nothing but print cannot fill a disk faster than it is called.
 pub const OUTPUT_BYTES_PER_CALL_MAX: usize = 64 << 10;
 
 /// One of the two streams of one `WasmInstance`. Clones write to the same place.

@@ -1,24 +1,28 @@
 //! HTTP requests into the `wasi:http` handler of a component. Knows no routes and no sockets.
 //!
 //! The guest runs on the task of the request until it has answered. One that goes on after that, to
-//! stream a body or to do what nobody waits for, gets a task of its own; its slot is free when it ends.
+//! stream a body or to do what nobody waits for, gets a task of its own; its slot is free when it
+//! ends.
 
+mod body;
 mod v03;
+
+pub use body::{BodyError, HttpBody};
 
 use crate::code::{Code, WasmInstance};
 use crate::deadline::until;
 use crate::pool::Lease;
-use crate::slice::{admit, bounded};
+use crate::slice::admit;
 use crate::{CallContext, Slice};
 use aether_types::CallError;
 use aether_types::description::HttpVersion;
+use body::{Ending, Guard};
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use http_body_util::BodyExt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use wasmtime::component::{Resource, TypedFunc};
@@ -37,26 +41,6 @@ type ArgsV02 = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
 type HandlerV02 = TypedFunc<ArgsV02, ()>;
 
 type Head = Result<http::Response<WasiBody>, ErrorCode>;
-
-/// The body of a guest's response. Ends with an error when the guest does not finish it.
-pub struct HttpBody {
-    body: WasiBody,
-    ending: Arc<Ending>,
-}
-
-/// A guest failed while it wrote its response.
-#[derive(Debug, thiserror::Error)]
-#[error("the response is not complete: {0}")]
-pub struct BodyError(String);
-
-/// Whether the guest was stopped before its own end: then what it wrote may look complete and is not.
-#[derive(Debug, Default)]
-struct Ending {
-    broken: AtomicBool,
-}
-
-/// Marks the ending as broken unless it is told that all went well.
-struct Guard(Option<Arc<Ending>>);
 
 enum Event {
     Answered(Head),
@@ -93,8 +77,7 @@ impl Slice {
             let message = format!("{} does not handle HTTP", self.app().coordinates);
             return Err(CallError::Unavailable(message));
         }
-        let ctx = bounded(ctx, self.app().limits.timeout);
-        admit(&ctx)?;
+        let ctx = admit(ctx, self.app().limits.timeout)?;
         let deadline = ctx.deadline;
         let ready = async {
             let mut lease = self.pool.lease().await?;
@@ -105,7 +88,7 @@ impl Slice {
         let (lease, wasm) = ready?;
         let (tx, mut rx) = oneshot::channel();
         let ending = Arc::new(Ending::default());
-        let guard = Guard(Some(Arc::clone(&ending)));
+        let guard = Guard::new(&ending);
         let guest = Guest { code: Arc::clone(&self.code), lease, wasm, guard };
         let mut guest = Box::pin(guest.run(request, tx, deadline));
         let event = std::future::poll_fn(|cx| {
@@ -118,26 +101,24 @@ impl Slice {
                 _ => Poll::Pending,
             }
         });
-        let head = match event.await {
+        let failed = |code| CallError::CalleeFailed(format!("it answered with {code:?}"));
+        match event.await {
             Event::Answered(head) => {
                 tokio::spawn(guest);
-                head
+                Ok(head.map_err(failed)?.map(|body| HttpBody::streaming(body, ending)))
             }
             Event::Ended(ended) => {
                 ended?;
                 let silent = "it returned without a response".to_owned();
-                rx.try_recv().map_err(|_| CallError::CalleeFailed(silent))?
+                let head = rx.try_recv().map_err(|_| CallError::CalleeFailed(silent))?;
+                Ok(head.map_err(failed)?.map(|body| HttpBody::written(body, ending)))
             }
-        };
-        match head {
-            Ok(response) => Ok(response.map(|body| HttpBody { body, ending })),
-            Err(code) => Err(CallError::CalleeFailed(format!("it answered with {code:?}"))),
         }
     }
 }
 
-/// A guest that works on a request. Fields are dropped in order: the guard before the instance, whose
-/// end closes the body.
+/// A guest that works on a request. Fields are dropped in order: the guard before the instance,
+/// whose end closes the body.
 struct Guest {
     guard: Guard,
     wasm: WasmInstance,
@@ -154,8 +135,8 @@ impl Guest {
     ) -> Result<(), CallError> {
         let called = until(deadline, self.wasm.handle(&self.code, request, tx)).await;
         called.unwrap_or(Err(CallError::DeadlineExceeded))?;
-        let Self { mut guard, wasm, lease, code } = self;
-        guard.0 = None;
+        let Self { guard, wasm, lease, code } = self;
+        guard.release();
         code.keep(lease, wasm);
         Ok(())
     }
@@ -200,41 +181,5 @@ impl WasmInstance {
         let mut http = self.store.data_mut().http();
         let request = http.new_incoming_request(Scheme::Http, request)?;
         Ok((request, http.new_response_outparam(tx)?))
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if let Some(ending) = self.0.take() {
-            ending.broken.store(true, Ordering::Release);
-        }
-    }
-}
-
-impl Body for HttpBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(BodyError(error.to_string())))),
-            Poll::Ready(None) if self.ending.broken.load(Ordering::Acquire) => {
-                Poll::Ready(Some(Err(BodyError("the guest was stopped".to_owned()))))
-            }
-            Poll::Ready(None) => Poll::Ready(None),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

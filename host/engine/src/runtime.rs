@@ -1,7 +1,8 @@
 //! The two wasmtime engines of a node and what they share: ticks, budgets, compiled code.
 //!
-//! A component without component-model async runs on an engine that has no concurrency support: calls
-//! are 3 to 4 times cheaper there. Whether a component needs the other one is read from its bytes.
+//! A component without component-model async runs on an engine that has no concurrency support:
+//! calls are 3 to 4 times cheaper there. Whether a component needs the other one is read from its
+//! bytes.
 
 use crate::codec::Concurrency;
 use crate::compile_cache::{CompileCache, CompilerKey};

@@ -91,8 +91,8 @@ impl Slice {
         })
     }
 
-    /// Calls the stop hook, if there is one, and drops every instance. An error of the hook is logged.
-    /// To be done after [`Slice::drain`]: calls that still wait get `unavailable`.
+    /// Calls the stop hook, if there is one, and drops every instance. An error of the hook is
+    /// logged. To be done after [`Slice::drain`]: calls that still wait get `unavailable`.
     pub async fn stop(&self, ctx: CallContext) {
         self.pool.close();
         if let Err(message) = self.hook("stop", ctx).await {
@@ -129,9 +129,8 @@ impl Slice {
         args: Vec<u8>,
         ctx: CallContext,
     ) -> Result<Vec<u8>, CallError> {
-        let ctx = bounded(ctx, self.code.functions[place].timeout);
-        let outcome = match admit(&ctx) {
-            Ok(()) => until(ctx.deadline, self.work(place, args, ctx)).await,
+        let outcome = match admit(ctx, self.code.functions[place].timeout) {
+            Ok(ctx) => until(ctx.deadline, self.work(place, args, ctx)).await,
             Err(error) => Some(Err(error)),
         };
         self.counters.count(outcome.unwrap_or(Err(CallError::DeadlineExceeded)))
@@ -153,15 +152,16 @@ impl Slice {
     async fn hook(&self, name: &str, ctx: CallContext) -> Result<(), String> {
         let Some(hooks) = &self.code.hooks else { return Ok(()) };
         let index = if name == "start" { &hooks.start } else { &hooks.stop };
-        let ctx = bounded(ctx, HOOK_TIMEOUT);
+        let ctx = admit(ctx, HOOK_TIMEOUT).map_err(|error| error.to_string())?;
+        let deadline = ctx.deadline;
         let work = async {
             let mut lease = self.pool.lease_for_hook();
-            let mut wasm = self.code.ready(&mut lease, ctx.clone()).await?;
+            let mut wasm = self.code.ready(&mut lease, ctx).await?;
             let answer = wasm.hook(&self.code, index, name).await?;
             self.code.keep(lease, wasm);
             Ok(answer)
         };
-        match until(ctx.deadline, work).await.unwrap_or(Err(CallError::DeadlineExceeded)) {
+        match until(deadline, work).await.unwrap_or(Err(CallError::DeadlineExceeded)) {
             Ok(answer) => answer,
             Err(CallError::DeadlineExceeded) => {
                 Err(format!("it took longer than {HOOK_TIMEOUT:?}"))
@@ -195,22 +195,19 @@ impl Code {
     }
 }
 
-/// The callee's own limit, where it is nearer than that of the caller.
-pub(crate) fn bounded(mut ctx: CallContext, timeout: Duration) -> CallContext {
-    ctx.deadline = ctx.deadline.min(Instant::now() + timeout);
-    ctx
-}
-
-/// Refuses what must not run at all.
-pub(crate) fn admit(ctx: &CallContext) -> Result<(), CallError> {
+/// Refuses what must not run at all; the rest has its deadline or that of `timeout`, which is
+/// nearer.
+pub(crate) fn admit(mut ctx: CallContext, timeout: Duration) -> Result<CallContext, CallError> {
     if ctx.depth >= CALL_DEPTH_MAX {
         let message = format!("more than {CALL_DEPTH_MAX} slices wait for each other");
         return Err(CallError::Denied(message));
     }
-    match ctx.remaining().is_zero() {
-        true => Err(CallError::DeadlineExceeded),
-        false => Ok(()),
+    let now = Instant::now();
+    if ctx.deadline <= now {
+        return Err(CallError::DeadlineExceeded);
     }
+    ctx.deadline = ctx.deadline.min(now + timeout);
+    Ok(ctx)
 }
 
 impl Drop for Admission {
