@@ -1,10 +1,12 @@
 //! `cargo xtask demo`: a node with the url-shortener on it, until Ctrl-C. Shows; checks nothing.
 
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::mpsc;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
+use crate::http::{self, Request};
 use crate::node::{self, Addresses, Node, Stop};
 use crate::{guests, setup, shell};
 
@@ -25,22 +27,40 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let _ = tell.send(Stop);
     })?;
 
-    let mut node = Node::start(addresses, &shell::target().join("demo"), None)?;
-    node.wait_until_ready(&told)?;
+    let log = shell::target().join("demo.log");
+    let mut node = Node::start(addresses, &shell::target().join("demo"), Some(&log))?;
+    node.wait_until_ready(&told).with_context(|| format!("see {}", log.display()))?;
     shell::run(addresses.aether().args(["deploy", APPLICATION]))?;
     shell::run(addresses.aether().arg("status"))?;
-    println!("{INVITATION}");
+    println!("{}", invitation(&code(addresses.http)?, &log));
     node.wait_for_end(&told)
 }
 
-const INVITATION: &str = r#"
+const LINK: &str = "https://www.rust-lang.org/";
+
+/// Asks the application for the short code of a link: the same for everybody who asks.
+fn code(door: SocketAddr) -> anyhow::Result<String> {
+    let body = Some(format!(r#"{{"url":"{LINK}"}}"#));
+    let request = Request { method: "POST", path: "/api/v1/urls/", body, ..Default::default() };
+    let answer = http::exchange(door, &request)?;
+    let value: serde_json::Value = serde_json::from_str(&answer.body).context(answer.body)?;
+    Ok(value["code"].as_str().context("the answer has a code")?.to_owned())
+}
+
+fn invitation(code: &str, log: &Path) -> String {
+    format!(
+        r#"
 The url-shortener is up.
   application    http://127.0.0.1:8070
   management     http://127.0.0.1:8080/api
+  log            {}
 
-Shorten a URL, follow it, see who followed it:
-  curl -s -X POST http://127.0.0.1:8070/api/v1/urls/ -H 'content-type: application/json' -d '{"url":"https://www.rust-lang.org/"}'
-  curl -s http://127.0.0.1:8070/api/v1/urls/CODE
-  curl -s http://127.0.0.1:8070/api/v1/analytics/CODE
+Shorten a URL, follow the code, see how often it was followed:
+  curl -s http://127.0.0.1:8070/api/v1/urls/ -H 'content-type: application/json' -d '{{"url":"{LINK}"}}'
+  curl -s http://127.0.0.1:8070/api/v1/urls/{code}
+  curl -s http://127.0.0.1:8070/api/v1/analytics/{code}
 
-Ctrl-C ends it; the next start finds everything again."#;
+Ctrl-C ends it; the next start finds everything again."#,
+        log.display()
+    )
+}

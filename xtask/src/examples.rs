@@ -10,10 +10,11 @@ use std::sync::mpsc;
 use anyhow::{Context, bail};
 
 use crate::node::{Addresses, Node};
-use crate::{node, shell};
+use crate::{guests, node, shell};
 
 /// Deploys every application on a node of its own making and runs all its cases.
 pub(crate) fn run() -> anyhow::Result<()> {
+    guests::build(&["examples/"])?;
     node::build()?;
     let home = shell::target().join("examples");
     if home.exists() {

@@ -29,6 +29,8 @@ enum Task {
     /// Run every check and every test: all that CI runs, with the time of each step
     #[command(visible_alias = "ci")]
     Test,
+    /// Build the applications in examples/, deploy them on a node and run their cases
+    Examples,
     /// Check what the compiler and clippy do not: layers, sizes, headers, documents
     Tidy {
         /// Lower the entries of the ratchet list that are larger than needed
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::run(),
         Task::Demo => demo::run(),
         Task::Test => test::run(),
+        Task::Examples => examples::run(),
         Task::Tidy { shrink } => tidy::run(shrink),
         Task::Audit => audit::run(),
         Task::Bench { name } => bench::run(&name),
