@@ -88,7 +88,7 @@ impl Refusal {
             CallError::CalleeFailed(_) => (
                 StatusCode::BAD_GATEWAY,
                 Code::CalleeFailed,
-                "the slice behind this route failed; the log has the cause under the request id",
+                "the slice failed; the log has the cause under the request id",
             ),
             CallError::Denied(_) => {
                 (StatusCode::FORBIDDEN, Code::Denied, "the application may not do this")

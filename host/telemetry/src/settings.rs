@@ -124,12 +124,16 @@ mod tests {
             .iter()
             .map(|l| {
                 let named = (&l.app, &l.slice, &l.request_id);
-                format!("{} {} {} {named:?} {:?}", l.sequence, l.level, l.message, l.fields)
+                format!("{} {} {}\n{named:?}\n{:?}", l.sequence, l.level, l.message, l.fields)
             })
             .collect();
         expect![[r#"
-            1 INFO value stored (Some("shop"), Some("c:d:2.0.0"), Some("r-1")) [("depth", "2"), ("bytes", "7")]
-            2 WARN other (Some("shop"), Some("a:b:1.0.0"), Some("r-2")) [("depth", "2"), ("target", "x")]"#]].assert_eq(&kept.join("\n"));
+            1 INFO value stored
+            (Some("shop"), Some("c:d:2.0.0"), Some("r-1"))
+            [("depth", "2"), ("bytes", "7")]
+            2 WARN other
+            (Some("shop"), Some("a:b:1.0.0"), Some("r-2"))
+            [("depth", "2"), ("target", "x")]"#]].assert_eq(&kept.join("\n"));
     }
 
     #[test]

@@ -107,11 +107,22 @@ fn explain(error: &legacy::Error) -> Error {
         {
             return known;
         }
-        cause = error.source();
+        cause = below(error);
     }
     match error.is_connect() {
         true => Error::DestinationUnavailable,
         false => Error::HttpProtocolError,
+    }
+}
+
+/// The next cause. An `io::Error` that wraps another error skips it in `source`.
+fn below<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a (dyn std::error::Error + 'static)> {
+    let io = error.downcast_ref::<std::io::Error>();
+    match io.and_then(std::io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
     }
 }
 

@@ -107,7 +107,7 @@ mod tests {
             .with_max_level(Level::TRACE)
             .with_writer(move || writer.clone())
             .finish();
-        let names = Names { app: "shop".to_owned(), slice: "shop:order:1.0.0".to_owned() };
+        let names = Names { app: "shop".to_owned(), slice: "a:b:1.0.0".to_owned() };
         let mut speaker = Speaker::new(Arc::new(names));
         tracing::subscriber::with_default(subscriber, || say(&mut speaker));
         String::from_utf8_lossy(&written.0.lock()).into_owned()
@@ -124,8 +124,8 @@ mod tests {
             speaker.say(&id("r2"), Level::ERROR, "", "out of stock");
         });
         expect![[r#"
-             INFO slice: reserved 2 app="shop" slice="shop:order:1.0.0" request_id="r1" context="stock"
-            ERROR slice: out of stock app="shop" slice="shop:order:1.0.0" request_id="r2" context=""
+             INFO slice: reserved 2 app="shop" slice="a:b:1.0.0" request_id="r1" context="stock"
+            ERROR slice: out of stock app="shop" slice="a:b:1.0.0" request_id="r2" context=""
         "#]].assert_eq(&lines);
     }
 

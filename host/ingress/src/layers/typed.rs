@@ -101,7 +101,7 @@ fn query(text: &str) -> Result<Vec<(String, String)>, Refusal> {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let decoded = decode(key).zip(decode(value));
             decoded.ok_or_else(|| {
-                Refusal::invalid("not UTF-8, or a % that two hexadecimal digits do not follow")
+                Refusal::invalid("not UTF-8, or a % without two hexadecimal digits")
                     .with(Extra::Place(format!("query `{pair}`")))
             })
         })
@@ -180,15 +180,11 @@ mod tests {
         check("q=x+y%21%C3%A9&k%20=a=b", expect![[r#"[("q", "x y!é"), ("k ", "a=b")]"#]]);
         check(
             "a=%4",
-            expect![[
-                r#"Place("query `a=%4`") not UTF-8, or a % that two hexadecimal digits do not follow"#
-            ]],
+            expect![[r#"Place("query `a=%4`") not UTF-8, or a % without two hexadecimal digits"#]],
         );
         check(
             "a=%ff",
-            expect![[
-                r#"Place("query `a=%ff`") not UTF-8, or a % that two hexadecimal digits do not follow"#
-            ]],
+            expect![[r#"Place("query `a=%ff`") not UTF-8, or a % without two hexadecimal digits"#]],
         );
     }
 }

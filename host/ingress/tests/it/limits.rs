@@ -14,9 +14,10 @@ fn small() -> Limits {
 
 async fn check(request: &str, expect: Expect) {
     let answer = door(small()).talk(request).await;
-    let mut lines = answer.split("\n\n");
-    let status = lines.next().and_then(|head| head.lines().next()).unwrap_or_default();
-    expect.assert_eq(&format!("{status}\n{}", lines.next().unwrap_or_default()));
+    let (head, body) = answer.split_once("\n\n").unwrap_or((&answer, ""));
+    let status = head.lines().next().unwrap_or_default();
+    let detail = body.split("\"detail\":").nth(1).and_then(|rest| rest.split('"').nth(1));
+    expect.assert_eq(&format!("{status}: {}", detail.unwrap_or_default()));
 }
 
 fn post(path: &str, more: &str) -> String {
@@ -29,40 +30,44 @@ fn post(path: &str, more: &str) -> String {
 #[tokio::test]
 async fn too_much_is_refused() {
     let chunked = "transfer-encoding: chunked\n\n6\n123456\n6\n123456\n0\n\n";
-    check(&post("/typed", "content-length: 9\n\n123456789"), expect![[r#"
-        HTTP/1.1 413 Payload Too Large
-        {"type":"urn:aether:error:body-too-large","title":"Payload Too Large","status":413,"detail":"a body has at most 8 bytes","request-id":"r1"}"#]]).await;
-    check(&post("/typed", chunked), expect![[r#"
-        HTTP/1.1 413 Payload Too Large
-        {"type":"urn:aether:error:body-too-large","title":"Payload Too Large","status":413,"detail":"a body has at most 8 bytes","request-id":"r1"}"#]]).await;
-    check(&post("/http/count", chunked), expect![[r#"
-        HTTP/1.1 413 Payload Too Large
-        {"type":"urn:aether:error:body-too-large","title":"Payload Too Large","status":413,"detail":"a body has at most 8 bytes","request-id":"r1"}"#]]).await;
-    check(&post(&format!("/typed?{}", "q".repeat(64)), "\n"), expect![[r#"
-        HTTP/1.1 414 URI Too Long
-        {"type":"urn:aether:error:request-invalid","title":"URI Too Long","status":414,"detail":"path and query have at most 64 bytes","request-id":"r1"}"#]]).await;
+    check(
+        &post("/typed", "content-length: 9\n\n123456789"),
+        expect!["HTTP/1.1 413 Payload Too Large: a body has at most 8 bytes"],
+    )
+    .await;
+    check(
+        &post("/typed", chunked),
+        expect!["HTTP/1.1 413 Payload Too Large: a body has at most 8 bytes"],
+    )
+    .await;
+    check(
+        &post("/http/count", chunked),
+        expect!["HTTP/1.1 413 Payload Too Large: a body has at most 8 bytes"],
+    )
+    .await;
+    check(
+        &post(&format!("/typed?{}", "q".repeat(64)), "\n"),
+        expect!["HTTP/1.1 414 URI Too Long: path and query have at most 64 bytes"],
+    )
+    .await;
     check(
         &post("/typed", &format!("x: {}\n\n", "x".repeat(1_024))),
-        expect![[r#"
-        HTTP/1.1 431 Request Header Fields Too Large
-    "#]],
+        expect!["HTTP/1.1 431 Request Header Fields Too Large: "],
     )
     .await;
     check(
         &post("/typed", &"x: 1\n".repeat(120)),
-        expect![[r#"
-        HTTP/1.1 431 Request Header Fields Too Large
-    "#]],
+        expect!["HTTP/1.1 431 Request Header Fields Too Large: "],
     )
     .await;
-    check(&post("/typed", &format!("{}\n", "x: 1\n".repeat(96))), expect![[r#"
-        HTTP/1.1 400 Bad Request
-        {"type":"urn:aether:error:request-invalid","title":"Bad Request","status":400,"detail":"wanted a record, found nothing","request-id":"r1","path":"$"}"#]]).await;
+    check(
+        &post("/typed", &format!("{}\n", "x: 1\n".repeat(96))),
+        expect!["HTTP/1.1 400 Bad Request: wanted a record, found nothing"],
+    )
+    .await;
     check(
         &format!("GET /{} HTTP/1.1\n", "x".repeat(70_000)),
-        expect![[r#"
-        HTTP/1.1 431 Request Header Fields Too Large
-    "#]],
+        expect!["HTTP/1.1 431 Request Header Fields Too Large: "],
     )
     .await;
 }
@@ -170,16 +175,9 @@ async fn requests_beyond_the_limit_are_refused_and_the_place_comes_back() {
     first.write_all(wire(wait).as_bytes()).await.unwrap();
     under.app.arrived.notified().await;
     let hello = "GET /http/hello HTTP/1.1\nhost: a\nx-request-id: r1\nconnection: close\n\n";
-    expect![[r#"
-        HTTP/1.1 503 Service Unavailable
-        content-type: application/problem+json
-        cache-control: no-store
-        retry-after: 1
-        x-request-id: r1
-        connection: close
-        content-length: 154
-
-        {"type":"urn:aether:error:overloaded","title":"Service Unavailable","status":503,"detail":"this node serves as many requests as it may","request-id":"r1"}"#]].assert_eq(&under.talk(hello).await);
+    let refused = under.talk(hello).await;
+    assert!(refused.starts_with("HTTP/1.1 503 Service Unavailable"), "{refused}");
+    assert!(refused.contains("retry-after: 1\n") && refused.contains("error:overloaded"));
     under.app.go_on.notify_one();
     assert!(rest(&mut first).await.ends_with("waited"));
     assert!(under.talk(hello).await.starts_with("HTTP/1.1 200 OK"));
