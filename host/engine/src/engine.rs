@@ -3,6 +3,7 @@
 use crate::code::{Code, ExportedFunction, Hooks};
 use crate::edge::Edge;
 use crate::pool::Pool;
+use crate::provided::Provided;
 use crate::runtime::{Lane, Runtime, Trim, Trims};
 use crate::slice::{Admission, Slice};
 use crate::{AppContext, ErasedInfra, Error, HostState, Router, Settings, codec, reflect};
@@ -68,7 +69,8 @@ impl Engine {
             Problem::new(ProblemCode::ComponentInvalid, "component", message)
         })?;
         let provides = |name: &InterfaceName| lane.provided.provides(name);
-        let surface = reflect::surface(&lane.engine, &component.component_type(), &provides)?;
+        let surface = reflect::surface(&lane.engine, &component.component_type(), &provides)
+            .map_err(|problems| with_nearest(problems, &lane.provided))?;
         Ok(Description {
             digest,
             size: bytes.len() as u64,
@@ -160,6 +162,17 @@ fn with_help(problem: &Problem) -> String {
         true => format!("{}: {}", problem.place, problem.message),
         false => format!("{}: {} ({})", problem.place, problem.message, problem.help),
     }
+}
+
+/// Names what the host does provide beside each import that it does not.
+fn with_nearest(mut problems: Problems, provided: &Provided) -> Problems {
+    for problem in problems.0.iter_mut().filter(|p| p.code == ProblemCode::UnknownImport) {
+        let near = problem.place.parse().ok().and_then(|name| provided.nearest(&name));
+        if let Some(near) = near {
+            problem.help = format!("the nearest that the host provides is {near}");
+        }
+    }
+    problems
 }
 
 fn digest(bytes: &[u8]) -> Digest {

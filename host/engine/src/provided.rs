@@ -74,6 +74,8 @@ const WASI_03_INTERFACES: &[&str] = &[
     "wasi:sockets/ip-name-lookup",
     "wasi:sockets/types",
 ];
+/// Names less alike than this have nothing to do with each other.
+const LIKENESS_MIN: f64 = 0.93;
 const AETHER: &[&str] = &["aether:slice/context@0.1.0", "aether:slice/types@0.1.0"];
 
 /// Names of everything that the host provides.
@@ -113,6 +115,13 @@ impl Provided {
     /// Whether the host provides what a component imports under this name.
     pub(crate) fn provides(&self, wanted: &InterfaceName) -> bool {
         self.names.iter().any(|name| is_compatible(name, wanted))
+    }
+
+    /// What may have been meant by an interface that the host does not provide.
+    pub(crate) fn nearest(&self, wanted: &InterfaceName) -> Option<&InterfaceName> {
+        let likeness = |name: &InterfaceName| strsim::jaro_winkler(name.path(), wanted.path());
+        let near = self.names.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+        (likeness(near) > LIKENESS_MIN).then_some(near)
     }
 
     /// Indices of the infra slices that provide one of these.

@@ -3,7 +3,7 @@
 use crate::support::{Node, Wanted, call, call_in, ctx, ctx_for, text};
 use aether_types::CallError;
 use aether_types::blueprint::{Grants, Limits};
-use aether_types::slice_toml::Bounded;
+use aether_types::slice_toml::{Bounded, Reuse};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -82,4 +82,16 @@ async fn the_callers_deadline_binds_even_while_it_waits_in_the_queue() {
     let past = sleep(1, ctx_for(Duration::ZERO)).await;
     assert_eq!(past, Err(CallError::DeadlineExceeded));
     assert_eq!(slice.stats().failures.deadline_exceeded, 2);
+}
+
+#[tokio::test]
+async fn a_fresh_slice_begins_anew_with_every_call() {
+    let node = Node::new();
+    let wanted = Wanted { reuse: Some(Reuse::Fresh), ..Wanted::default() };
+    let slice = node.guest("hostile", wanted);
+    for _ in 0..3 {
+        let count = call(&slice, "test:hostile/acts#count", vec![]).await.unwrap();
+        assert_eq!(count, 1_u32.to_le_bytes());
+        assert_eq!(node.engine.usage().wasm_instances, 0);
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{Node, Wanted, call, memory};
 use aether_types::ByteSize;
-use aether_types::blueprint::Limits;
+use aether_types::slice_toml::Reuse;
 use expect_test::{Expect, expect};
 
 fn check(text: &str, expect: Expect) {
@@ -111,17 +111,10 @@ async fn the_node_has_room_for_so_many_instances() {
 }
 
 #[test]
-fn the_blueprint_cannot_ask_for_what_is_not_there() {
+fn one_instance_for_several_calls_needs_the_async_abi() {
     let node = Node::new();
-    let mut settings = String::from("[instances]\nreuse = \"concurrent\"\n");
-    settings.push('\n');
-    let section = format!("(@custom \"aether:slice\" \"{}\")", settings.escape_default());
-    let text = format!("(component {EXPORT} {section})");
-    let reason = node
-        .load(
-            &wat::parse_str(text).unwrap(),
-            Wanted { limits: Limits::default(), ..Wanted::default() },
-        )
-        .unwrap_err();
+    let bytes = wat::parse_str(format!("(component {EXPORT})")).unwrap();
+    let wanted = Wanted { reuse: Some(Reuse::Concurrent), ..Wanted::default() };
+    let reason = node.load(&bytes, wanted).unwrap_err();
     expect![[r#"reuse = "concurrent" needs a component with the component model's async ABI; use "serial" or "fresh" [not-supported-yet]"#]].assert_eq(&reason.to_string());
 }

@@ -8,4 +8,5 @@ mod http;
 mod http_v03;
 mod lifecycle;
 mod loading;
+mod output;
 mod support;

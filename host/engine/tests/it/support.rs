@@ -6,6 +6,7 @@ use aether_engine::{
 };
 use aether_types::blueprint::{Grants, Limits};
 use aether_types::observed::Reason;
+use aether_types::slice_toml::Reuse;
 use aether_types::{ByteSize, CallError, InterfaceName, Problem};
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
@@ -29,6 +30,7 @@ pub(crate) struct Wanted {
     pub(crate) limits: Limits,
     pub(crate) grants: Grants,
     pub(crate) config: BTreeMap<String, String>,
+    pub(crate) reuse: Option<Reuse>,
 }
 
 impl Node {
@@ -54,10 +56,12 @@ impl Node {
         let declared = description.settings.slice.artifact.clone();
         let coordinates = declared.unwrap_or_else(|| fallback().parse().unwrap());
         let instances = &description.settings.instances;
+        let mut limits = EffectiveLimits::narrow("test", instances, &wanted.limits).unwrap();
+        limits.reuse = wanted.reuse.unwrap_or(limits.reuse);
         let app = AppContext {
             app: "test".parse().unwrap(),
             coordinates: Arc::new(coordinates),
-            limits: EffectiveLimits::narrow("test", instances, &wanted.limits).unwrap(),
+            limits,
             grants: wanted.grants,
             config: wanted.config,
             buckets: BTreeMap::new(),
