@@ -1,6 +1,7 @@
 //! Standard output and error of guests: line by line into the node's log. Knows no file.
 
-use aether_types::{Coordinates, RequestId};
+use crate::AppContext;
+use aether_types::RequestId;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::pin::Pin;
@@ -21,7 +22,7 @@ pub const OUTPUT_BYTES_PER_CALL_MAX: usize = 64 << 10;
 pub(crate) struct GuestOutput(Arc<Stream>);
 
 struct Stream {
-    slice: Arc<Coordinates>,
+    app: Arc<AppContext>,
     name: &'static str,
     state: Mutex<State>,
 }
@@ -33,9 +34,9 @@ struct State {
 }
 
 impl GuestOutput {
-    pub(crate) fn new(slice: Arc<Coordinates>, name: &'static str, request_id: RequestId) -> Self {
+    pub(crate) fn new(app: Arc<AppContext>, name: &'static str, request_id: RequestId) -> Self {
         let state = State { request_id, line: Vec::new(), bytes_left: OUTPUT_BYTES_PER_CALL_MAX };
-        Self(Arc::new(Stream { slice, name, state: Mutex::new(state) }))
+        Self(Arc::new(Stream { app, name, state: Mutex::new(state) }))
     }
 
     /// What is written from now on belongs to another request.
@@ -78,7 +79,8 @@ impl Stream {
         let line = line.trim_end_matches('\r');
         tracing::info!(
             target: "slice",
-            slice = %self.slice,
+            app = %self.app.app,
+            slice = %self.app.coordinates,
             request_id = %state.request_id,
             stream = self.name,
             "{line}"

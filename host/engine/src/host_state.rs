@@ -45,7 +45,7 @@ impl HostState {
         call: CallContext,
     ) -> Self {
         let output =
-            |name| GuestOutput::new(app.coordinates.clone(), name, call.origin.request_id.clone());
+            |name| GuestOutput::new(app.clone(), name, call.origin.request_id.clone());
         let outputs = [output("stdout"), output("stderr")];
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
