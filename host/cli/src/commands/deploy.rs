@@ -47,6 +47,9 @@ pub(super) async fn run(client: &Client, args: DeployArgs, ui: &mut Ui) -> Resul
     let verb = if args.no_wait { "Applied" } else { "Active" };
     let Application { name, version, revision, .. } = &application;
     ui.step(verb, format!("{name} {version}, revision {revision}, in {took:.1} s"))?;
+    if !(args.no_wait || ui.json || application.routes.is_empty()) {
+        ui.step("Answering", format!("at http://{}", client.status().await?.node.http))?;
+    }
     ui.data(&application, |ui| status::routes_of(&application, ui))
 }
 
@@ -66,7 +69,8 @@ async fn upload(client: &Client, package: &Package, ui: &mut Ui) -> Result {
     for component in &package.components {
         if there.insert(component.digest) {
             let size = bytes(component.bytes.len() as u64);
-            ui.step("Uploading", format!("{} ({size})", component.path.display()))?;
+            let name = component.path.file_name().unwrap_or(component.path.as_os_str());
+            ui.step("Uploading", format!("{} ({size})", name.display()))?;
             client.put_artifact(component.digest, component.bytes.clone()).await?;
         }
     }

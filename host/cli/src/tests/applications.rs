@@ -22,7 +22,7 @@ fn an_application_is_deployed_looked_at_and_taken_away() {
     let (out, err, exit) = server.run("operator", &["deploy", path]);
     let err = err.replace(path, "DIR");
     let verbs: Vec<&str> = err.lines().filter_map(|l| l.split_whitespace().next()).collect();
-    assert_eq!(verbs, ["Uploading", "Applying", "Waiting", "Active"], "{err}");
+    assert_eq!(verbs, ["Uploading", "Applying", "Waiting", "Active", "Answering"], "{err}");
     assert_eq!(
         (out.as_str(), exit),
         (
@@ -256,16 +256,39 @@ fn components_are_checked_before_they_are_deployed() {
         expect.assert_eq(&format!("{}exit {exit}\n", err.replace(path, "DIR")));
     };
     let component = format!("{path}/a.wasm");
-    check(&["blueprint", "check", path], expect![""]);
-    check(&["slice", "inspect", &component], expect![""]);
-    check(&["slice", "inspect", "/nowhere.wasm"], expect![""]);
+    check(
+        &["blueprint", "check", path],
+        expect![[r#"
+        error: DIR/a.wasm: component: this is not WebAssembly [not-a-component]
+        help: build for wasm32-wasip2, or make a component with `wasm-tools component new`
+        exit 2
+    "#]],
+    );
+    check(
+        &["slice", "inspect", &component],
+        expect![[r#"
+        error: DIR/a.wasm: component: this is not WebAssembly [not-a-component]
+        help: build for wasm32-wasip2, or make a component with `wasm-tools component new`
+        exit 2
+    "#]],
+    );
+    check(
+        &["slice", "inspect", "/nowhere.wasm"],
+        expect![[r#"
+        error: failed to read /nowhere.wasm: No such file or directory (os error 2)
+        exit 3
+    "#]],
+    );
 }
 
 #[test]
 fn slices_have_good_names_and_folders() {
     let server = Server::start();
     let dir = tempfile::tempdir().unwrap();
-    server.check(&["slice", "new", "My_Slice"], expect![""]);
+    server.check(&["slice", "new", "My_Slice"], expect![[r#"
+        2> error: failed to use "My_Slice" as the name of a slice: it is made of words of a-z and 0-9 that begin with a letter, joined by -
+        exit 2
+    "#]]);
     let (_, err, exit) = server.run("", &["slice", "build", dir.path().to_str().unwrap()]);
     assert_eq!(exit, Exit::Invalid as u8);
     assert!(err.starts_with("error: there is no Cargo.toml in "), "{err}");
