@@ -1,6 +1,7 @@
 //! Bodies in both directions: bounded while they stream in, owned while they stream out. Knows no
 //! slices.
 
+use crate::flow::{Flow, Pace};
 use crate::limits::Limits;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -203,12 +204,19 @@ impl Body for ResponseBody {
 /// A response's body with the ticket of its request: both go together.
 pub(crate) struct Reply<T> {
     body: ResponseBody,
+    pace: Option<Pace>,
     _ticket: Option<T>,
 }
 
 impl<T> Reply<T> {
     pub(crate) fn new(body: ResponseBody, ticket: Option<T>) -> Self {
-        Self { body, _ticket: ticket }
+        Self { body, pace: None, _ticket: ticket }
+    }
+
+    /// The same, telling `flow` when the client does not take it.
+    pub(crate) fn paced(mut self, flow: &Flow) -> Self {
+        self.pace = (!self.body.is_end_stream()).then(|| flow.pace());
+        self
     }
 }
 
@@ -220,7 +228,14 @@ impl<T: Unpin> Body for Reply<T> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        if let Some(pace) = &self.pace {
+            pace.asked();
+        }
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let (Some(pace), Poll::Ready(Some(Ok(_)))) = (&self.pace, &polled) {
+            pace.handed_over();
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,10 +1,11 @@
 //! One connection: HTTP/1.1 or, by prior knowledge, HTTP/2. Knows no listener and no routes.
 
 use crate::door::Shared;
+use crate::flow::Flow;
 use crate::io::Io;
 use crate::layers::{self, Answered};
 use crate::limits::Limits;
-use http::Request;
+use http::{Request, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
@@ -14,6 +15,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -41,9 +43,18 @@ pub(crate) async fn serve<T>(
 {
     let io = TokioIo::new(Io::new(io, door.limits.write_stall_max));
     let limits = door.limits.clone();
+    let flow = Arc::new(Flow::new());
+    let streams = flow.clone();
     let service = service_fn(move |req: Request<Incoming>| {
-        let door = door.clone();
-        async move { Ok::<Answered, Infallible>(layers::answer(&door, peer, req).await) }
+        let (door, flow) = (door.clone(), flow.clone());
+        async move {
+            let version = req.version();
+            let answer = layers::answer(&door, peer, req).await;
+            Ok::<Answered, Infallible>(match version {
+                Version::HTTP_2 => answer.map(|reply| reply.paced(&flow)),
+                _ => answer,
+            })
+        }
     });
     let mut conn = http1_builder(&limits).serve_connection(io, service);
     let mut stopping = pin!(shutdown.cancelled());
@@ -60,7 +71,7 @@ pub(crate) async fn serve<T>(
     match ended {
         Err(error) if error.is_parse_version_h2() => {
             let io = TokioIo::new(parts.io.into_inner().rewind(parts.read_buf));
-            serve_http2(&limits, io, parts.service, shutdown.clone()).await;
+            serve_http2(&limits, io, parts.service, &streams, shutdown.clone()).await;
         }
         Err(error) if error.is_timeout() && !parts.read_buf.is_empty() => {
             let mut io = parts.io.into_inner();
@@ -95,6 +106,7 @@ async fn serve_http2<T, S>(
     limits: &Limits,
     io: TokioIo<Io<T>>,
     service: S,
+    streams: &Flow,
     shutdown: CancellationToken,
 ) where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -116,16 +128,24 @@ async fn serve_http2<T, S>(
     let mut conn = pin!(conn);
     let mut stopping = pin!(shutdown.cancelled());
     let mut told = false;
+    let mut look = tokio::time::interval(limits.write_stall_max);
     let ended = poll_fn(|cx| {
         if !told && stopping.as_mut().poll(cx).is_ready() {
             told = true;
             conn.as_mut().graceful_shutdown();
         }
-        conn.as_mut().poll(cx)
+        while look.poll_tick(cx).is_ready() {
+            if streams.is_stalled(limits.write_stall_max) {
+                return Poll::Ready(None);
+            }
+        }
+        conn.as_mut().poll(cx).map(Some)
     })
     .await;
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended");
+    match ended {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(%error, "connection ended"),
+        None => tracing::debug!("connection ended: the client takes nothing"),
     }
 }
 

@@ -5,6 +5,7 @@
 mod body;
 mod connection;
 mod door;
+mod flow;
 mod io;
 mod layers;
 mod limits;

@@ -1,8 +1,8 @@
 //! An application whose routes do what their names say. Knows no sockets.
 
 use aether_ingress::{
-    Answer, Answering, Application, BoxError, Call, Failure, Found, RequestBody, ResponseBody,
-    RouteRef, TakesBody, TypedRequest,
+    Answer, Answering, Application, BoxError, Call, Failure, Found, Limits, RequestBody,
+    ResponseBody, RouteRef, TakesBody, TypedRequest,
 };
 use aether_types::{CallError, Method};
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
 use tokio::sync::Notify;
+use tokio::time::Sleep;
 
 #[derive(Default)]
 pub(crate) struct App {
@@ -129,6 +130,7 @@ impl Application for App {
                     std::future::pending().await
                 }
                 "endless" => Ok(Response::new(ResponseBody::stream(Endless))),
+                "slow" => Ok(Response::new(ResponseBody::stream(Slow::default()))),
                 "broken" => Ok(Response::new(ResponseBody::stream(Broken(0)))),
                 "interim" => {
                     let mut res = Response::new(ResponseBody::empty());
@@ -190,5 +192,34 @@ impl http_body::Body for Broken {
             }
             _ => Poll::Ready(Some(Err("the slice trapped".into()))),
         }
+    }
+}
+
+/// Two words with much more time between them than a client may take.
+#[derive(Default)]
+struct Slow {
+    pause: Option<Pin<Box<Sleep>>>,
+    is_over: bool,
+}
+
+impl http_body::Body for Slow {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let data = |text: &'static str| Some(Ok(Frame::data(Bytes::from_static(text.as_bytes()))));
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let Some(pause) = &mut self.pause else {
+            self.pause = Some(Box::pin(tokio::time::sleep(Limits::STANDARD.write_stall_max * 5)));
+            return Poll::Ready(data("first "));
+        };
+        std::task::ready!(pause.as_mut().poll(cx));
+        self.is_over = true;
+        Poll::Ready(data("second"))
     }
 }

@@ -7,7 +7,9 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 
 fn get(uri: &str) -> Request<Full<Bytes>> {
     Request::get(uri).body(Full::default()).expect("a request")
@@ -67,4 +69,34 @@ async fn a_stream_that_is_reset_takes_its_call_along() {
     under.app.arrived.notified().await;
     hanging.abort();
     under.app.abandoned.notified().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_not_read_is_cut() {
+    let under = door(Limits::STANDARD);
+    let io = TokioIo::new(under.connect());
+    let (mut client, conn) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(conn);
+    let endless = Request::get("http://a/http/endless").body(Empty::<Bytes>::new()).unwrap();
+    let res = client.send_request(endless).await.unwrap();
+    assert_eq!(under.door.stats().requests_in_flight, 1);
+    let started = Instant::now();
+    while under.door.stats().requests_in_flight > 0 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert!(started.elapsed() > Limits::STANDARD.write_stall_max);
+    assert!(started.elapsed() < Limits::STANDARD.write_stall_max * 3);
+    drop(res);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slice_that_takes_its_time_is_not_the_fault_of_the_client() {
+    let under = door(Limits::STANDARD);
+    let io = TokioIo::new(under.connect());
+    let (mut client, conn) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(conn);
+    let slow = Request::get("http://a/http/slow").body(Empty::<Bytes>::new()).unwrap();
+    let res = client.send_request(slow).await.unwrap();
+    let body = res.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "first second");
 }
