@@ -94,10 +94,10 @@ impl Management for Office {
     }
 
     async fn put_artifact(&self, digest: Digest, bytes: Bytes) -> Result<Artifact, ApiError> {
-        if let Some(known) = self.picture().world.artifacts.get(&digest) {
-            if self.artifacts.contains(&digest) {
-                return Ok(Artifact::from(known));
-            }
+        if let Some(known) = self.picture().world.artifacts.get(&digest)
+            && self.artifacts.contains(&digest)
+        {
+            return Ok(Artifact::from(known));
         }
         let (engine, artifacts) = (self.engine.clone(), self.artifacts.clone());
         let store = move || {

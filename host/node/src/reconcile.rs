@@ -1,5 +1,5 @@
-//! The shell around this node's reconciler: executes its effects on the engine and tells it how they
-//! ended. Decides nothing: `lifecycle` does.
+//! The shell around this node's reconciler: executes its effects on the engine and tells it how
+//! they ended. Decides nothing: `lifecycle` does.
 
 use crate::control::Control;
 use crate::keys;

@@ -111,8 +111,8 @@ impl Routing {
         });
     }
 
-    /// Waits until the table sends nothing there any more, then removes the pool. Another attempt of
-    /// the same instance stays.
+    /// Waits until the table sends nothing there any more, then removes the pool. Another attempt
+    /// of the same instance stays.
     pub(crate) async fn withdraw(
         &self,
         instance: &InstanceKey,

@@ -133,7 +133,8 @@ mod tests {
             [("depth", "2"), ("bytes", "7")]
             2 WARN other
             (Some("shop"), Some("a:b:1.0.0"), Some("r-2"))
-            [("depth", "2"), ("target", "x")]"#]].assert_eq(&kept.join("\n"));
+            [("depth", "2"), ("target", "x")]"#]]
+        .assert_eq(&kept.join("\n"));
     }
 
     #[test]

@@ -126,7 +126,8 @@ mod tests {
         expect![[r#"
              INFO slice: reserved 2 app="shop" slice="a:b:1.0.0" request_id="r1" context="stock"
             ERROR slice: out of stock app="shop" slice="a:b:1.0.0" request_id="r2" context=""
-        "#]].assert_eq(&lines);
+        "#]]
+        .assert_eq(&lines);
     }
 
     #[test]
