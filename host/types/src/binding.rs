@@ -246,6 +246,10 @@ mod tests {
             route `OPTIONS /x`: OPTIONS has no body, and a query cannot carry `filter: flags { read }` [route-invalid]
               help: use POST, PUT or PATCH, or a scalar, an option or a list of a scalar"#]],
         );
+    }
+
+    #[test]
+    fn routes_that_no_function_can_answer_are_refused() {
         check(
             "* /x",
             "id: string",

@@ -32,6 +32,34 @@ fn an_application_is_deployed_looked_at_and_taken_away() {
     );
     let (_, err, _) = server.run("operator", &["deploy", path, "--no-wait"]);
     assert!(!err.contains("Uploading"), "the cluster has it already: {err}");
+    check_views(&server);
+    server.check(
+        &["deploy", path, "--if-revision", "1"],
+        expect![[r#"
+        2>     Applying shop 1.2.0
+        2> error: failed to deploy shop: shop is at revision 2 [revision-conflict]
+        exit 4
+    "#]],
+    );
+    server.check(
+        &["undeploy", "shop"],
+        expect![[r#"
+        2>      Removed shop; its instances drain now
+        exit 0
+    "#]],
+    );
+    server.check(
+        &["undeploy", "shop"],
+        expect![[r#"
+        2> error: failed to undeploy shop: there is no application shop [unknown-application]
+        2> help: `aether status` lists the applications
+        exit 3
+    "#]],
+    );
+}
+
+/// What is shown of an application that was just deployed.
+fn check_views(server: &Server) {
     server.check(
         &["status"],
         expect![[r#"
@@ -59,6 +87,15 @@ fn an_application_is_deployed_looked_at_and_taken_away() {
             exit 0
         "#]],
     );
+}
+
+#[test]
+fn slices_and_routes_are_listed_until_they_are_taken_away() {
+    let server = Server::start();
+    let dir = folder("shop", SLICE);
+    let path = dir.path().to_str().unwrap();
+    server.run("operator", &["deploy", path, "--no-wait"]);
+    server.run("operator", &["deploy", path]);
     server.check(
         &["slices"],
         expect![[r#"
@@ -73,29 +110,6 @@ fn an_application_is_deployed_looked_at_and_taken_away() {
         ROUTE             APPLICATION  SLICE                   ANSWERED BY                    STATE
         POST /api/orders  shop         shop:place-order:1.0.0  shop:orders/place@1.0.0#place  ACTIVE
         exit 0
-    "#]],
-    );
-    server.check(
-        &["deploy", path, "--if-revision", "1"],
-        expect![[r#"
-        2>     Applying shop 1.2.0
-        2> error: failed to deploy shop: shop is at revision 2 [revision-conflict]
-        exit 4
-    "#]],
-    );
-    server.check(
-        &["undeploy", "shop"],
-        expect![[r#"
-        2>      Removed shop; its instances drain now
-        exit 0
-    "#]],
-    );
-    server.check(
-        &["undeploy", "shop"],
-        expect![[r#"
-        2> error: failed to undeploy shop: there is no application shop [unknown-application]
-        2> help: `aether status` lists the applications
-        exit 3
     "#]],
     );
 }

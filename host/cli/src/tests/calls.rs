@@ -90,6 +90,18 @@ fn functions_are_called_with_words_and_json() {
             exit 0
         "#]],
     );
+}
+
+#[test]
+fn calls_that_cannot_be_made_say_why() {
+    let server = Server::start();
+    let place = "shop:orders/place#place";
+}
+
+#[test]
+fn calls_that_fail_say_how() {
+    let server = Server::start();
+    let place = "shop:orders/place#place";
     server.check(
         &["call", "shop", place, "{\"gift\":"],
         expect![[r#"
