@@ -1,7 +1,8 @@
 //! Whether the client of an HTTP/2 connection takes what its streams have for it. Knows no frames.
 //!
 //! A client that opens no window for a stream makes nothing wait that a socket could notice: the
-//! connection itself is fine. So each body says when it handed something over and was not asked again.
+//! connection itself is fine. So each body says when it handed something over and was not asked
+//! again.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -15,7 +16,8 @@ pub(crate) struct Flow {
     bodies: Mutex<Vec<Weak<AtomicU64>>>,
 }
 
-/// One body's word: milliseconds after `started` when it handed over data; 0 once it is asked again.
+/// One body's word: milliseconds after `started` when it handed over data; 0 once it is asked
+/// again.
 #[derive(Debug)]
 pub(crate) struct Pace {
     started: Instant,

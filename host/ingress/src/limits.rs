@@ -18,8 +18,8 @@ pub struct Limits {
     pub head_time_max: Duration,
     /// Time between two pieces of a request's body. Beyond: 408.
     pub body_stall_max: Duration,
-    /// Time in which a client takes nothing of a response; with HTTP/2 up to twice that. Beyond: the
-    /// connection is closed.
+    /// Time in which a client takes nothing of a response; with HTTP/2 up to twice that. Beyond:
+    /// the connection is closed.
     pub write_stall_max: Duration,
     /// Time from the end of the head to the head of the response; routes may have less. Beyond:
     /// 504.
