@@ -44,8 +44,7 @@ impl HostState {
         meter: Meter,
         call: CallContext,
     ) -> Self {
-        let output =
-            |name| GuestOutput::new(app.clone(), name, call.origin.request_id.clone());
+        let output = |name| GuestOutput::new(app.clone(), name, call.origin.request_id.clone());
         let outputs = [output("stdout"), output("stderr")];
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
