@@ -39,7 +39,13 @@ fn parameters_come_from_the_path_and_the_query() {
         field("tag", Type::List(Box::new(Type::String))),
     ];
     let routes = [route("GET /orders/{id}", params, Some(Type::Bool))];
-    check(&routes, "/paths/~1orders~1{id}/get/parameters", expect![[r#"[{"in":"path","name":"id","required":true,"schema":{"maximum":4294967295,"minimum":0,"type":"integer"}},{"in":"query","name":"expand","required":false,"schema":{"enum":["lines"],"type":"string"}},{"in":"query","name":"tag","required":false,"schema":{"items":{"type":"string"},"type":"array"}}]"#]]);
+    check(
+        &routes,
+        "/paths/~1orders~1{id}/get/parameters",
+        expect![[
+            r#"[{"in":"path","name":"id","required":true,"schema":{"maximum":4294967295,"minimum":0,"type":"integer"}},{"in":"query","name":"expand","required":false,"schema":{"enum":["lines"],"type":"string"}},{"in":"query","name":"tag","required":false,"schema":{"items":{"type":"string"},"type":"array"}}]"#
+        ]],
+    );
     check(&routes, "/paths/~1orders~1{id}/get/operationId", expect![[r#""get-orders-id""#]]);
 }
 
@@ -51,10 +57,26 @@ fn a_body_is_a_record_or_an_object_of_parameters() {
     ]);
     let whole = [route("POST /orders", vec![field("order", order)], None)];
     let schema = "/paths/~1orders/post/requestBody/content/application~1json/schema";
-    check(&whole, schema, expect![[r#"{"additionalProperties":false,"properties":{"note":{"anyOf":[{"type":"string"},{"type":"null"}]},"sku":{"type":"string"}},"required":["sku"],"type":"object"}"#]]);
-    check(&whole, "/paths/~1orders/post/responses/204/description", expect![[r#""The function's result.""#]]);
+    check(
+        &whole,
+        schema,
+        expect![[
+            r#"{"additionalProperties":false,"properties":{"note":{"anyOf":[{"type":"string"},{"type":"null"}]},"sku":{"type":"string"}},"required":["sku"],"type":"object"}"#
+        ]],
+    );
+    check(
+        &whole,
+        "/paths/~1orders/post/responses/204/description",
+        expect![[r#""The function's result.""#]],
+    );
     let keys = vec![field("sku", Type::String), field("data", Type::List(Box::new(Type::U8)))];
-    check(&[route("POST /orders", keys, None)], schema, expect![[r#"{"additionalProperties":false,"properties":{"data":{"contentEncoding":"base64","type":"string"},"sku":{"type":"string"}},"required":["sku","data"],"type":"object"}"#]]);
+    check(
+        &[route("POST /orders", keys, None)],
+        schema,
+        expect![[
+            r#"{"additionalProperties":false,"properties":{"data":{"contentEncoding":"base64","type":"string"},"sku":{"type":"string"}},"required":["sku","data"],"type":"object"}"#
+        ]],
+    );
 }
 
 #[test]
@@ -67,7 +89,13 @@ fn error_cases_stand_under_their_status() {
     ]);
     let result = ResultType { ok: Some(Box::new(Type::U64)), err: Some(Box::new(err)) };
     let routes = [route("POST /orders", vec![], Some(Type::Result(result)))];
-    check(&routes, "/paths/~1orders/post/responses", expect![[r##"{"200":{"content":{"application/json":{"schema":{"maximum":18446744073709551615,"minimum":0,"type":"integer"}}},"description":"The function's result."},"404":{"content":{"application/problem+json":{"schema":{"allOf":[{"$ref":"#/components/schemas/problem"},{"properties":{"case":{"const":"unknown-sku"},"value":{"type":"string"}},"required":["case","value"],"type":"object"}]}}},"description":"The function refused: unknown-sku."},"422":{"content":{"application/problem+json":{"schema":{"allOf":[{"$ref":"#/components/schemas/problem"},{"properties":{"case":{"const":"sold-out"}},"required":["case"],"type":"object"}]}}},"description":"The function refused: sold-out."},"default":{"content":{"application/problem+json":{"schema":{"$ref":"#/components/schemas/problem"}}},"description":"Everything else."}}"##]]);
+    check(
+        &routes,
+        "/paths/~1orders/post/responses",
+        expect![[
+            r##"{"200":{"content":{"application/json":{"schema":{"maximum":18446744073709551615,"minimum":0,"type":"integer"}}},"description":"The function's result."},"404":{"content":{"application/problem+json":{"schema":{"allOf":[{"$ref":"#/components/schemas/problem"},{"properties":{"case":{"const":"unknown-sku"},"value":{"type":"string"}},"required":["case","value"],"type":"object"}]}}},"description":"The function refused: unknown-sku."},"422":{"content":{"application/problem+json":{"schema":{"allOf":[{"$ref":"#/components/schemas/problem"},{"properties":{"case":{"const":"sold-out"}},"required":["case"],"type":"object"}]}}},"description":"The function refused: sold-out."},"default":{"content":{"application/problem+json":{"schema":{"$ref":"#/components/schemas/problem"}}},"description":"Everything else."}}"##
+        ]],
+    );
 }
 
 #[test]
@@ -81,12 +109,24 @@ fn every_type_has_a_schema() {
         Type::Result(ResultType { ok: None, err: Some(Box::new(Type::String)) }),
     ]);
     let routes = [route("GET /x", vec![], Some(Type::List(Box::new(all))))];
-    check(&routes, "/paths/~1x/get/responses/200/content/application~1json/schema", expect![[r#"{"items":{"maxItems":5,"minItems":5,"prefixItems":[{"anyOf":[{"additionalProperties":false,"properties":{"some":{"anyOf":[{"maximum":127,"minimum":-128,"type":"integer"},{"type":"null"}]}},"required":["some"],"type":"object"},{"type":"null"}]},{"anyOf":[{"format":"double","type":"number"},{"enum":["NaN","Infinity","-Infinity"]}]},{"maxLength":1,"minLength":1,"type":"string"},{"items":{"enum":["read"],"type":"string"},"type":"array","uniqueItems":true},{"oneOf":[{"additionalProperties":false,"properties":{"ok":{"type":"null"}},"required":["ok"],"type":"object"},{"additionalProperties":false,"properties":{"err":{"type":"string"}},"required":["err"],"type":"object"}]}],"type":"array"},"type":"array"}"#]]);
+    check(
+        &routes,
+        "/paths/~1x/get/responses/200/content/application~1json/schema",
+        expect![[
+            r#"{"items":{"maxItems":5,"minItems":5,"prefixItems":[{"anyOf":[{"additionalProperties":false,"properties":{"some":{"anyOf":[{"maximum":127,"minimum":-128,"type":"integer"},{"type":"null"}]}},"required":["some"],"type":"object"},{"type":"null"}]},{"anyOf":[{"format":"double","type":"number"},{"enum":["NaN","Infinity","-Infinity"]}]},{"maxLength":1,"minLength":1,"type":"string"},{"items":{"enum":["read"],"type":"string"},"type":"array","uniqueItems":true},{"oneOf":[{"additionalProperties":false,"properties":{"ok":{"type":"null"}},"required":["ok"],"type":"object"},{"additionalProperties":false,"properties":{"err":{"type":"string"}},"required":["err"],"type":"object"}]}],"type":"array"},"type":"array"}"#
+        ]],
+    );
 }
 
 #[test]
 fn a_handler_is_opaque() {
     let mut opaque = route("* /ui/{page}", vec![], None);
     opaque.target = RouteTarget::Handler;
-    check(&[opaque], "/paths/~1ui~1{page}/delete", expect![[r#"{"parameters":[{"in":"path","name":"page","required":true,"schema":{"type":"string"}}],"responses":{"default":{"description":"The component's own handler; its answers are its own affair."}},"tags":["shop:place-order"]}"#]]);
+    check(
+        &[opaque],
+        "/paths/~1ui~1{page}/delete",
+        expect![[
+            r#"{"parameters":[{"in":"path","name":"page","required":true,"schema":{"type":"string"}}],"responses":{"default":{"description":"The component's own handler; its answers are its own affair."}},"tags":["shop:place-order"]}"#
+        ]],
+    );
 }
