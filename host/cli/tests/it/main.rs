@@ -1,0 +1,11 @@
+//! The `aether` binary as processes: a node, the commands against it, requests to its front door.
+//! Knows nothing of what is inside.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod apps;
+mod bad_input;
+mod crash;
+mod hostile;
+mod http;
+mod node;
+mod update;

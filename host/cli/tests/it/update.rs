@@ -1,0 +1,101 @@
+//! Updates and removals of applications that are in use.
+
+use crate::apps::{web, write};
+use crate::http;
+use crate::node::Node;
+use load::Load;
+
+/// Clients that never stop asking.
+mod load {
+    use crate::http;
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::thread::JoinHandle;
+
+    pub(super) struct Load {
+        stop: Arc<AtomicBool>,
+        pub(super) asked: Arc<AtomicUsize>,
+        clients: Vec<JoinHandle<Vec<String>>>,
+    }
+
+    impl Load {
+        pub(super) fn start(clients: usize, to: SocketAddr, path: &'static str) -> Self {
+            let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+            let client = |_| {
+                let (stop, asked) = (Arc::clone(&stop), Arc::clone(&asked));
+                std::thread::spawn(move || {
+                    let mut failed = Vec::new();
+                    while !stop.load(Ordering::Relaxed) {
+                        match http::get(to, path) {
+                            Ok(answer) if answer.status == 200 => {}
+                            other => failed.push(format!("{other:?}")),
+                        }
+                        asked.fetch_add(1, Ordering::Relaxed);
+                    }
+                    failed
+                })
+            };
+            let clients = (0..clients).map(client).collect();
+            Self { stop, asked, clients }
+        }
+
+        /// The requests that failed.
+        pub(super) fn stop(self) -> Vec<String> {
+            self.stop.store(true, Ordering::Relaxed);
+            self.clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+        }
+    }
+}
+
+#[test]
+fn no_request_fails_while_an_application_is_updated() {
+    let node = Node::start();
+    let folder = node.folder("web");
+    let hello = aether_test_guests::bytes("http-hello");
+    let route = "[[routes]]\nroute = \"* /web/**\"\nslice = \"t:web\"\nhandler = \"wasi:http\"\n";
+    let deploy = |i: usize| {
+        // Other bytes every second time, another configuration every time.
+        let slice_toml = format!("[slice]\nartifact = \"t:web:1.0.{}\"", i / 2);
+        let bytes = aether_slice_build::embed(&hello, &slice_toml).unwrap();
+        let config = format!("{route}[config]\nround = \"{i}\"");
+        write(&folder, "web", &[bytes], &config);
+        node.deployed(&folder);
+    };
+    deploy(0);
+    let load = Load::start(4, node.http, "/web/hello");
+    for i in 1..=10 {
+        let before = load.asked.load(std::sync::atomic::Ordering::Relaxed);
+        deploy(i);
+        crate::node::wait("clients were answered", || {
+            load.asked.load(std::sync::atomic::Ordering::Relaxed) > before + 20
+        });
+    }
+    let failed = load.stop();
+    assert!(failed.is_empty(), "{} failed, such as {:?}", failed.len(), &failed[0]);
+}
+
+#[test]
+fn what_is_as_it_should_be_stays_and_what_goes_takes_its_own() {
+    let node = Node::start();
+    let [one, _] = ["one", "two"].map(|name| {
+        let folder = node.folder(name);
+        write(&folder, name, &[web(name, &format!("/{name}"))], "");
+        node.deployed(&folder);
+        folder
+    });
+    let revision = |app| node.aether(&["status", app, "--json"]).text;
+    let before = revision("one");
+    node.deployed(&one);
+    assert_eq!(revision("one"), before);
+    let gone = node.aether(&["undeploy", "one"]);
+    assert_eq!(gone.exit, 0, "{}", gone.text);
+    node.wait_for("/one", 404);
+    assert_eq!(node.get("/two").status, 200);
+    let routes = node.aether(&["routes"]).text;
+    assert!(routes.contains("/two") && !routes.contains("/one"), "{routes}");
+    assert_eq!(node.aether(&["undeploy", "one"]).exit, 3);
+    node.deployed(&one);
+    assert_eq!(node.get("/one").status, 200);
+    assert!(http::get(node.http, "/three").is_ok_and(|answer| answer.status == 404));
+}
