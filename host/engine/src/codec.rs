@@ -120,7 +120,8 @@ impl Export {
         match &self.0 {
             Way::Nothing(func) => Ok(func.call_async(store, Args(args)).await?.0),
             Way::One(func) => Ok(func.call_async(store, Args(args)).await?.0),
-            Way::Val(export) => export.call(store, &args).await,
+            // Boxed, because what is rare should not make every call's future large.
+            Way::Val(export) => Box::pin(export.call(store, &args)).await,
         }
     }
 }
@@ -181,7 +182,8 @@ where
         });
     }
     linker.func_wrap_async(&function.name, move |mut store, params: Params<P>| {
-        let answer = call(store.data_mut(), params.0);
+        // Boxed by itself, because a future that another one captures is kept twice in it.
+        let answer = Box::pin(call(store.data_mut(), params.0));
         Box::new(async move { Ok(Answer::<R>(answer.await?)) })
     })
 }

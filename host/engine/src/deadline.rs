@@ -1,7 +1,7 @@
 //! Ends what takes too long, at the price of a timer only for what waits. Knows no guest.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 use tokio::time::{Instant, timeout_at};
 
@@ -10,9 +10,12 @@ use tokio::time::{Instant, timeout_at};
 #[error("the deadline of the call passed")]
 pub(crate) struct DeadlinePassed;
 
-/// The output of `future`, or None when the deadline comes first. Then `future` is dropped.
-pub(crate) async fn until<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
+/// The output of `future`, or None when the deadline comes first; then it is to be dropped. Borrowed,
+/// because a future that is handed over is kept twice: where it came in, and where it is polled.
+pub(crate) async fn until<F: Future>(
+    deadline: Instant,
+    mut future: Pin<&mut F>,
+) -> Option<F::Output> {
     let first = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
     match first {
         Poll::Ready(output) => Some(output),

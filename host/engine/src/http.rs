@@ -20,7 +20,7 @@ use body::{Ending, Guard};
 use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::sync::oneshot;
@@ -84,7 +84,7 @@ impl Slice {
             let wasm = self.code.ready(&mut lease, ctx).await?;
             Ok((lease, wasm))
         };
-        let ready = until(deadline, ready).await.unwrap_or(Err(CallError::DeadlineExceeded));
+        let ready = until(deadline, pin!(ready)).await.unwrap_or(Err(CallError::DeadlineExceeded));
         let (lease, wasm) = ready?;
         let (tx, mut rx) = oneshot::channel();
         let ending = Arc::new(Ending::default());
@@ -133,7 +133,10 @@ impl Guest {
         tx: oneshot::Sender<Head>,
         deadline: Instant,
     ) -> Result<(), CallError> {
-        let called = until(deadline, self.wasm.handle(&self.code, request, tx)).await;
+        let called = {
+            let handled = pin!(self.wasm.handle(&self.code, request, tx));
+            until(deadline, handled).await
+        };
         called.unwrap_or(Err(CallError::DeadlineExceeded))?;
         let Self { guard, wasm, lease, code } = self;
         guard.release();

@@ -138,8 +138,9 @@ fn config(settings: &Settings, concurrency: Concurrency) -> Config {
         // Two tables each: that of the program and that of its adapter.
         .total_tables(2 * instances + TABLES_MAX as u32)
         .table_elements(TABLE_ELEMENTS_MAX)
-        // Each live instance holds on to the stack of its last call.
-        .total_stacks(instances)
+        // Each live instance holds on to the stack of its last call; an async one may have some
+        // tasks that wait on stacks of their own.
+        .total_stacks(if concurrency == Concurrency::On { 4 * instances } else { instances })
         .max_memory_size(MEMORY_MAX.bytes() as usize)
         .pagemap_scan(Enabled::Auto)
         .linear_memory_keep_resident(keep)

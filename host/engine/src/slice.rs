@@ -10,6 +10,7 @@ use aether_types::description::Description;
 use aether_types::observed::Reason;
 use aether_types::slice_toml::Reuse;
 use aether_types::{CallError, FunctionName, InterfaceName};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -130,7 +131,7 @@ impl Slice {
         ctx: CallContext,
     ) -> Result<Vec<u8>, CallError> {
         let outcome = match admit(ctx, self.code.functions[place].timeout) {
-            Ok(ctx) => until(ctx.deadline, self.work(place, args, ctx)).await,
+            Ok(ctx) => until(ctx.deadline, pin!(self.work(place, args, ctx))).await,
             Err(error) => Some(Err(error)),
         };
         self.counters.count(outcome.unwrap_or(Err(CallError::DeadlineExceeded)))
@@ -161,7 +162,7 @@ impl Slice {
             self.code.keep(lease, wasm);
             Ok(answer)
         };
-        match until(deadline, work).await.unwrap_or(Err(CallError::DeadlineExceeded)) {
+        match until(deadline, pin!(work)).await.unwrap_or(Err(CallError::DeadlineExceeded)) {
             Ok(answer) => answer,
             Err(CallError::DeadlineExceeded) => {
                 Err(format!("it took longer than {HOOK_TIMEOUT:?}"))
@@ -183,7 +184,8 @@ impl Code {
                 wasm.begin(ctx);
                 Ok(wasm)
             }
-            None => self.instantiate(ctx).await,
+            // Boxed, because what is rare should not make every call's future large.
+            None => Box::pin(self.instantiate(ctx)).await,
         }
     }
 

@@ -58,7 +58,9 @@ async fn output_is_cut_into_lines_that_name_slice_and_request() {
         std::mem::take(&mut *log.0.lock().unwrap())
     };
     let line = |stream, request| {
-        format!("message=xxx slice=test:hostile:1.0.0 request_id={request} stream=\"{stream}\" ")
+        format!(
+            "message=xxx app=test slice=test:hostile:1.0.0 request_id={request} stream=\"{stream}\" "
+        )
     };
     assert_eq!(print(3, "one").await, [line("stdout", "one"), line("stderr", "one")]);
     // A warm instance writes for whoever calls it now.
