@@ -93,12 +93,6 @@ fn functions_are_called_with_words_and_json() {
 }
 
 #[test]
-fn calls_that_cannot_be_made_say_why() {
-    let server = Server::start();
-    let place = "shop:orders/place#place";
-}
-
-#[test]
 fn calls_that_fail_say_how() {
     let server = Server::start();
     let place = "shop:orders/place#place";
