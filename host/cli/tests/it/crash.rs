@@ -38,13 +38,12 @@ fn kill_9_in_the_middle_of_a_deploy_leaves_all_or_nothing() {
         let mut deploy = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let said = lines(deploy.stderr.take().unwrap());
         // The channel ends when the deploy has ended.
-        let heard = said.iter().take(round).count();
+        said.iter().take(round).for_each(drop);
         node = node.restart();
         let done = deploy.wait().unwrap().success();
         assert_eq!(node.id, id, "round {round}");
         node.wait_for("/good", 200);
         if done {
-            assert!(heard > 0, "the deploy said nothing and succeeded");
             node.wait_for(&path, 200);
         }
         let status = node.aether(&["status"]);

@@ -4,6 +4,7 @@ use crate::apps::{web, write};
 use crate::http;
 use crate::node::Node;
 use load::Load;
+use std::sync::atomic::Ordering;
 
 /// Clients that never stop asking.
 mod load {
@@ -65,10 +66,10 @@ fn no_request_fails_while_an_application_is_updated() {
     deploy(0);
     let load = Load::start(4, node.http, "/web/hello");
     for i in 1..=10 {
-        let before = load.asked.load(std::sync::atomic::Ordering::Relaxed);
+        let before = load.asked.load(Ordering::Relaxed);
         deploy(i);
         crate::node::wait("clients were answered", || {
-            load.asked.load(std::sync::atomic::Ordering::Relaxed) > before + 20
+            load.asked.load(Ordering::Relaxed) > before + 20
         });
     }
     let failed = load.stop();
