@@ -1,7 +1,7 @@
 //! The routing table of this node with the pools behind it, and every slice's way to its
 //! dependencies. Decides nothing: `aether-routing` derives the table.
 
-use crate::projector::Pictures;
+use crate::projector::{Picture, Pictures};
 use crate::tasks::Runs;
 use aether_engine::{AppContext, CallContext, Router, Slice, Target};
 use aether_routing::{Endpoint, Table};
@@ -25,8 +25,8 @@ struct Shared {
     /// Tells this run of the node from earlier ones, whose entries count for nothing.
     run: u64,
     table: ArcSwap<Table>,
-    /// Says that the table was replaced.
-    derived: watch::Sender<()>,
+    /// The picture that the table is derived from.
+    derived: watch::Sender<Arc<Picture>>,
     local: ArcSwap<Local>,
     /// One for each loaded slice; those that are gone are swept with the next change.
     routers: Mutex<Vec<Weak<SliceRouter>>>,
@@ -41,7 +41,7 @@ impl Routing {
             node,
             run,
             table: ArcSwap::default(),
-            derived: watch::Sender::new(()),
+            derived: watch::Sender::new(Arc::default()),
             local: ArcSwap::default(),
             routers: Mutex::default(),
         }))
@@ -57,13 +57,7 @@ impl Routing {
         loop {
             let since = Instant::now();
             let picture = pictures.borrow_and_update().clone();
-            let observed = picture.world.observed.values().map(|observed| &**observed);
-            let mine = |o: &&_| self.is_of_this_run(o);
-            self.0
-                .table
-                .store(Arc::new(Table::derive(&picture.applications, observed.filter(mine))));
-            self.show_ways();
-            self.0.derived.send_replace(());
+            self.derive(picture);
             runs.note("routing", since, None);
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
@@ -73,8 +67,21 @@ impl Routing {
         }
     }
 
+    pub(crate) fn derive(&self, picture: Arc<Picture>) {
+        let observed = picture.world.observed.values().map(|observed| &**observed);
+        let observed = observed.filter(|o| self.is_of_this_run(o));
+        self.0.table.store(Arc::new(Table::derive(&picture.applications, observed)));
+        self.show_ways();
+        self.0.derived.send_replace(picture);
+    }
+
     fn is_of_this_run(&self, observed: &aether_types::observed::Observed) -> bool {
         observed.node != self.0.node || observed.run == self.0.run
+    }
+
+    /// Pictures as the traffic sees them: what they show, the table already does.
+    pub(crate) fn derived(&self) -> Pictures {
+        self.0.derived.subscribe()
     }
 
     pub(crate) fn table(&self) -> Arc<Table> {

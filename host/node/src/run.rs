@@ -198,6 +198,7 @@ impl Parts {
         let (run, runs) = (rand::random(), Runs::default());
         let (stop_instances, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         let routing = Routing::new(identity.node, run);
+        routing.derive(pictures.borrow().clone());
         let (planner, reports) = Planner::new(control.clone(), pictures.clone());
         let loader = Loader::new(engine.clone(), artifacts.clone());
         let lifecycle = aether_lifecycle::Settings { node: identity.node, run, seed: run };
@@ -234,7 +235,7 @@ impl Parts {
             started: Instant::now(),
             record,
             control: control.clone(),
-            pictures,
+            pictures: routing.derived(),
             reports,
             routing,
             engine,

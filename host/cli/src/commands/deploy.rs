@@ -36,6 +36,9 @@ pub(super) async fn run(client: &Client, args: DeployArgs, ui: &mut Ui) -> Resul
         if_revision: args.if_revision,
     };
     let applied = client.apply(&about.name, &request).await?;
+    if !applied.changed {
+        ui.step("Unchanged", format!("revision {} is the same blueprint", applied.revision))?;
+    }
     let application = match args.no_wait {
         true => applied.application,
         false => {
