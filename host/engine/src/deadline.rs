@@ -10,8 +10,9 @@ use tokio::time::{Instant, timeout_at};
 #[error("the deadline of the call passed")]
 pub(crate) struct DeadlinePassed;
 
-/// The output of `future`, or None when the deadline comes first; then it is to be dropped. Borrowed,
-/// because a future that is handed over is kept twice: where it came in, and where it is polled.
+/// The output of `future`, or None when the deadline comes first; then it is to be dropped.
+/// Borrowed, because a future that is handed over is kept twice: where it came in, and where it is
+/// polled.
 pub(crate) async fn until<F: Future>(
     deadline: Instant,
     mut future: Pin<&mut F>,
