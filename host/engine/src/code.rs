@@ -6,7 +6,7 @@ use crate::http::Handler;
 use crate::infra::ConfiguredInfra;
 use crate::meter::{Budget, Meter};
 use crate::runtime::{Live, Shared};
-use crate::{AppContext, CallContext, HostState};
+use crate::{AppContext, CallContext, HANDLES_MAX, HostState};
 use aether_types::description::HttpVersion;
 use aether_types::{CallError, FunctionName, wit};
 use std::sync::Arc;
@@ -71,6 +71,7 @@ impl Code {
         let state = HostState::new(Arc::clone(&self.app), &self.infra, meter, ctx);
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.meter);
+        store.set_max_component_handles(HANDLES_MAX);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
             // At every tick the guest makes room for others, so that no loop keeps a thread.
