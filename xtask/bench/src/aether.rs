@@ -4,10 +4,14 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
+use crate::client;
 use crate::server::{Server, free_address};
+
+const READY_MAX: Duration = Duration::from_secs(30);
 
 /// A node with a data directory of its own, below the bench's folder.
 pub(crate) struct Aether {
@@ -30,7 +34,13 @@ impl Aether {
         let mut node = Command::new(&program);
         node.arg("node").arg("--data").arg(home.join("data")).args(["--log", "warn"]);
         node.args(["--http", &http.to_string(), "--api", &management.to_string()]);
-        let server = Server::start(&mut node, http, &home.join("node.log"))?;
+        let log = home.join("node.log");
+        let server = Server::start(&mut node, http, &log)?;
+        let end = Instant::now() + READY_MAX;
+        while client::get(management, "/health/ready").is_err() {
+            ensure!(Instant::now() < end, "the node is not ready: see {}", log.display());
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
         Ok(Self { server, program, home, management })
     }
 
