@@ -3,7 +3,7 @@
 //! A slice is a crate with a `wit/` folder (what it exports and imports), a `slice.toml` (routes,
 //! time-outs) and one Rust file:
 //!
-//! ```ignore
+//! ```text
 //! aether_slice::slice!();
 //!
 //! use exports::demo::greeter::greet::Guest;
