@@ -12,6 +12,7 @@ mod logs;
 mod management;
 mod planner;
 mod projector;
+mod readiness;
 mod reconcile;
 mod routing;
 mod run;

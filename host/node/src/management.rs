@@ -6,6 +6,7 @@ use crate::explain;
 use crate::keys;
 use crate::planner::Reports;
 use crate::projector::{Picture, Pictures};
+use crate::readiness::Readiness;
 use crate::routing::Routing;
 use crate::tasks::{Run, Runs};
 use crate::unix_ms;
@@ -43,6 +44,9 @@ pub(crate) struct Office {
     pub(crate) artifacts: Artifacts,
     pub(crate) logs: Logs,
     pub(crate) runs: Runs,
+    /// Tells this run of the node from earlier ones.
+    pub(crate) run: u64,
+    pub(crate) readiness: Readiness,
 }
 
 #[async_trait::async_trait]
@@ -53,8 +57,7 @@ impl Management for Office {
     }
 
     fn not_ready(&self) -> Vec<String> {
-        let leading = self.control.leading().borrow().is_some();
-        if leading { vec![] } else { vec!["the control group has no leader yet".to_owned()] }
+        self.readiness.reasons(&self.pictures.borrow(), self.identity.node, self.run)
     }
 
     async fn status(&self) -> Result<Status, ApiError> {

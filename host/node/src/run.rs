@@ -7,6 +7,7 @@ use crate::loader::Loader;
 use crate::management::{Office, put_key};
 use crate::planner::Planner;
 use crate::projector::{Pictures, Projector};
+use crate::readiness::Readiness;
 use crate::reconcile::{Reconcile, publish};
 use crate::routing::Routing;
 use crate::tasks::{OnFailure, Runs, Tasks};
@@ -242,6 +243,8 @@ impl Parts {
             artifacts,
             logs,
             runs,
+            run,
+            readiness: Readiness::default(),
         });
         let stop_api = stop_rest.clone();
         tasks.spawn("management", vital, async move {
