@@ -12,7 +12,9 @@ mod lint;
 mod plan;
 #[cfg(test)]
 mod tests;
+mod voters;
 
 pub use check::check;
 pub use lint::{Note, lint};
 pub use plan::{Change, Duty, NodeView, Report, Unplaced, View, Wanted, plan};
+pub use voters::{Members, MembersAdvice, Standing, Step, members};
