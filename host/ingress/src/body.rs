@@ -3,6 +3,8 @@
 
 use crate::flow::{Flow, Pace};
 use crate::limits::Limits;
+use crate::turn::{Answering, Turn};
+use aether_types::ByteSize;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -17,8 +19,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Why a request's body ended before its end.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    #[error("the body is larger than {0} bytes")]
-    TooLarge(u64),
+    #[error("the body is larger than {0}")]
+    TooLarge(ByteSize),
     #[error("nothing of the body came for {0:?}")]
     TooSlow(Duration),
     #[error("the connection broke while the body was read")]
@@ -106,7 +108,7 @@ impl RequestBody {
             None => {
                 self.left = 0;
                 self.stand(Standing::TooLarge);
-                Err(BodyError::TooLarge(self.max))
+                Err(BodyError::TooLarge(ByteSize(self.max)))
             }
         }
     }
@@ -205,17 +207,24 @@ impl Body for ResponseBody {
 pub(crate) struct Reply<T> {
     body: ResponseBody,
     pace: Option<Pace>,
+    answering: Option<Answering>,
     _ticket: Option<T>,
 }
 
 impl<T> Reply<T> {
     pub(crate) fn new(body: ResponseBody, ticket: Option<T>) -> Self {
-        Self { body, pace: None, _ticket: ticket }
+        Self { body, pace: None, answering: None, _ticket: ticket }
     }
 
     /// The same, telling `flow` when the client does not take it.
     pub(crate) fn paced(mut self, flow: &Flow) -> Self {
         self.pace = (!self.body.is_end_stream()).then(|| flow.pace());
+        self
+    }
+
+    /// The same, telling `turn` how long it is being written.
+    pub(crate) fn in_turn(mut self, turn: &Turn) -> Self {
+        self.answering = Some(turn.answer());
         self
     }
 }

@@ -5,7 +5,10 @@ use crate::flow::Flow;
 use crate::io::Io;
 use crate::layers::{self, Answered};
 use crate::limits::Limits;
-use http::{Request, Version};
+use crate::problem::{self, Refusal};
+use crate::turn::Turn;
+use aether_types::code::Code;
+use http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
@@ -30,8 +33,6 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// would reset the connection, and the client could lose the answer that told it to stop.
 const LINGER_BYTES: u64 = 1 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(1);
-const HEAD_TOO_SLOW: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 pub(crate) async fn serve<T>(
     door: Arc<Shared>,
@@ -41,19 +42,20 @@ pub(crate) async fn serve<T>(
 ) where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let io = TokioIo::new(Io::new(io, door.limits.write_stall_max));
+    let turn = Turn::default();
+    let io = TokioIo::new(Io::new(io, door.limits.write_stall_max, turn.clone()));
     let limits = door.limits.clone();
     let flow = Arc::new(Flow::new());
-    let streams = flow.clone();
+    let (served, streams) = (door.clone(), flow.clone());
     let service = service_fn(move |req: Request<Incoming>| {
-        let (door, flow) = (door.clone(), flow.clone());
+        let (door, flow, turn) = (served.clone(), flow.clone(), turn.clone());
         async move {
             let version = req.version();
             let answer = layers::answer(&door, peer, req).await;
-            Ok::<Answered, Infallible>(match version {
-                Version::HTTP_2 => answer.map(|reply| reply.paced(&flow)),
-                _ => answer,
-            })
+            Ok::<Answered, Infallible>(answer.map(|reply| match version {
+                Version::HTTP_2 => reply.paced(&flow),
+                _ => reply.in_turn(&turn),
+            }))
         }
     });
     let mut conn = http1_builder(&limits).serve_connection(io, service);
@@ -73,18 +75,45 @@ pub(crate) async fn serve<T>(
             let io = TokioIo::new(parts.io.into_inner().rewind(parts.read_buf));
             serve_http2(&limits, io, parts.service, &streams, shutdown.clone()).await;
         }
-        Err(error) if error.is_timeout() && !parts.read_buf.is_empty() => {
-            let mut io = parts.io.into_inner();
-            if io.write_all(HEAD_TOO_SLOW).await.is_ok() {
-                linger(io).await;
-            }
-        }
         Err(error) => {
             tracing::debug!(%peer, %error, "connection ended");
-            linger(parts.io.into_inner()).await;
+            let mut io = parts.io.into_inner();
+            let is_too_slow = error.is_timeout() && !parts.read_buf.is_empty();
+            let status = io.take_over();
+            if let Some(status) = status.or(is_too_slow.then_some(StatusCode::REQUEST_TIMEOUT)) {
+                let answer = refuse_head(&door, status, &error);
+                if io.write_all(&answer).await.is_err() {
+                    return;
+                }
+            }
+            linger(io).await;
         }
         Ok(()) => linger(parts.io.into_inner()).await,
     }
+}
+
+/// The answer to a head that hyper could not hand to the layers.
+fn refuse_head(door: &Shared, status: StatusCode, error: &hyper::Error) -> Vec<u8> {
+    let limits = &door.limits;
+    let code = match status {
+        StatusCode::REQUEST_TIMEOUT => Code::DeadlineExceeded,
+        _ => Code::RequestInvalid,
+    };
+    let detail = match status {
+        StatusCode::REQUEST_TIMEOUT => {
+            format!("the head did not arrive within {:?}", limits.head_time_max)
+        }
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => problem::head_too_large(limits),
+        StatusCode::URI_TOO_LONG => problem::uri_too_long(limits.uri_bytes_max),
+        _ => {
+            let error = error.to_string();
+            format!("the head cannot be read: {}", error.trim_end_matches(" parsed"))
+        }
+    };
+    let (request_id, _) = layers::draw_request_id();
+    door.counters.answered(status);
+    tracing::debug!(%request_id, status = status.as_u16(), "request answered");
+    Refusal::new(status, code, detail).last_words(&request_id)
 }
 
 fn http1_builder(limits: &Limits) -> http1::Builder {
@@ -117,7 +146,8 @@ async fn serve_http2<T, S>(
         >,
     S::Future: Send + 'static,
 {
-    let head_bytes_max = u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX);
+    // What is a little too large is left to the layers, which say so in words; h2 would not.
+    let head_bytes_max = u32::try_from(limits.head_bytes_max * 2).unwrap_or(u32::MAX);
     let conn = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_header_list_size(head_bytes_max)

@@ -1,7 +1,9 @@
-//! A byte stream that starts with bytes already read and gives up on clients that take nothing.
-//! Knows no HTTP.
+//! A byte stream that starts with bytes already read, gives up on clients that take nothing, and
+//! keeps back what hyper answers on its own account. Knows no routes.
 
+use crate::turn::Turn;
 use bytes::{Buf, Bytes};
+use http::StatusCode;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,17 +17,41 @@ pub(crate) struct Io<T> {
     prefix: Bytes,
     stall_max: Duration,
     stall: Option<Pin<Box<Sleep>>>,
+    /// None where hyper says nothing on its own account that could be told apart: HTTP/2.
+    turn: Option<Turn>,
+    refused: Option<StatusCode>,
 }
 
 impl<T> Io<T> {
-    pub(crate) fn new(inner: T, stall_max: Duration) -> Self {
-        Self { inner, prefix: Bytes::new(), stall_max, stall: None }
+    pub(crate) fn new(inner: T, stall_max: Duration, turn: Turn) -> Self {
+        Self {
+            inner,
+            prefix: Bytes::new(),
+            stall_max,
+            stall: None,
+            turn: Some(turn),
+            refused: None,
+        }
     }
 
-    /// The same stream, with `bytes` to be read first.
+    /// hyper is done with the stream: what is written from here on is ours. The status of the
+    /// answer that was kept back, to be answered better.
+    pub(crate) fn take_over(&mut self) -> Option<StatusCode> {
+        self.turn = None;
+        self.refused.take()
+    }
+
+    /// Whether `bytes` are hyper's own refusal, or come behind it.
+    fn keeps_back(&mut self, bytes: &[u8]) -> bool {
+        self.refused = self.refused.or_else(|| self.turn.as_ref()?.refusal(bytes));
+        self.refused.is_some()
+    }
+
+    /// The same stream, with `bytes` to be read first, for HTTP/2.
     pub(crate) fn rewind(mut self, bytes: Bytes) -> Self {
         debug_assert!(self.prefix.is_empty(), "a stream is rewound once");
         self.prefix = bytes;
+        self.turn = None;
         self
     }
 
@@ -70,6 +96,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Io<T> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.keeps_back(buf) {
+            return Poll::Ready(Ok(buf.len()));
+        }
         let written = Pin::new(&mut self.inner).poll_write(cx, buf);
         self.watch(cx, written)
     }
@@ -79,6 +108,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Io<T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.keeps_back(bufs.first().map_or(&[], |first| first)) {
+            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
+        }
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
         self.watch(cx, written)
     }
@@ -88,11 +120,17 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Io<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(turn) = &self.turn {
+            turn.flushed();
+        }
         // A socket has nothing to flush: being done with it says nothing about the client.
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.refused.is_some() {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }

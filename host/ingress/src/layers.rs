@@ -13,10 +13,10 @@ mod typed;
 use crate::body::{Reply, ResponseBody};
 use crate::door::Shared;
 use crate::port::{Call, Found};
-use crate::problem::Refusal;
+use crate::problem::{self, Refusal};
 use crate::stats::Ticket;
 use aether_types::CallError;
-use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::header::{ALLOW, CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -24,6 +24,8 @@ use hyper::body::Incoming;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
+
+pub(crate) use identify::draw as draw_request_id;
 
 pub(crate) type Answered = Response<Reply<Ticket>>;
 
@@ -35,7 +37,8 @@ pub(crate) async fn answer(
 ) -> Answered {
     let started = Instant::now();
     let (mut head, body) = req.into_parts();
-    let identity = identify::identify(&mut head, peer, started + door.limits.request_time_max);
+    let time_max = door.limits.body_time_max + door.limits.answer_time_max;
+    let identity = identify::identify(&mut head, peer, started + time_max);
     let call = &identity.call;
     let method = head.method.clone();
     let (res, ticket) = match admit::admit(door) {
@@ -68,8 +71,17 @@ async fn below(
             typed::call(door, target, &head, body, call).await
         }
         Found::Http { route } => forward::forward(door, route, head, body, call).await,
-        Found::WrongMethod { .. } | Found::Nothing => unreachable!("route refuses these"),
+        Found::WrongMethod { allow } => Ok(options(&allow)),
+        Found::Nothing => unreachable!("route refuses this"),
     }
+}
+
+/// The answer to OPTIONS where no slice has a route for it.
+fn options(methods: &[aether_types::Method]) -> Response<ResponseBody> {
+    let mut res = Response::new(ResponseBody::empty());
+    *res.status_mut() = StatusCode::NO_CONTENT;
+    res.headers_mut().insert(ALLOW, problem::allow(methods));
+    res
 }
 
 /// Takes the body away where HTTP allows none, and gives the ticket to a body that still streams.

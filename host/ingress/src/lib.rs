@@ -12,6 +12,7 @@ mod limits;
 mod port;
 mod problem;
 mod stats;
+mod turn;
 
 pub use body::{BodyError, BoxError, RequestBody, ResponseBody};
 pub use door::{Drained, FrontDoor};

@@ -1,5 +1,6 @@
 //! What one client, and all of them together, may take from this node. Knows no requests.
 
+use aether_types::slice_toml::TIMEOUT_MAX;
 use std::time::Duration;
 
 /// Bounds of the front door. Every field is enforced; none of them turns anything off.
@@ -18,12 +19,15 @@ pub struct Limits {
     pub head_time_max: Duration,
     /// Time between two pieces of a request's body. Beyond: 408.
     pub body_stall_max: Duration,
+    /// Time for the whole body of a request to a typed route; a component's own handler reads as
+    /// it likes, within its time limit. Beyond: 408.
+    pub body_time_max: Duration,
     /// Time in which a client takes nothing of a response; with HTTP/2 up to twice that. Beyond:
     /// the connection is closed.
     pub write_stall_max: Duration,
-    /// Time from the end of the head to the head of the response; routes may have less. Beyond:
-    /// 504.
-    pub request_time_max: Duration,
+    /// Time from the end of what is read here to the head of the response: the most that a slice
+    /// may be given. Slices have their own, usually much shorter. Beyond: 504.
+    pub answer_time_max: Duration,
     /// Connections at the same time. Beyond: they wait in the backlog of the listener.
     pub connections_max: usize,
     /// Requests at the same time, over all connections. Beyond: 503 with `Retry-After`.
@@ -44,8 +48,9 @@ impl Limits {
         body_bytes_max: 8 << 20,
         head_time_max: Duration::from_secs(30),
         body_stall_max: Duration::from_secs(15),
+        body_time_max: Duration::from_secs(60),
+        answer_time_max: TIMEOUT_MAX.duration(),
         write_stall_max: Duration::from_secs(30),
-        request_time_max: Duration::from_secs(60),
         connections_max: 10_000,
         requests_max: 4_096,
         streams_max: 256,

@@ -1,11 +1,14 @@
 //! Errors as `application/problem+json` (RFC 9457). Knows what clients may see, and hides the rest.
 
 use crate::body::ResponseBody;
-use aether_types::{CallError, Method, RequestId, code::Code};
+use crate::limits::Limits;
+use aether_types::{ByteSize, CallError, Method, RequestId, code::Code};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 /// Why a request is not answered by the application, or how the application refused it.
 #[derive(Debug)]
@@ -52,6 +55,18 @@ struct Document<'a> {
 }
 
 const RETRY_SECONDS: u64 = 1;
+
+/// Said of a path or a query.
+pub(crate) const NOT_DECODABLE: &str = "not UTF-8, or a % without two hexadecimal digits";
+
+pub(crate) fn uri_too_long(bytes_max: usize) -> String {
+    format!("path and query have at most {}", ByteSize(bytes_max as u64))
+}
+
+pub(crate) fn head_too_large(limits: &Limits) -> String {
+    let size = ByteSize(limits.head_bytes_max as u64);
+    format!("a head has at most {size} and {} fields", limits.headers_max)
+}
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, code: Code, detail: impl Into<String>) -> Self {
@@ -128,6 +143,21 @@ impl Refusal {
         res
     }
 
+    /// The same for a connection that nobody but us writes to any more.
+    pub(crate) fn last_words(self, request_id: &RequestId) -> Vec<u8> {
+        let document = self.document(request_id);
+        let (head, _) = self.respond(request_id).into_parts();
+        let mut text = format!("HTTP/1.1 {}\r\n", head.status);
+        for (name, value) in &head.headers {
+            let value = value.to_str().expect("we write visible ASCII");
+            text += &format!("{name}: {value}\r\n");
+        }
+        text += &format!("x-request-id: {request_id}\r\nconnection: close\r\n");
+        text += &format!("content-length: {}\r\n", document.len());
+        text += &format!("date: {}\r\n\r\n", httpdate::fmt_http_date(SystemTime::now()));
+        [text.into_bytes(), document].concat()
+    }
+
     fn document(&self, request_id: &RequestId) -> Vec<u8> {
         let (case, value) = match &self.extra {
             Extra::Case { case, payload } => (Some(case.as_str()), payload.as_deref()),
@@ -153,11 +183,13 @@ impl Refusal {
     }
 }
 
-fn allow(methods: &[Method]) -> HeaderValue {
-    let mut names: Vec<&str> = methods.iter().map(|m| m.as_str()).collect();
-    if methods.contains(&Method::Get) && !methods.contains(&Method::Head) {
-        names.push("HEAD");
+/// The value of `Allow`: the methods of the routes, and those that are answered for them.
+pub(crate) fn allow(methods: &[Method]) -> HeaderValue {
+    let mut names: BTreeSet<&str> = methods.iter().map(|m| m.as_str()).collect();
+    if methods.contains(&Method::Get) {
+        names.insert("HEAD");
     }
-    names.sort_unstable();
+    names.insert("OPTIONS");
+    let names: Vec<&str> = names.into_iter().collect();
     HeaderValue::try_from(names.join(", ")).expect("method names are visible ASCII")
 }

@@ -44,7 +44,7 @@ impl TimeSpan {
         Self(Duration::from_secs(secs))
     }
 
-    pub fn duration(self) -> Duration {
+    pub const fn duration(self) -> Duration {
         self.0
     }
 

@@ -123,6 +123,10 @@ fn bodies(node: &Node) {
     );
     let large = "POST /order HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
                  content-type: application/json\r\ncontent-length: 99999999\r\n\r\n";
-    check(node, large.as_bytes(), 413, &["body-too-large", "at most 8388608 bytes"]);
-    check(node, b"GET / HTTP/1.1\r\nhost test\r\n\r\n", 400, &[]);
+    check(node, large.as_bytes(), 413, &["body-too-large", "at most 8MiB"]);
+    let problem = ["application/problem+json", "request-invalid", "x-request-id: "];
+    check(node, b"GET / HTTP/1.1\r\nhost test\r\n\r\n", 400, &problem);
+    let long = format!("GET / HTTP/1.1\r\nhost: test\r\nx: {}\r\n\r\n", "x".repeat(70_000));
+    check(node, long.as_bytes(), 431, &problem);
+    check(node, &get("/hello/caf%E9"), 400, &problem);
 }

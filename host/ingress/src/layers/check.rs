@@ -2,13 +2,15 @@
 //!
 //! Above `route`: a head that two readers could understand differently must not choose a slice.
 
+use super::typed::decode;
 use crate::limits::Limits;
-use crate::problem::Refusal;
+use crate::problem::{self, Extra, Refusal};
+use aether_types::ByteSize;
 use aether_types::code::Code;
 use http::header::{HOST, HeaderValue};
 use http::request::Parts;
 use http::uri::Authority;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -21,13 +23,17 @@ pub(super) fn check(head: &mut Parts, body: &Incoming, limits: &Limits) -> Resul
 fn sizes(head: &Parts, body: &Incoming, limits: &Limits) -> Result<(), Refusal> {
     let uri = head.uri.path_and_query().map_or(0, |p| p.as_str().len());
     if uri > limits.uri_bytes_max {
-        let detail = format!("path and query have at most {} bytes", limits.uri_bytes_max);
+        let detail = problem::uri_too_long(limits.uri_bytes_max);
         return Err(Refusal::new(StatusCode::URI_TOO_LONG, Code::RequestInvalid, detail));
     }
-    if head.headers.len() > limits.headers_max {
-        let detail = format!("a request has at most {} header fields", limits.headers_max);
-        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return Err(Refusal::new(status, Code::RequestInvalid, detail));
+    // HTTP/1.1 was bounded while it was parsed.
+    if head.version == Version::HTTP_2 {
+        let size: usize = head.headers.iter().map(|(k, v)| k.as_str().len() + v.len()).sum();
+        if head.headers.len() > limits.headers_max || uri + size > limits.head_bytes_max {
+            let detail = problem::head_too_large(limits);
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return Err(Refusal::new(status, Code::RequestInvalid, detail));
+        }
     }
     // What is announced as too large is refused before a byte of it is read.
     match body.size_hint().lower() > limits.body_bytes_max {
@@ -37,7 +43,7 @@ fn sizes(head: &Parts, body: &Incoming, limits: &Limits) -> Result<(), Refusal> 
 }
 
 pub(super) fn too_large(max: u64) -> Refusal {
-    let detail = format!("a body has at most {max} bytes");
+    let detail = format!("a body has at most {}", ByteSize(max));
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, Code::BodyTooLarge, detail)
 }
 
@@ -57,15 +63,22 @@ fn authority(head: &mut Parts) -> Result<(), Refusal> {
     }
 }
 
-/// Absolute, and without segments that mean another path to whoever resolves them.
+/// Absolute, readable, and without segments that mean another path to whoever resolves them.
 fn path(head: &Parts) -> Result<(), Refusal> {
     let path = head.uri.path();
     if head.method == Method::CONNECT || !path.starts_with('/') {
         return Err(Refusal::invalid("the request must name a path; this is no proxy"));
     }
-    match path.contains(['.', '%']) && path.split('/').any(is_dots) {
-        true => Err(Refusal::invalid("a path must not have `.` or `..` segments")),
-        false => Ok(()),
+    if path.contains(['.', '%']) && path.split('/').any(is_dots) {
+        return Err(Refusal::invalid("a path must not have `.` or `..` segments"));
+    }
+    let bad = path.split('/').find(|segment| segment.contains('%') && decode(segment).is_none());
+    match bad {
+        Some(segment) => {
+            let place = Extra::Place(format!("segment `{segment}`"));
+            Err(Refusal::invalid(problem::NOT_DECODABLE).with(place))
+        }
+        None => Ok(()),
     }
 }
 

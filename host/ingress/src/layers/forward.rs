@@ -39,14 +39,16 @@ pub(super) async fn forward(
     let course = body.course();
     let req = Request::from_parts(head, body);
     let answered = timeout_at(call.deadline, door.app.http(route, req, call.clone())).await;
+    let answered = answered.unwrap_or(Err(CallError::DeadlineExceeded));
     // A broken limit is the client's mistake, whatever the slice made of the broken body.
     match course.map_or(Standing::Fine, |course| course.get()) {
         Standing::TooLarge => return Err(too_large(door.limits.body_bytes_max)),
         Standing::TooSlow => return Err(too_slow()),
-        Standing::Waiting if answered.is_err() => return Err(too_slow()),
+        Standing::Waiting if matches!(answered, Err(CallError::DeadlineExceeded)) => {
+            return Err(too_slow());
+        }
         Standing::Waiting | Standing::Fine => {}
     }
-    let answered = answered.unwrap_or(Err(CallError::DeadlineExceeded));
     let mut res = answered.map_err(|error| technical(&error, call))?;
     if res.status().is_informational() {
         let error = format!("the handler answered with the interim status {}", res.status());

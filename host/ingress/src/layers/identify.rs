@@ -42,7 +42,8 @@ impl Identity {
     }
 }
 
-fn draw() -> (RequestId, HeaderValue) {
+/// An id for a request that brought none.
+pub(crate) fn draw() -> (RequestId, HeaderValue) {
     let text = Uuid::now_v7().to_string();
     let id = text.parse().expect("a UUID is 36 visible ASCII characters");
     let header = HeaderValue::from_maybe_shared(Bytes::from(text));

@@ -9,7 +9,7 @@ use aether_types::{Method, code::Code};
 use http::StatusCode;
 use http::request::Parts;
 
-/// A typed route or a handler; anything else is refused.
+/// A typed route, a handler, or the methods that OPTIONS asks for; anything else is refused.
 pub(super) fn route(door: &Shared, head: &Parts) -> Result<Found, Refusal> {
     let (method, path) = (Method::of_request(head.method.as_str()), head.uri.path());
     let found = match door.app.find(method, path) {
@@ -20,7 +20,7 @@ pub(super) fn route(door: &Shared, head: &Parts) -> Result<Found, Refusal> {
         found => found,
     };
     match found {
-        Found::WrongMethod { allow } => {
+        Found::WrongMethod { allow } if method != Method::Options => {
             let detail = "no route has this path with this method";
             let refusal =
                 Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, detail);

@@ -8,7 +8,7 @@ use super::technical;
 use crate::body::{BodyError, RequestBody, ResponseBody};
 use crate::door::Shared;
 use crate::port::{Answer, Call, Failure, RouteRef, TakesBody, TypedRequest};
-use crate::problem::{Extra, Refusal};
+use crate::problem::{Extra, NOT_DECODABLE, Refusal};
 use aether_types::{CallError, code::Code};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
@@ -18,7 +18,8 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::value::RawValue;
-use tokio::time::timeout_at;
+use std::time::Duration;
+use tokio::time::{timeout, timeout_at};
 
 pub(super) struct Target {
     pub(super) route: RouteRef,
@@ -39,7 +40,7 @@ pub(super) async fn call(
         TakesBody::Json if body.is_end_stream() => Bytes::new(),
         TakesBody::Json => {
             must_be_json(head)?;
-            read(RequestBody::new(body, &door.limits), call).await?
+            read(RequestBody::new(body, &door.limits), door.limits.body_time_max).await?
         }
     };
     let req = TypedRequest { path: target.params, query, body, call: call.clone() };
@@ -79,10 +80,10 @@ fn is_json(content_type: &str) -> bool {
         || essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-async fn read(body: RequestBody, call: &Call) -> Result<Bytes, Refusal> {
-    match timeout_at(call.deadline, body.collect()).await {
+async fn read(body: RequestBody, time_max: Duration) -> Result<Bytes, Refusal> {
+    match timeout(time_max, body.collect()).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(BodyError::TooLarge(max))) => Err(too_large(max)),
+        Ok(Err(BodyError::TooLarge(max))) => Err(too_large(max.bytes())),
         Err(_) | Ok(Err(BodyError::TooSlow(_))) => Err(too_slow()),
         Ok(Err(BodyError::Broken(_))) => Err(Refusal::invalid("the body ended before its end")),
     }
@@ -101,14 +102,14 @@ fn query(text: &str) -> Result<Vec<(String, String)>, Refusal> {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let decoded = decode(key).zip(decode(value));
             decoded.ok_or_else(|| {
-                Refusal::invalid("not UTF-8, or a % without two hexadecimal digits")
-                    .with(Extra::Place(format!("query `{pair}`")))
+                Refusal::invalid(NOT_DECODABLE).with(Extra::Place(format!("query `{pair}`")))
             })
         })
         .collect()
 }
 
-fn decode(text: &str) -> Option<String> {
+/// Percent-decoded, `+` as a space; none if it is not UTF-8 or ends within an escape.
+pub(super) fn decode(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

@@ -13,8 +13,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::Sleep;
+use tokio::time::{Sleep, timeout};
 
 #[derive(Default)]
 pub(crate) struct App {
@@ -105,6 +106,14 @@ impl Application for App {
                     Ok(whole) => text(format!("{} bytes", whole.to_bytes().len())),
                     Err(error) => text(format!("body failed: {error}")),
                 },
+                "count-for-60s" => {
+                    let read = timeout(Duration::from_secs(60), req.into_body().collect()).await;
+                    Err(read.map_or(CallError::DeadlineExceeded, |_| unreachable!("it drips")))
+                }
+                "late" => {
+                    tokio::time::sleep(Duration::from_secs(3_600)).await;
+                    text("late".to_owned())
+                }
                 "seen" => {
                     let names = req.headers().keys().map(|k| k.as_str()).collect::<Vec<_>>();
                     let seen = format!("{} {} {names:?}", req.method(), req.uri());

@@ -100,7 +100,7 @@ async fn problem(request: &str, expect: Expect) {
     let (head, body) = answer.split_once("\n\n").expect("a head and a body");
     assert!(head.contains("content-type: application/problem+json"), "{answer}");
     let body: serde_json::Value = serde_json::from_str(body).expect("a document");
-    assert_eq!(body["request-id"], "r1");
+    assert!(head.contains(&format!("x-request-id: {}", text(&body["request-id"]))), "{answer}");
     assert!(head.starts_with(&format!("HTTP/1.1 {} {}", body["status"], text(&body["title"]))));
     let mut shown = format!("{} {}", body["status"], text(&body["type"]));
     for member in ["detail", "path", "case", "value"] {
@@ -187,7 +187,7 @@ async fn requests_that_cannot_be_served_say_why() {
             expect![[r#"
             405 urn:aether:error:method-not-allowed
             detail no route has this path with this method
-            allow: GET, HEAD"#]],
+            allow: GET, HEAD, OPTIONS"#]],
         ),
         (
             "GET /http/../typed/1",
@@ -202,6 +202,29 @@ async fn requests_that_cannot_be_served_say_why() {
             expect![[r#"
             400 urn:aether:error:request-invalid
             detail a path must not have `.` or `..` segments"#]],
+        ),
+        (
+            "GET /http/caf%E9/x",
+            "\n",
+            expect![[r#"
+                400 urn:aether:error:request-invalid
+                detail not UTF-8, or a % without two hexadecimal digits
+                path segment `caf%E9`"#]],
+        ),
+        (
+            "GET /typed/50%",
+            "\n",
+            expect![[r#"
+                400 urn:aether:error:request-invalid
+                detail not UTF-8, or a % without two hexadecimal digits
+                path segment `50%`"#]],
+        ),
+        (
+            "OPTIONS /nowhere",
+            "\n",
+            expect![[r#"
+            404 urn:aether:error:unknown-endpoint
+            detail no deployed application has a route for this path"#]],
         ),
         (
             "CONNECT a.example:443",
@@ -285,47 +308,73 @@ async fn a_request_names_one_host() {
 }
 
 #[tokio::test]
-async fn garbage_is_refused_and_the_connection_closed() {
+async fn what_a_path_takes_can_be_asked() {
     check(
-        "\x16\x03\x01\x02\x00\x01 this is TLS\n\n",
+        &last("OPTIONS /typed/7", "\n"),
         expect![[r#"
-        HTTP/1.1 400 Bad Request
-        connection: close
-        content-length: 0
-
-    "#]],
-    )
-    .await;
-    check(
-        "GET / HTTP/1.1\nbad header\n\n",
-        expect![[r#"
-        HTTP/1.1 400 Bad Request
-        connection: close
-        content-length: 0
-
-    "#]],
-    )
-    .await;
-    check(
-        "GET / HTTP/3.0\nhost: a\n\n",
-        expect![[r#"
-        HTTP/1.1 400 Bad Request
-        connection: close
-        content-length: 0
-
-    "#]],
-    )
-    .await;
-    check(
-        "POST /http/count HTTP/1.1\nhost: a\ncontent-length: 1\ncontent-length: 2\n\nabc",
-        expect![[r#"
-            HTTP/1.1 400 Bad Request
+            HTTP/1.1 204 No Content
+            allow: GET, HEAD, OPTIONS
+            x-request-id: r1
             connection: close
-            content-length: 0
 
         "#]],
     )
     .await;
+    let of_the_slice = door(Limits::STANDARD).talk(&last("OPTIONS /http/seen", "\n")).await;
+    assert!(of_the_slice.contains("OPTIONS /http/seen ["), "{of_the_slice}");
+}
+
+#[tokio::test]
+async fn heads_that_cannot_be_read_are_answered_in_words() {
+    for (request, expect) in [
+        (
+            "\x16\x03\x01\x02\x00\x01 this is TLS\n\n",
+            expect![[r#"
+                400 urn:aether:error:request-invalid
+                detail the head cannot be read: invalid HTTP method"#]],
+        ),
+        (
+            "GET / HTTP/1.1\nbad header\n\n",
+            expect![[r#"
+                400 urn:aether:error:request-invalid
+                detail the head cannot be read: invalid HTTP header"#]],
+        ),
+        (
+            "GET / HTTP/3.0\nhost: a\n\n",
+            expect![[r#"
+                400 urn:aether:error:request-invalid
+                detail the head cannot be read: invalid HTTP version"#]],
+        ),
+        (
+            "POST /http/count HTTP/1.1\nhost: a\ncontent-length: 1\ncontent-length: 2\n\nabc",
+            expect![[r#"
+                400 urn:aether:error:request-invalid
+                detail the head cannot be read: invalid content-length"#]],
+        ),
+    ] {
+        problem(request, expect).await;
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_cannot_be_read_does_not_touch_the_answers_before_it() {
+    let like_hyper = "HTTP/1.1 431 Request Header Fields Too Large\n\n";
+    let echo = format!(
+        "POST /http/echo HTTP/1.1\nhost: a\ncontent-length: {}\n\n{like_hyper}",
+        wire(like_hyper).len()
+    );
+    let under = door(Limits::STANDARD);
+    let answers = under.talk(&format!("{echo}{echo}bad\n\n")).await;
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
+    assert_eq!(answers.matches(like_hyper).count(), 2, "{answers}");
+    let (_, last) = answers.rsplit_once("HTTP/1.1 400 Bad Request\n").expect("a refusal");
+    assert!(last.contains("content-type: application/problem+json\n"), "{answers}");
+    let stats = under.door.stats();
+    assert_eq!((stats.answered_2xx, stats.answered_4xx), (2, 1));
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_for_the_handler_to_judge() {
     check(
         &last("POST /http/count", "transfer-encoding: chunked\n\nzz\n"),
         expect![[r#"

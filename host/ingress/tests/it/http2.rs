@@ -100,3 +100,26 @@ async fn a_slice_that_takes_its_time_is_not_the_fault_of_the_client() {
     let body = res.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, "first second");
 }
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused_in_words_up_to_twice_the_limit() {
+    let under = door(Limits::STANDARD);
+    let io = TokioIo::new(under.connect());
+    let (mut client, conn) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(conn);
+    for (size, expect) in [
+        (31, "200 OK"),
+        (33, "431 Request Header Fields Too Large: a head has at most 32KiB and 100 fields"),
+        (65, "431 Request Header Fields Too Large"),
+    ] {
+        let req = Request::get("http://a/http/hello").header("x", "x".repeat(size << 10));
+        let res = client.send_request(req.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+        let mut shown = res.status().to_string();
+        if res.headers().contains_key("cache-control") {
+            let body = res.into_body().collect().await.unwrap().to_bytes();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            shown += &format!(": {}", body["detail"].as_str().unwrap());
+        }
+        assert_eq!(shown, expect, "{size} KiB");
+    }
+}
