@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use aether_types::{ErrorKind, LogIndex, NodeId};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     ENTRY_BYTES_MAX, Entry, GroupId, HardState, Membership, MembershipError, Message, ProposalId,
@@ -91,8 +92,9 @@ pub enum Loss {
     Unknown,
 }
 
-/// Why a request was not accepted. It had no effect.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a request was not accepted. It had no effect. The order of variants is part of a format:
+/// append only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
     #[error("this node does not lead{}", hint(*leader))]
     NotLeader { leader: Option<NodeId> },

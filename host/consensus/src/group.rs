@@ -30,6 +30,7 @@ pub struct Group {
     membership: Membership,
     /// Everything up to here was handed out as effects.
     applied: LogIndex,
+    applied_term: Term,
     effects: Vec<Effect>,
     /// What may be said only once the disk has caught up, in order.
     held: VecDeque<Held>,
@@ -80,6 +81,7 @@ impl Group {
             node,
             membership: snapshot.membership.clone(),
             applied,
+            applied_term: snapshot.position.term,
             effects: Vec::new(),
             held: VecDeque::new(),
             asked: PersistNumber(0),

@@ -35,8 +35,8 @@ pub enum Change {
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MembershipChange(pub Vec<Change>);
 
-/// Members that no group can have.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Members that no group can have. The order of variants is part of a format: append only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum MembershipError {
     #[error("a group has 1 to {VOTERS_MAX} voters, not {0}")]
     Voters(usize),

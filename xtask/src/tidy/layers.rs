@@ -33,6 +33,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("infra-slices/", "host/engine"), // a service links itself into the engine
     ("host/client", "host/api"),      // the client speaks the API's types
     ("host/cli", "host/node"),        // the binary starts the composition root
+    ("host/control", "host/consensus"), // a member of the group
+    ("host/control", "host/kv"),      // whose state machine is the map
 ];
 
 /// Outside crates that only some folders may name, in anything but tests.

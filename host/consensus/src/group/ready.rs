@@ -131,9 +131,9 @@ impl Group {
     }
 
     fn restore(&mut self, snapshot: Snapshot) {
-        let Position { index, .. } = snapshot.position;
+        let Position { index, term } = snapshot.position;
         self.node.advance_apply_to(index.0);
-        self.applied = index;
+        (self.applied, self.applied_term) = (index, term);
         self.membership = snapshot.membership.clone();
         self.snapshot_wanted = None;
         let later = self.proposed.split_off(&LogIndex(index.0 + 1));
@@ -160,7 +160,7 @@ impl Group {
                 }
                 Payload::Membership { id, change } => self.apply_membership(index, id, &change),
             }
-            self.applied = index;
+            (self.applied, self.applied_term) = (index, term);
             if self.role() == Role::Leader
                 && term.0 == self.node.raft.term
                 && self.leading != Some(term)

@@ -70,7 +70,20 @@ impl Group {
         assert!(self.leading.is_none_or(|term| term <= Term(self.node.raft.term)));
     }
 
-    pub(super) fn role(&self) -> Role {
+    pub fn term(&self) -> Term {
+        Term(self.node.raft.term)
+    }
+
+    pub fn leader(&self) -> Option<NodeId> {
+        self.known_leader()
+    }
+
+    /// The last entry that was handed out, or that a snapshot covers.
+    pub fn applied(&self) -> Position {
+        Position { index: self.applied, term: self.applied_term }
+    }
+
+    pub fn role(&self) -> Role {
         match self.node.raft.state {
             StateRole::Follower => Role::Follower,
             StateRole::PreCandidate | StateRole::Candidate => Role::Candidate,
