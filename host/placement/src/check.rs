@@ -1,9 +1,13 @@
 //! Whether an application is whole: every problem at once. Knows blueprints and descriptions, no
 //! node.
 
+mod difference;
+mod grants;
 mod links;
 mod routes;
 mod slices;
+
+pub use difference::{Difference, DifferenceKind, differences};
 
 use aether_types::blueprint::{Application, Bound, SliceEntry};
 use aether_types::checked::{Checked, CheckedSlice};
@@ -27,8 +31,8 @@ struct Part<'a> {
 ///
 /// # Errors
 /// Everything that is wrong: `artifact-missing` alone, otherwise `coordinates-mismatch`,
-/// `toml-value`, `duplicate-export`, `unknown-import`, `type-mismatch`, `dependency-cycle`,
-/// `unknown-function`, `route-invalid`, `route-conflict`.
+/// `toml-value`, `grant-missing`, `duplicate-export`, `unknown-import`, `type-mismatch`,
+/// `dependency-cycle`, `unknown-function`, `route-invalid`, `route-conflict`.
 pub fn check<'a>(
     application: &Application,
     descriptions: &BTreeMap<Digest, Description>,
@@ -37,6 +41,7 @@ pub fn check<'a>(
     let parts = parts(application, descriptions)?;
     let mut problems = Vec::new();
     slices::check_each(&parts, &mut problems);
+    grants::check_each(&application.blueprint, &parts, &mut problems);
     let limits = slices::limits(&parts, &mut problems);
     let exporters = links::exporters(&parts, &mut problems);
     let edges = links::edges(&parts, &exporters, &mut problems);

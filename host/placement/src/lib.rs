@@ -14,7 +14,7 @@ mod plan;
 mod tests;
 mod voters;
 
-pub use check::check;
+pub use check::{Difference, DifferenceKind, check, differences};
 pub use lint::{Note, lint};
 pub use plan::{Change, Duty, NodeView, Report, Unplaced, View, Wanted, plan};
 pub use voters::{Members, MembersAdvice, Standing, Step, members};

@@ -213,13 +213,20 @@ impl SliceEntry {
     }
 }
 
-/// `scheme://host[:port]`, lower case, without a path.
+/// `scheme://host[:port]`, lower case, without a path. The host is a name or an address.
 fn is_origin(text: &str) -> bool {
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    host.is_some_and(|host| {
-        let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.:[]".contains(c);
-        !host.is_empty() && host.chars().all(ok)
-    })
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let Some(rest) = rest else { return false };
+    let is_port = |port: &str| {
+        port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    if let Some((address, port)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+        return port && address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    let (host, port) = rest.split_once(':').map_or((rest, None), |(h, p)| (h, Some(p)));
+    let ok = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
+    !host.is_empty() && host.bytes().all(ok) && port.is_none_or(is_port)
 }
 
 /// A blueprint as the cluster keeps it: each entry bound to the bytes that it means.
@@ -297,6 +304,21 @@ mod tests {
                 blueprint.toml:7:9: there is no bucket "orders" in this blueprint [grant-missing]
                   help: add a table [cache.orders]
                 blueprint.toml:8:8: "example.com" is not an origin such as "https://api.example.com" [toml-value]"#]],
+        );
+        let good = ["https://a.example", "http://a-1.example:8080", "http://[::1]:9000"];
+        let list = |origins: &[&str]| {
+            format!("{slice}[slices.grants]\nhttp = [\"{}\"]", origins.join("\", \""))
+        };
+        check(&list(&good), expect!["1 slices"]);
+        let bad = ["http://a:0", "http://a:99999", "http://a:", "http://[::x]", "http://a/b"];
+        check(
+            &list(&bad),
+            expect![[r#"
+            blueprint.toml:7:8: "http://[::x]" is not an origin such as "https://api.example.com" [toml-value]
+            blueprint.toml:7:8: "http://a/b" is not an origin such as "https://api.example.com" [toml-value]
+            blueprint.toml:7:8: "http://a:" is not an origin such as "https://api.example.com" [toml-value]
+            blueprint.toml:7:8: "http://a:0" is not an origin such as "https://api.example.com" [toml-value]
+            blueprint.toml:7:8: "http://a:99999" is not an origin such as "https://api.example.com" [toml-value]"#]],
         );
         check(
             &format!("{slice}[cache.orders]\nmax-bytes = \"1B\""),

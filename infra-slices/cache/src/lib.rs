@@ -18,7 +18,7 @@ pub use limits::{
 
 use aether_engine::{AppContext, HostState, InfraSlice};
 use aether_types::blueprint::CacheBucket;
-use aether_types::{AppName, Problem, code::Code};
+use aether_types::{AppName, Problem};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmtime::component::Linker;
@@ -64,11 +64,6 @@ impl InfraSlice for Cache {
     }
 
     fn configure(&self, app: &AppContext) -> Result<Arc<Granted>, Problem> {
-        if app.grants.cache.is_empty() {
-            let message = "it imports the cache and no bucket is granted to it";
-            let problem = Problem::new(Code::GrantMissing, &app.coordinates, message);
-            return Err(problem.help("add `cache = [\"NAME\"]` to its grants, and [cache.NAME]"));
-        }
         let buckets = app.buckets.iter().map(|(name, settings)| {
             let granted = app.grants.cache.contains(name);
             (name.clone(), granted.then(|| settings.clone()))

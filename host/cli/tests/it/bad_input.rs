@@ -78,6 +78,12 @@ fn components() -> Vec<Row> {
             &["wasi:nn/graph@0.2.0", "unknown-import", "remove what needs it"],
         ),
         row(
+            "the cache without a bucket",
+            vec![part("kv", "(import \"wasi:keyvalue/store@0.2.0-draft\" (instance))", "")],
+            "",
+            &["t:kv:1.0.0", "imports `wasi:keyvalue/store", "grant-missing", "[slices.grants]"],
+        ),
+        row(
             "a resource between slices",
             vec![part("files", resource, "")],
             "",
@@ -140,8 +146,8 @@ fn graphs() -> Vec<Row> {
             &["t:a:1.0.0", "f: func() -> u32", "t:b:2.0.0", "func() -> u8", "type-mismatch"],
         ),
         row(
-            "two routes for one request",
-            vec![web("x", "/{a}/x"), web("y", "/{b}/x")],
+            "a path with a parameter that the function does not have",
+            vec![web("x", "/{a}/x")],
             "",
             &["route-invalid", "GET /{a}/x", "no parameter"],
         ),
@@ -205,6 +211,12 @@ fn texts() -> Vec<Row> {
             one(),
             "[slices.grants]\ncache = [\"orders\"]",
             &["blueprint.toml:7:9", "\"orders\"", "grant-missing", "[cache.orders]"],
+        ),
+        row(
+            "an origin with a port that is none",
+            one(),
+            "[slices.grants]\nhttp = [\"https://api.example.com:99999\"]",
+            &["blueprint.toml:7:8", "api.example.com:99999", "toml-value", "not an origin"],
         ),
         row(
             "a route for a slice that is not there",

@@ -1,6 +1,7 @@
 //! What the check finds, as data.
 
 use super::world::{application, descriptions, slices};
+use aether_types::blueprint::Application;
 use aether_types::checked::{Checked, RouteTarget};
 use expect_test::{Expect, expect};
 use std::format;
@@ -382,4 +383,100 @@ fn an_earlier_revision_of_the_same_application_is_no_conflict() {
     let application = application("shop", &slices, "");
     let first = crate::check(&application, &descriptions(&slices), []).unwrap();
     assert_eq!(crate::check(&application, &descriptions(&slices), [&first]).as_ref(), Ok(&first));
+}
+
+#[test]
+fn what_imports_the_cache_needs_a_bucket() {
+    let slices = "shop:a:1.0.0
+        export shop:a/b@1.0.0 { f() }
+        infra aether:infra/types@0.1.0
+        infra wasi:http/outgoing-handler@0.2.12
+        ---
+        shop:c:1.0.0
+        export shop:c/d@1.0.0 { f() }
+        infra wasi:keyvalue/store@0.2.0-draft2";
+    check(
+        slices,
+        "",
+        expect![[r#"
+            shop:c:1.0.0: imports `wasi:keyvalue/store@0.2.0-draft2`, and no bucket of the cache is granted to it [grant-missing]
+              help: add `cache = ["NAME"]` under its [slices.grants], and a table [cache.NAME]"#]],
+    );
+    let bucket = "[cache.carts]\n[cache.urls]\n";
+    check(
+        slices,
+        bucket,
+        expect![[r#"
+            shop:c:1.0.0: imports `wasi:keyvalue/store@0.2.0-draft2`, and no bucket of the cache is granted to it [grant-missing]
+              help: add `cache = ["NAME"]` under its [slices.grants]; the buckets are "carts", "urls""#]],
+    );
+    let entries = "[[slices]]\nartifact = \"shop:a:1.0.0\"\n[[slices]]\n\
+                   artifact = \"shop:c:1.0.0\"\n[slices.grants]\ncache = [\"urls\"]\n";
+    check(
+        slices,
+        &format!("{entries}{bucket}"),
+        expect![[r#"
+        shop:a:1.0.0 memory=64MiB
+        shop:c:1.0.0 memory=64MiB
+    "#]],
+    );
+}
+
+#[test]
+fn what_a_blueprint_changes_is_said() {
+    let route = "toml\n[[routes]]\nroute = \"GET /b\"\ncall = \"shop:a/b#f\"\n";
+    let a = |version: &str, route: &str| {
+        format!("shop:a:{version}\nexport shop:a/b@1.0.0 {{ f() }}\n{route}")
+    };
+    let of = |text: &str, extra: &str| {
+        let slices = slices(text);
+        let application = application("shop", &slices, extra);
+        let checked = crate::check(&application, &descriptions(&slices), []).unwrap();
+        (application, checked)
+    };
+    let show = |before: Option<&(Application, Checked)>, after: &(Application, Checked)| {
+        let before = before.map(|(application, checked)| (application, checked));
+        let all = crate::differences(before, (&after.0, &after.1));
+        let lines = all.iter().map(|d| format!("{:?} {}: {}\n", d.kind, d.what, d.detail));
+        lines.collect::<String>()
+    };
+    let old = of(&a("1.0.0", ""), "[config]\nregion = \"north\"\nkept = \"1\"\n[cache.old]");
+    let new = of(
+        &format!("{}---\nshop:c:1.0.0\nexport shop:c/d@1.0.0 {{ f() }}", a("2.0.0", route)),
+        "[config]\nregion = \"south\"\nkept = \"1\"\n[cache.new]",
+    );
+    assert_eq!(show(Some(&old), &old), "");
+    expect![[r#"
+        Changed slice shop:a: 1.0.0 -> 2.0.0
+        Added slice shop:c: 
+        Added route GET /b: 
+        Changed config key region: 
+        Removed bucket old: 
+        Added bucket new: 
+    "#]]
+    .assert_eq(&show(Some(&old), &new));
+    expect![[r#"
+        Changed slice shop:a: 2.0.0 -> 1.0.0
+        Removed slice shop:c: 
+        Removed route GET /b: 
+        Changed config key region: 
+        Removed bucket new: 
+        Added bucket old: 
+    "#]]
+    .assert_eq(&show(Some(&new), &old));
+    expect![[r#"
+        Added application version: 
+        Added slice shop:a: 
+        Added config key kept: 
+        Added config key region: 
+        Added bucket old: 
+    "#]]
+    .assert_eq(&show(None, &old));
+    let entry = "[[slices]]\nartifact = \"shop:a:1.0.0\"\n";
+    let more = of(&a("1.0.0", ""), &format!("{entry}instances = 3\nlimits = {{ queue = 1 }}"));
+    let one = of(&a("1.0.0", ""), entry);
+    expect![[r#"
+        Changed slice shop:a: instances 1 -> 3, other limits
+    "#]]
+    .assert_eq(&show(Some(&one), &more));
 }

@@ -10,8 +10,8 @@ use std::format;
 use std::vec::Vec;
 
 /// Slices are separated by `---`. The first line is `group:artifact:version`; then
-/// `export|import INTERFACE { f(a: string) -> u32; g() }`, `http`, and lines of `slice.toml` after
-/// a line `toml`.
+/// `export|import INTERFACE { f(a: string) -> u32; g() }`, `infra INTERFACE`, `http`, and lines of
+/// `slice.toml` after a line `toml`.
 pub(super) fn slices(text: &str) -> Vec<(Coordinates, Description)> {
     text.split("---").enumerate().map(|(i, block)| slice(i, block.trim())).collect()
 }
@@ -35,6 +35,7 @@ fn slice(index: usize, block: &str) -> (Coordinates, Description) {
         match line.split_once(' ') {
             Some(("export", rest)) => description.exports.push(interface(rest)),
             Some(("import", rest)) => description.dependencies.push(interface(rest)),
+            Some(("infra", rest)) => description.infra.push(rest.parse().unwrap()),
             _ if line == "http" => description.handler = Some(HttpVersion::V02),
             _ => panic!("no such line: {line}"),
         }
