@@ -1,0 +1,4 @@
+//! Links over real sockets with real TLS. Waits for conditions, never for time.
+
+mod calls;
+mod support;
