@@ -8,12 +8,13 @@ use crate::meter::{Budget, Meter};
 use crate::runtime::{Live, Shared};
 use crate::{AppContext, CallContext, HANDLES_MAX, HostState};
 use aether_types::description::HttpVersion;
+use aether_types::slice_toml::Reuse;
 use aether_types::{CallError, FunctionName, wit};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use wasmtime::component::{ComponentExportIndex, Instance, InstancePre};
-use wasmtime::{PoolConcurrencyLimitError, Store, UpdateDeadline};
+use wasmtime::{AsContextMut, CallHook, PoolConcurrencyLimitError, Store, UpdateDeadline};
 
 pub(crate) struct Code {
     pub(crate) app: Arc<AppContext>,
@@ -49,12 +50,14 @@ pub(crate) struct Hooks {
 pub(crate) struct WasmInstance {
     pub(crate) store: Store<HostState>,
     pub(crate) instance: Instance,
-    /// Functions that were called before, by their place in `Code::functions`.
-    exports: Box<[Option<Export>]>,
+    pub(crate) exports: Exports,
     /// The function of `wasi:http`, after its first call.
     pub(crate) handler: Option<Handler>,
     _live: Live,
 }
+
+/// Functions that were called before, by their place in `Code::functions`.
+pub(crate) struct Exports(Box<[Option<Export>]>);
 
 /// How long a caller should wait when the node has no room for another instance: some idle ones are
 /// dropped every second.
@@ -73,29 +76,26 @@ impl Code {
         store.limiter(|state| &mut state.meter);
         store.set_max_component_handles(HANDLES_MAX);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|store| {
-            // At every tick the guest makes room for others, so that no loop keeps a thread.
-            match Instant::now() < store.data().call().deadline {
-                true => Ok(UpdateDeadline::Yield(1)),
-                false => Err(DeadlinePassed.into()),
-            }
-        });
+        match self.app.limits.reuse {
+            Reuse::Serial | Reuse::Fresh => one_call(&mut store),
+            Reuse::Concurrent => many_calls(&mut store),
+        }
         match self.pre.instantiate_async(&mut store).await {
             Ok(instance) => {
-                let exports = self.functions.iter().map(|_| None).collect();
+                let exports = Exports(self.functions.iter().map(|_| None).collect());
                 Ok(WasmInstance { store, instance, exports, handler: None, _live: live })
             }
             Err(error) if error.is::<PoolConcurrencyLimitError>() => {
                 Err(CallError::Overloaded(Some(FULL_RETRY_MILLIS)))
             }
-            Err(error) => Err(self.failure(&mut store, error, "instantiate")),
+            Err(error) => Err(self.failure(store.data_mut(), error, "instantiate")),
         }
     }
 
     /// What an error of wasmtime means to the caller. Logs it, with the guest's backtrace.
     pub(crate) fn failure(
         &self,
-        store: &mut Store<HostState>,
+        state: &mut HostState,
         error: wasmtime::Error,
         what: &str,
     ) -> CallError {
@@ -105,8 +105,8 @@ impl Code {
         if let Some(call) = error.downcast_ref::<CallError>() {
             return call.clone();
         }
-        let refused = store.data_mut().meter.refused();
-        let request_id = &store.data().call().origin.request_id;
+        let refused = state.meter.refused();
+        let request_id = &state.call().origin.request_id;
         let slice = &self.app.coordinates;
         tracing::warn!(%slice, %request_id, call = what, error = ?error, "a guest failed");
         let cause = error.root_cause().to_string();
@@ -115,6 +115,27 @@ impl Code {
             None => cause,
         })
     }
+}
+
+/// At every tick the guest makes room for others, so that no loop keeps a thread.
+fn one_call(store: &mut Store<HostState>) {
+    store.epoch_deadline_callback(|store| match Instant::now() < store.data().call().deadline {
+        true => Ok(UpdateDeadline::Yield(1)),
+        false => Err(DeadlinePassed.into()),
+    });
+}
+
+/// Whose work a host function does is asked of wasmtime each time that the guest calls one. Which
+/// call is late is not decided here: see `joint`.
+fn many_calls(store: &mut Store<HostState>) {
+    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
+    store.call_hook(|mut store, hook| {
+        if matches!(hook, CallHook::CallingHost) {
+            let task = store.async_call_stack()?.last();
+            store.data_mut().switch(task);
+        }
+        Ok(())
+    });
 }
 
 impl WasmInstance {
@@ -131,27 +152,14 @@ impl WasmInstance {
         function: usize,
         args: Vec<u8>,
     ) -> Result<Vec<u8>, CallError> {
-        let answer = match self.resolve(code, function) {
-            Ok(()) => {
-                let export = self.exports[function].as_ref().expect("it was just resolved");
-                export.call(&mut self.store, args).await
-            }
+        let export = self.exports.get(&mut self.store, &self.instance, code, function);
+        let answer = match export {
+            Ok(export) => export.call(&mut self.store, args).await,
             Err(error) => Err(error),
         };
         answer.map_err(|error| {
-            code.failure(&mut self.store, error, &code.functions[function].ty.name)
+            code.failure(self.store.data_mut(), error, &code.functions[function].ty.name)
         })
-    }
-
-    /// Looks the function up at its first call.
-    fn resolve(&mut self, code: &Code, function: usize) -> wasmtime::Result<()> {
-        if self.exports[function].is_none() {
-            let ExportedFunction { index, ty, .. } = &code.functions[function];
-            let (store, instance) = (&mut self.store, &self.instance);
-            let export = Export::resolve(store, instance, index, ty, code.concurrency)?;
-            self.exports[function] = Some(export);
-        }
-        Ok(())
     }
 
     /// Calls a hook without parameters that returns `result<_, string>`.
@@ -168,6 +176,24 @@ impl WasmInstance {
             Err(error) => Err(error),
         };
         let answer = answer.map(|(answer,)| answer);
-        answer.map_err(|error| code.failure(&mut self.store, error, name))
+        answer.map_err(|error| code.failure(self.store.data_mut(), error, name))
+    }
+}
+
+impl Exports {
+    /// Looks the function up at its first call.
+    pub(crate) fn get(
+        &mut self,
+        store: impl AsContextMut,
+        instance: &Instance,
+        code: &Code,
+        function: usize,
+    ) -> wasmtime::Result<&Export> {
+        let known = &mut self.0[function];
+        if known.is_none() {
+            let ExportedFunction { index, ty, .. } = &code.functions[function];
+            *known = Some(Export::resolve(store, instance, index, ty, code.concurrency)?);
+        }
+        Ok(known.as_ref().expect("it was just looked up"))
     }
 }

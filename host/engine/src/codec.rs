@@ -39,8 +39,11 @@ pub(crate) mod wire;
 use aether_types::InterfaceName;
 use aether_types::wit;
 use std::future::Future;
+use std::sync::Arc;
 use tokio::task::JoinSet;
-use wasmtime::component::{Component, ComponentExportIndex, Instance, LinkerInstance, TypedFunc};
+use wasmtime::component::{
+    Accessor, Component, ComponentExportIndex, GuestTaskId, Instance, LinkerInstance, TypedFunc,
+};
 use wasmtime::{AsContextMut, Result, format_err};
 
 pub use wire::{ELEMENTS_MAX, WIRE_BYTES_MAX, WireError};
@@ -57,7 +60,7 @@ enum Way {
     Nothing(TypedFunc<Args, Answer<0>>),
     /// A result in one core value: itself, or where it is in memory.
     One(TypedFunc<Args, Answer<1>>),
-    Val(val::Export),
+    Val(Arc<val::Export>),
 }
 
 /// Whether the engine was made with component-model async.
@@ -101,7 +104,7 @@ impl Export {
         Ok(Self(match function.result.as_ref().map_or(0, raw::flat_count) {
             0 => Way::Nothing(func.typed(&store)?),
             2..=raw::FLAT_MAX if concurrency == Concurrency::On => {
-                Way::Val(val::Export::new(func, function))
+                Way::Val(Arc::new(val::Export::new(func, function)))
             }
             _ => Way::One(func.typed(&store)?),
         }))
@@ -122,6 +125,34 @@ impl Export {
             Way::One(func) => Ok(func.call_async(store, Args(args)).await?.0),
             // Boxed, because what is rare should not make every call's future large.
             Way::Val(export) => Box::pin(export.call(store, &args)).await,
+        }
+    }
+
+    /// Like [`Self::call`], beside other calls in the same instance: `started` is told which guest
+    /// task works for this one. Dropping the future does not stop that task.
+    ///
+    /// # Errors
+    /// As those of [`Self::call`]; most of them end the accessor's `run_concurrent` instead.
+    pub(crate) async fn call_concurrent<T: Send>(
+        &self,
+        accessor: &Accessor<T>,
+        args: Vec<u8>,
+        started: impl FnOnce(&mut T, GuestTaskId),
+    ) -> Result<Vec<u8>> {
+        macro_rules! call {
+            ($func:ident) => {{
+                let call = accessor.with(|mut store| {
+                    let call = $func.start_call_concurrent(&mut store, Args(args))?;
+                    started(store.data_mut(), call.task());
+                    Ok::<_, wasmtime::Error>(call)
+                })?;
+                Ok($func.finish_call_concurrent(accessor, call).await?.0)
+            }};
+        }
+        match &self.0 {
+            Way::Nothing(func) => call!(func),
+            Way::One(func) => call!(func),
+            Way::Val(export) => export.call_concurrent(accessor, &args, started).await,
         }
     }
 }

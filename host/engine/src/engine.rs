@@ -117,7 +117,8 @@ impl Engine {
         let number = self.slices.fetch_add(1, Relaxed) + 1;
         let slice = Arc::new(Slice::new(number, description, code, admission));
         let pool: Weak<Pool<_>> = Arc::downgrade(&slice.pool);
-        self.trims.lock().push(pool as Weak<dyn Trim>);
+        let joint = slice.joint.as_ref().map(|joint| Arc::downgrade(joint) as Weak<dyn Trim>);
+        self.trims.lock().extend([pool as Weak<dyn Trim>].into_iter().chain(joint));
         Ok(slice)
     }
 
@@ -191,17 +192,13 @@ fn check_digest(description: &Description, bytes: &[u8]) -> Result<(), Reason> {
 }
 
 fn check_reuse(app: &AppContext, description: &Description) -> Result<(), Reason> {
-    let message = match app.limits.reuse {
-        Reuse::Serial | Reuse::Fresh => return Ok(()),
-        Reuse::Concurrent if description.is_async => {
-            "reuse = \"concurrent\" is not supported yet; use \"serial\" or \"fresh\""
+    match description.why_not_concurrent() {
+        Some(why) if app.limits.reuse == Reuse::Concurrent => {
+            let message = format!("reuse = \"concurrent\" is not possible: {why}");
+            Err(reason(ProblemCode::ReuseImpossible, message))
         }
-        Reuse::Concurrent => {
-            "reuse = \"concurrent\" needs a component with the component model's async ABI; use \
-             \"serial\" or \"fresh\""
-        }
-    };
-    Err(reason(ProblemCode::NotSupportedYet, message))
+        _ => Ok(()),
+    }
 }
 
 /// Defines the dependencies beside what the host provides, and checks every import.

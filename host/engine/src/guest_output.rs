@@ -17,92 +17,137 @@ pub const OUTPUT_LINE_BYTES_MAX: usize = 4 << 10;
 /// so. At 64 KiB a guest that does nothing but print cannot fill a disk faster than it is called.
 pub const OUTPUT_BYTES_PER_CALL_MAX: usize = 64 << 10;
 
-/// One of the two streams of one `WasmInstance`. Clones write to the same place.
-#[derive(Clone)]
-pub(crate) struct GuestOutput(Arc<Stream>);
-
-struct Stream {
+/// What one call writes to both streams. A line without an end is logged when this is dropped.
+pub(crate) struct CallOutput {
     app: Arc<AppContext>,
-    name: &'static str,
-    state: Mutex<State>,
+    request_id: RequestId,
+    lines: [Mutex<Line>; 2],
 }
 
-struct State {
-    request_id: RequestId,
-    line: Vec<u8>,
+struct Line {
+    bytes: Vec<u8>,
     bytes_left: usize,
 }
 
-impl GuestOutput {
-    pub(crate) fn new(app: Arc<AppContext>, name: &'static str, request_id: RequestId) -> Self {
-        let state = State { request_id, line: Vec::new(), bytes_left: OUTPUT_BYTES_PER_CALL_MAX };
-        Self(Arc::new(Stream { app, name, state: Mutex::new(state) }))
+/// Where the two streams of one `WasmInstance` lead: to the call that it is working on.
+#[derive(Clone)]
+pub(crate) struct CurrentOutput(Arc<Mutex<Arc<CallOutput>>>);
+
+/// One of the two streams of one `WasmInstance`.
+pub(crate) struct GuestOutput {
+    current: CurrentOutput,
+    stream: Stream,
+}
+
+/// A stream that a call opened: what comes later is still of that call.
+struct OpenedOutput {
+    output: Arc<CallOutput>,
+    stream: Stream,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl CurrentOutput {
+    pub(crate) fn new(output: Arc<CallOutput>) -> Self {
+        Self(Arc::new(Mutex::new(output)))
     }
 
-    /// What is written from now on belongs to another request.
-    pub(crate) fn begin(&self, request_id: &RequestId) {
-        let mut state = self.0.state.lock();
-        self.0.end_line(&mut state);
-        state.request_id = request_id.clone();
-        state.bytes_left = OUTPUT_BYTES_PER_CALL_MAX;
+    /// What is written from now on belongs to this call.
+    pub(crate) fn select(&self, output: &Arc<CallOutput>) {
+        let before = std::mem::replace(&mut *self.0.lock(), Arc::clone(output));
+        drop(before);
+    }
+
+    pub(crate) fn stdout(&self) -> GuestOutput {
+        GuestOutput { current: self.clone(), stream: Stream::Stdout }
+    }
+
+    pub(crate) fn stderr(&self) -> GuestOutput {
+        GuestOutput { current: self.clone(), stream: Stream::Stderr }
     }
 }
 
-impl Stream {
-    fn write(&self, bytes: &[u8]) {
-        let mut state = self.state.lock();
-        if state.bytes_left == 0 {
+impl CallOutput {
+    pub(crate) fn new(app: &Arc<AppContext>, request_id: &RequestId) -> Arc<Self> {
+        let line = || Mutex::new(Line { bytes: Vec::new(), bytes_left: OUTPUT_BYTES_PER_CALL_MAX });
+        let (app, request_id) = (Arc::clone(app), request_id.clone());
+        Arc::new(Self { app, request_id, lines: [line(), line()] })
+    }
+
+    fn write(&self, stream: Stream, bytes: &[u8]) {
+        let mut line = self.lines[stream as usize].lock();
+        if line.bytes_left == 0 {
             return;
         }
-        let taken = &bytes[..bytes.len().min(state.bytes_left)];
+        let taken = &bytes[..bytes.len().min(line.bytes_left)];
         for &byte in taken {
             if byte != b'\n' {
-                state.line.push(byte);
+                line.bytes.push(byte);
             }
-            if byte == b'\n' || state.line.len() == OUTPUT_LINE_BYTES_MAX {
-                self.end_line(&mut state);
+            if byte == b'\n' || line.bytes.len() == OUTPUT_LINE_BYTES_MAX {
+                self.end_line(stream, &mut line);
             }
         }
-        state.bytes_left -= taken.len();
-        if state.bytes_left == 0 {
-            self.end_line(&mut state);
-            state.line.extend_from_slice(b"(the rest of what this call writes is dropped)");
-            self.end_line(&mut state);
+        line.bytes_left -= taken.len();
+        if line.bytes_left == 0 {
+            self.end_line(stream, &mut line);
+            line.bytes.extend_from_slice(b"(the rest of what this call writes is dropped)");
+            self.end_line(stream, &mut line);
         }
     }
 
-    fn end_line(&self, state: &mut State) {
-        if state.line.is_empty() {
+    fn end_line(&self, stream: Stream, line: &mut Line) {
+        if line.bytes.is_empty() {
             return;
         }
-        let line = String::from_utf8_lossy(&state.line);
-        let line = line.trim_end_matches('\r');
+        let text = String::from_utf8_lossy(&line.bytes);
+        let text = text.trim_end_matches('\r');
         tracing::info!(
             target: "slice",
             app = %self.app.app,
             slice = %self.app.coordinates,
-            request_id = %state.request_id,
-            stream = self.name,
-            "{line}"
+            request_id = %self.request_id,
+            stream = stream.name(),
+            "{text}"
         );
-        state.line.clear();
+        line.bytes.clear();
     }
 }
 
-impl Drop for Stream {
+impl Drop for CallOutput {
     fn drop(&mut self) {
-        let mut state = self.state.lock();
-        self.end_line(&mut state);
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            self.end_line(stream, &mut self.lines[stream as usize].lock());
+        }
+    }
+}
+
+impl Stream {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
+impl GuestOutput {
+    fn current(&self) -> Arc<CallOutput> {
+        Arc::clone(&self.current.0.lock())
     }
 }
 
 impl StdoutStream for GuestOutput {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(self.clone())
+        Box::new(OpenedOutput { output: self.current(), stream: self.stream })
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.clone())
+        Box::new(Self { current: self.current.clone(), stream: self.stream })
     }
 }
 
@@ -114,7 +159,7 @@ impl IsTerminal for GuestOutput {
 
 impl OutputStream for GuestOutput {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.0.write(&bytes);
+        self.current().write(self.stream, &bytes);
         Ok(())
     }
 
@@ -138,13 +183,13 @@ impl Pollable for GuestOutput {
     }
 }
 
-impl AsyncWrite for GuestOutput {
+impl AsyncWrite for OpenedOutput {
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        self.0.write(bytes);
+        self.output.write(self.stream, bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 

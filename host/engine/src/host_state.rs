@@ -1,11 +1,11 @@
 //! What the host keeps for one `WasmInstance`. Knows no pool and no code of the guest.
 
-use crate::guest_output::GuestOutput;
+use crate::guest_output::{CallOutput, CurrentOutput};
 use crate::infra::{ConfiguredInfra, InfraSlice, InfraState, InfraView, Typed};
 use crate::meter::Meter;
 use crate::{AppContext, CallContext};
-use std::{any::Any, sync::Arc};
-use wasmtime::component::ResourceTable;
+use std::{any::Any, collections::BTreeMap, sync::Arc};
+use wasmtime::component::{GuestTaskId, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
@@ -18,17 +18,29 @@ pub const HANDLES_MAX: usize = 4_096;
 pub struct HostState {
     app: Arc<AppContext>,
     /// The call that the guest is working on.
-    call: CallContext,
+    call: Call,
+    /// The task of that call, where several are in the instance.
+    task: Option<GuestTaskId>,
+    /// The others. Ended ones stay, for what their tasks do after their answer, until wasmtime
+    /// gives the name of their task to another one: so there are never more than there were tasks.
+    calls: BTreeMap<GuestTaskId, Call>,
     pub(crate) meter: Meter,
     table: ResourceTable,
     infra: Box<[Box<dyn InfraState>]>,
     wasi: WasiCtx,
-    outputs: [GuestOutput; 2],
-    /// The outputs still carry the request id of an earlier call; set right when they are reached,
-    /// because most calls write nothing.
-    outputs_stale: bool,
+    output: CurrentOutput,
+    /// The output still leads to an earlier call; set right when it is reached, because most calls
+    /// write nothing.
+    output_stale: bool,
     http: WasiHttpCtx,
     no_http: NoHttp,
+}
+
+/// What is kept for one call.
+struct Call {
+    ctx: CallContext,
+    /// What it wrote, if anything.
+    output: Option<Arc<CallOutput>>,
 }
 
 /// Answers the outgoing requests of a slice for which no infra slice is configured.
@@ -44,28 +56,59 @@ impl HostState {
         meter: Meter,
         call: CallContext,
     ) -> Self {
-        let output = |name| GuestOutput::new(app.clone(), name, call.origin.request_id.clone());
-        let outputs = [output("stdout"), output("stderr")];
+        let output = CallOutput::new(&app, &call.origin.request_id);
+        let current = CurrentOutput::new(Arc::clone(&output));
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
         Self {
-            wasi: wasi(&app, &outputs),
+            wasi: wasi(&app, &current),
             infra: infra.iter().map(|infra| infra.instance()).collect(),
             app,
-            call,
+            call: Call { ctx: call, output: Some(output) },
+            task: None,
+            calls: BTreeMap::new(),
             meter,
             table,
-            outputs,
-            outputs_stale: false,
+            output: current,
+            output_stale: false,
             http: WasiHttpCtx::new(),
             no_http: NoHttp,
         }
     }
 
-    /// Another call begins in this `WasmInstance`.
-    pub(crate) fn begin(&mut self, call: CallContext) {
-        self.call = call;
-        self.outputs_stale = true;
+    /// Another call begins in this `WasmInstance`, which has no other.
+    pub(crate) fn begin(&mut self, ctx: CallContext) {
+        self.call = Call { ctx, output: None };
+        self.output_stale = true;
+    }
+
+    /// Another call begins beside those that are there; `task` works for it.
+    pub(crate) fn join(&mut self, task: GuestTaskId, ctx: CallContext) {
+        if self.task == Some(task) {
+            self.task = None;
+        }
+        self.calls.insert(task, Call { ctx, output: None });
+    }
+
+    /// The guest goes on with the work of `task`, if that is a task of a call.
+    pub(crate) fn switch(&mut self, task: Option<GuestTaskId>) {
+        let Some(task) = task.filter(|task| self.task != Some(*task)) else { return };
+        let Some(next) = self.calls.remove(&task) else { return };
+        let before = std::mem::replace(&mut self.call, next);
+        if let Some(task) = self.task.replace(task) {
+            self.calls.insert(task, before);
+        }
+        self.output_stale = true;
+    }
+
+    /// The call of `task` has its answer: what it wrote is complete.
+    pub(crate) fn leave(&mut self, task: GuestTaskId) {
+        if self.task == Some(task) {
+            self.task = None;
+            self.join(task, self.call.ctx.clone());
+        } else if let Some(call) = self.calls.get_mut(&task) {
+            call.output = None;
+        }
     }
 
     /// What host functions of the infra slice `S` work with.
@@ -78,12 +121,12 @@ impl HostState {
             any.downcast_mut::<Typed<S>>()
         });
         let state = &mut state.expect("an infra slice is configured for who imports it").0;
-        InfraView { state, table: &mut self.table, call: &self.call, app: &self.app }
+        InfraView { state, table: &mut self.table, call: &self.call.ctx, app: &self.app }
     }
 
     /// The call that the guest is working on.
     pub fn call(&self) -> &CallContext {
-        &self.call
+        &self.call.ctx
     }
 
     pub fn app(&self) -> &Arc<AppContext> {
@@ -92,9 +135,9 @@ impl HostState {
 }
 
 /// Denies everything but clocks, random numbers, output, and the granted environment.
-fn wasi(app: &AppContext, [stdout, stderr]: &[GuestOutput; 2]) -> WasiCtx {
+fn wasi(app: &AppContext, output: &CurrentOutput) -> WasiCtx {
     let mut wasi = WasiCtx::builder();
-    wasi.stdout(stdout.clone()).stderr(stderr.clone());
+    wasi.stdout(output.stdout()).stderr(output.stderr());
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
     for (name, value) in &app.grants.env {
         wasi.env(name, value);
@@ -104,9 +147,10 @@ fn wasi(app: &AppContext, [stdout, stderr]: &[GuestOutput; 2]) -> WasiCtx {
 
 impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        if self.outputs_stale {
-            self.outputs_stale = false;
-            self.outputs.iter().for_each(|output| output.begin(&self.call.origin.request_id));
+        if self.output_stale {
+            self.output_stale = false;
+            let new = || CallOutput::new(&self.app, &self.call.ctx.origin.request_id);
+            self.output.select(self.call.output.get_or_insert_with(new));
         }
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
@@ -114,7 +158,7 @@ impl WasiView for HostState {
 
 impl WasiHttpView for HostState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        let call = &self.call;
+        let call = &self.call.ctx;
         let hooks = self.infra.iter_mut().find_map(|state| state.http_hooks(call));
         WasiHttpCtxView {
             hooks: hooks.unwrap_or(&mut self.no_http),

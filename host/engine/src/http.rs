@@ -5,18 +5,20 @@
 //! ends.
 
 mod body;
-mod v03;
+pub(crate) mod v03;
 
 pub use body::{BodyError, HttpBody};
 
 use crate::code::{Code, WasmInstance};
 use crate::deadline::until;
+use crate::joint::{Job, Joint, Reply, Work};
 use crate::pool::Lease;
-use crate::slice::admit;
-use crate::{CallContext, Slice};
+use crate::slice::{admit, stopped};
+use crate::{CallContext, HostState, Slice};
 use aether_types::CallError;
 use aether_types::description::HttpVersion;
-use body::{Ending, Guard};
+use body::Ending;
+pub(crate) use body::Guard;
 use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -25,7 +27,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use wasmtime::component::{Resource, TypedFunc};
+use wasmtime::AsContextMut;
+use wasmtime::component::{Instance, Resource, TypedFunc};
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 use wasmtime_wasi_http::{Error as HttpError, WasiBody, WasiHttpView};
@@ -78,6 +81,9 @@ impl Slice {
             return Err(CallError::Unavailable(message));
         }
         let ctx = admit(ctx, self.app().limits.timeout)?;
+        if let Some(joint) = &self.joint {
+            return self.join(joint, request, ctx).await;
+        }
         let deadline = ctx.deadline;
         let ready = async {
             let mut lease = self.pool.lease().await?;
@@ -117,6 +123,31 @@ impl Slice {
     }
 }
 
+impl Slice {
+    /// Lets the instance that has other calls answer a request.
+    async fn join(
+        &self,
+        joint: &Arc<Joint>,
+        request: http::Request<WasiBody>,
+        ctx: CallContext,
+    ) -> Result<http::Response<HttpBody>, CallError> {
+        let deadline = ctx.deadline;
+        let ending = Arc::new(Ending::default());
+        let guard = Guard::new(&ending);
+        let answered = async {
+            let lease = self.pool.lease().await?;
+            let (tx, rx) = oneshot::channel();
+            let (request, reply) = (Box::new(request), Reply::Response(tx));
+            let work = Work::Handle { request, guard };
+            joint.submit(Job { work, ctx, reply, lease });
+            rx.await.unwrap_or_else(|_| Err(stopped()))
+        };
+        let answer = until(deadline, pin!(answered)).await;
+        let response = answer.unwrap_or(Err(CallError::DeadlineExceeded))?;
+        Ok(response.map(|body| HttpBody::streaming(body, ending)))
+    }
+}
+
 /// A guest that works on a request. Fields are dropped in order: the guard before the instance,
 /// whose end closes the body.
 struct Guest {
@@ -152,7 +183,8 @@ impl WasmInstance {
         request: http::Request<WasiBody>,
         tx: oneshot::Sender<Head>,
     ) -> Result<(), CallError> {
-        let called = match self.handler(code) {
+        let handler = Handler::get(&mut self.handler, &mut self.store, &self.instance, code);
+        let called = match handler {
             Ok(Handler::V02(handler)) => match self.args(request, tx) {
                 Ok(args) => handler.call_async(&mut self.store, args).await,
                 Err(error) => Err(error),
@@ -160,20 +192,7 @@ impl WasmInstance {
             Ok(Handler::V03(handler)) => v03::handle(&mut self.store, handler, request, tx).await,
             Err(error) => Err(error),
         };
-        called.map_err(|error| code.failure(&mut self.store, error, "wasi:http"))
-    }
-
-    /// Looks the handler up at its first call.
-    fn handler(&mut self, code: &Code) -> wasmtime::Result<Handler> {
-        if let Some(handler) = self.handler {
-            return Ok(handler);
-        }
-        let (version, index) = code.handler.as_ref().expect("only slices with a handler get here");
-        let handler = match version {
-            HttpVersion::V02 => Handler::V02(self.instance.get_typed_func(&mut self.store, index)?),
-            HttpVersion::V03 => Handler::V03(self.instance.get_typed_func(&mut self.store, index)?),
-        };
-        Ok(*self.handler.insert(handler))
+        called.map_err(|error| code.failure(self.store.data_mut(), error, "wasi:http"))
     }
 
     fn args(
@@ -184,5 +203,24 @@ impl WasmInstance {
         let mut http = self.store.data_mut().http();
         let request = http.new_incoming_request(Scheme::Http, request)?;
         Ok((request, http.new_response_outparam(tx)?))
+    }
+}
+
+impl Handler {
+    /// Looks the handler up at its first call.
+    pub(crate) fn get(
+        known: &mut Option<Self>,
+        mut store: impl AsContextMut<Data = HostState>,
+        instance: &Instance,
+        code: &Code,
+    ) -> wasmtime::Result<Self> {
+        if let Some(known) = known {
+            return Ok(*known);
+        }
+        let (version, index) = code.handler.as_ref().expect("only slices with a handler get here");
+        Ok(*known.insert(match version {
+            HttpVersion::V02 => Self::V02(instance.get_typed_func(&mut store, index)?),
+            HttpVersion::V03 => Self::V03(instance.get_typed_func(&mut store, index)?),
+        }))
     }
 }

@@ -15,6 +15,7 @@ mod guest_output;
 mod host_state;
 mod http;
 mod infra;
+mod joint;
 pub mod json;
 mod meter;
 mod pool;

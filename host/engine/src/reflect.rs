@@ -56,7 +56,7 @@ pub(crate) fn preview(bytes: &[u8]) -> Result<Preview, Problems> {
     let mut all = Validator::new_with_features(WasmFeatures::all());
     let mut sync = Validator::new_with_features(without_async());
     let mut is_async = false;
-    let mut section: Option<&[u8]> = None;
+    let mut sections = Sections::default();
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(invalid)?;
         all.payload(&payload).map_err(invalid)?;
@@ -66,16 +66,44 @@ pub(crate) fn preview(bytes: &[u8]) -> Result<Preview, Problems> {
             // WASI 0.3 is linked on that engine only, also its functions that are not async.
             is_async = is_async || imports.clone().into_iter().flatten().any(|i| is_wasi_03(&i));
         }
-        if let Payload::CustomSection(custom) = payload
-            && custom.name() == SliceToml::SECTION
-            && section.replace(custom.data()).is_some_and(|first| first != custom.data())
-        {
-            let message = format!("two different custom sections {:?}", SliceToml::SECTION);
-            let problem = Problem::new(Code::ComponentInvalid, WHOLE, message);
-            return Err(problem.help("a component is one slice with one slice.toml").into());
-        }
+        sections.on_payload(&payload)?;
     }
+    let section = sections.own.or(sections.of_module);
     Ok(Preview { settings: settings(section)?, is_async })
+}
+
+/// The custom sections that carry a `slice.toml`. Those of components inside this one, of which it
+/// may be composed, are their own.
+#[derive(Default)]
+struct Sections<'a> {
+    /// What is being read, from outside to inside.
+    nesting: Vec<Encoding>,
+    own: Option<&'a [u8]>,
+    /// Where a compiler puts it: into the module that it makes the component of.
+    of_module: Option<&'a [u8]>,
+}
+
+impl<'a> Sections<'a> {
+    fn on_payload(&mut self, payload: &Payload<'a>) -> Result<(), Problem> {
+        match payload {
+            Payload::Version { encoding, .. } => self.nesting.push(*encoding),
+            Payload::End(_) => drop(self.nesting.pop()),
+            Payload::CustomSection(custom) if custom.name() == SliceToml::SECTION => {
+                let place = match self.nesting[..] {
+                    [Encoding::Component] => &mut self.own,
+                    [Encoding::Component, Encoding::Module] => &mut self.of_module,
+                    _ => return Ok(()),
+                };
+                if place.replace(custom.data()).is_some_and(|first| first != custom.data()) {
+                    let message = format!("two different custom sections {:?}", SliceToml::SECTION);
+                    let problem = Problem::new(Code::ComponentInvalid, WHOLE, message);
+                    return Err(problem.help("a component is one slice with one slice.toml"));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 fn settings(section: Option<&[u8]>) -> Result<SliceToml, Problems> {

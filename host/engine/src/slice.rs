@@ -2,6 +2,7 @@
 
 use crate::code::{Code, WasmInstance};
 use crate::deadline::until;
+use crate::joint::{Job, Joint, Reply, Work};
 use crate::pool::{Lease, Pool};
 use crate::stats::{Counters, Stats};
 use crate::{AppContext, CALL_DEPTH_MAX, CallContext};
@@ -14,6 +15,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// Time that a hook of `aether:slice/lifecycle` has.
@@ -26,6 +28,8 @@ pub struct Slice {
     description: Arc<Description>,
     pub(crate) code: Arc<Code>,
     pub(crate) pool: Arc<Pool<WasmInstance>>,
+    /// Where all calls share an instance; the pool then only counts and queues them.
+    pub(crate) joint: Option<Arc<Joint>>,
     pub(crate) counters: Counters,
     _admission: Admission,
 }
@@ -51,7 +55,8 @@ impl Slice {
         let limits = code.app.limits;
         let pool = Pool::new(limits.max_concurrency, limits.queue, Arc::clone(&code.shared));
         let (code, counters) = (Arc::new(code), Counters::default());
-        Self { number, description, code, pool, counters, _admission: admission }
+        let joint = (limits.reuse == Reuse::Concurrent).then(|| Joint::new(Arc::clone(&code)));
+        Self { number, description, code, pool, joint, counters, _admission: admission }
     }
 
     pub fn description(&self) -> &Arc<Description> {
@@ -100,6 +105,7 @@ impl Slice {
             tracing::warn!(slice = %self.app().coordinates, %message, "the stop hook failed");
         }
         self.pool.clear();
+        self.joint.iter().for_each(|joint| joint.close());
     }
 
     /// Takes no more calls and waits for those in flight, queued ones included.
@@ -112,7 +118,9 @@ impl Slice {
     }
 
     pub fn stats(&self) -> Stats {
-        self.counters.stats(self.pool.census())
+        let mut census = self.pool.census();
+        census.idle += self.joint.as_ref().map_or(0, |joint| joint.idle());
+        self.counters.stats(census)
     }
 
     pub(crate) fn number(&self) -> u32 {
@@ -144,6 +152,12 @@ impl Slice {
         ctx: CallContext,
     ) -> Result<Vec<u8>, CallError> {
         let mut lease = self.pool.lease().await?;
+        if let Some(joint) = &self.joint {
+            let (tx, rx) = oneshot::channel();
+            let (work, reply) = (Work::Call { function: place, args }, Reply::Bytes(tx));
+            joint.submit(Job { work, ctx, reply, lease });
+            return rx.await.unwrap_or_else(|_| Err(stopped()));
+        }
         let mut wasm = self.code.ready(&mut lease, ctx).await?;
         let answer = wasm.call(&self.code, place, args).await?;
         self.code.keep(lease, wasm);
@@ -210,6 +224,11 @@ pub(crate) fn admit(mut ctx: CallContext, timeout: Duration) -> Result<CallConte
     }
     ctx.deadline = ctx.deadline.min(now + timeout);
     Ok(ctx)
+}
+
+/// What those get whose instance went away without a word.
+pub(crate) fn stopped() -> CallError {
+    CallError::Unavailable("the slice was stopped".to_owned())
 }
 
 impl Drop for Admission {

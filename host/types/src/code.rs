@@ -38,6 +38,8 @@ codes! {
     NothingExported = "nothing-exported",
     /// An import that neither the host nor a slice of the application provides.
     UnknownImport = "unknown-import",
+    /// The component cannot take several calls at a time, as its instance policy wants.
+    ReuseImpossible = "reuse-impossible",
     /// Importer and exporter disagree about a type.
     TypeMismatch = "type-mismatch",
     /// Two slices of one application export the same version of an interface.

@@ -47,4 +47,15 @@ impl Description {
         let interfaces = self.exports.iter().filter(|i| name.interface.means(&i.name));
         interfaces.filter_map(|i| Some((i, i.function(&name.function)?))).next()
     }
+
+    /// Why no `WasmInstance` of this can take several calls at a time; None where one can.
+    pub fn why_not_concurrent(&self) -> Option<&'static str> {
+        let mut functions = self.exports.iter().flat_map(|interface| &interface.functions);
+        match self.handler {
+            Some(HttpVersion::V02) => Some("a wasi:http 0.2 handler takes one request at a time"),
+            Some(HttpVersion::V03) => None,
+            None if functions.any(|function| function.is_async) => None,
+            None => Some("the component exports no `async func` and no wasi:http 0.3 handler"),
+        }
+    }
 }

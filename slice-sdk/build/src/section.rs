@@ -12,9 +12,6 @@ const HEADER_BYTES: usize = 8;
 const COMPONENT_LAYER: [u8; 2] = [1, 0];
 const ID_CUSTOM: u8 = 0;
 const ID_CORE_MODULE: u8 = 1;
-const ID_COMPONENT: u8 = 4;
-/// Components hold modules and components; linkers nest two levels, nobody needs more than this.
-const DEPTH_MAX: u8 = 8;
 
 /// Returns the component with `slice_toml` as its section `aether:slice` at the top level, in place
 /// of any that was there.
@@ -43,24 +40,22 @@ pub fn embed(component: &[u8], slice_toml: &str) -> Result<Vec<u8>> {
 }
 
 /// The `slice.toml` of a component: the section at its top level or else, where a compiler put it,
-/// inside one of its modules. None if there is none, or if the bytes are not a component.
+/// inside one of its modules. Components inside it have their own. None if there is none, or if the
+/// bytes are not a component.
 pub fn slice_toml(component: &[u8]) -> Option<String> {
     if !is_component(component) {
         return None;
     }
-    let found = find(component, DEPTH_MAX)?;
+    let own = |bytes| {
+        let mut sections = Sections::of(bytes).map_while(Result::ok);
+        sections.find_map(|section| section.custom_content(bytes))
+    };
+    let modules = || {
+        let sections = Sections::of(component).map_while(Result::ok);
+        sections.filter(|it| it.id == ID_CORE_MODULE).map(|it| &component[it.content])
+    };
+    let found = own(component).or_else(|| modules().find_map(own))?;
     Some(String::from_utf8_lossy(found).into_owned())
-}
-
-fn find(bytes: &[u8], depth: u8) -> Option<&[u8]> {
-    let sections: Vec<Section> = Sections::of(bytes).map_while(Result::ok).collect();
-    if let Some(own) = sections.iter().find_map(|section| section.custom_content(bytes)) {
-        return Some(own);
-    }
-    let depth = depth.checked_sub(1)?;
-    let nested =
-        sections.iter().filter(|it| it.in_component(bytes, &[ID_CORE_MODULE, ID_COMPONENT]));
-    nested.map(|it| &bytes[it.content.clone()]).find_map(|content| find(content, depth))
 }
 
 fn is_component(bytes: &[u8]) -> bool {
@@ -84,11 +79,6 @@ impl Section {
         let (length, at) = take_length(content, 0)?;
         let name = content.get(at..at.checked_add(length)?)?;
         (name == NAME.as_bytes()).then(|| &content[at + length..])
-    }
-
-    /// Ids of nested binaries mean something else in a module.
-    fn in_component(&self, bytes: &[u8], ids: &[u8]) -> bool {
-        is_component(bytes) && ids.contains(&self.id)
     }
 }
 
@@ -158,6 +148,7 @@ fn put_length(length: usize, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
+    const ID_COMPONENT: u8 = 4;
     const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
     const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
@@ -192,11 +183,19 @@ mod tests {
     fn the_section_is_found_inside_a_module_and_the_top_level_wins() {
         let module =
             with_section(EMPTY_MODULE.to_vec(), ID_CUSTOM, &custom(NAME, b"in the module"));
-        let inner = with_section(EMPTY.to_vec(), ID_CORE_MODULE, &module);
-        let outer = with_section(EMPTY.to_vec(), ID_COMPONENT, &inner);
-        assert_eq!(slice_toml(&outer).as_deref(), Some("in the module"));
-        let embedded = embed(&outer, "on top").expect("it is a component");
+        let slice = with_section(EMPTY.to_vec(), ID_CORE_MODULE, &module);
+        assert_eq!(slice_toml(&slice).as_deref(), Some("in the module"));
+        let embedded = embed(&slice, "on top").expect("it is a component");
         assert_eq!(slice_toml(&embedded).as_deref(), Some("on top"));
+    }
+
+    #[test]
+    fn a_component_of_components_has_its_own_or_none() {
+        let part = embed(EMPTY, "of a part").expect("it is a component");
+        let composed = with_section(EMPTY.to_vec(), ID_COMPONENT, &part);
+        assert_eq!(slice_toml(&composed), None);
+        let embedded = embed(&composed, "of the whole").expect("it is a component");
+        assert_eq!(slice_toml(&embedded).as_deref(), Some("of the whole"));
     }
 
     #[test]
@@ -207,14 +206,5 @@ mod tests {
             assert!(embed(bytes, "x").is_err(), "{bytes:?}");
             assert_eq!(slice_toml(bytes), None, "{bytes:?}");
         }
-    }
-
-    #[test]
-    fn deep_nesting_ends() {
-        let mut bytes = EMPTY.to_vec();
-        for _ in 0..200 {
-            bytes = with_section(EMPTY.to_vec(), ID_COMPONENT, &bytes);
-        }
-        assert_eq!(slice_toml(&bytes), None);
     }
 }

@@ -2,11 +2,10 @@
 
 use super::wire::{Budget, Reader, WIRE_BYTES_MAX, WireError, flags_size, put_count, put_str};
 use aether_types::wit::{self, Type};
-use wasmtime::component::{Func, Val};
+use wasmtime::component::{Accessor, Func, GuestTaskId, Val};
 use wasmtime::{AsContextMut, Result, bail};
 
 /// An exported function that is called with `Val`s.
-#[derive(Clone)]
 pub(super) struct Export {
     func: Func,
     params: Vec<Type>,
@@ -24,11 +23,36 @@ impl Export {
         store: impl AsContextMut<Data = T>,
         args: &[u8],
     ) -> Result<Vec<u8>> {
-        let params = read_all(&self.params, args)?;
-        let mut results = vec![Val::Bool(false); self.result.iter().count()];
+        let (params, mut results) = self.values(args)?;
         self.func.call_async(store, &params, &mut results).await?;
+        self.answer(&results)
+    }
+
+    pub(super) async fn call_concurrent<T: Send>(
+        &self,
+        accessor: &Accessor<T>,
+        args: &[u8],
+        started: impl FnOnce(&mut T, GuestTaskId),
+    ) -> Result<Vec<u8>> {
+        let (params, mut results) = self.values(args)?;
+        let call = accessor.with(|mut store| {
+            let call = self.func.start_call_concurrent(&mut store, &params, &mut results)?;
+            started(store.data_mut(), call.task());
+            Ok::<_, wasmtime::Error>(call)
+        })?;
+        self.func.finish_call_concurrent(accessor, call).await?;
+        self.answer(&results)
+    }
+
+    /// The parameters, and room for the result.
+    fn values(&self, args: &[u8]) -> Result<(Vec<Val>, Vec<Val>)> {
+        let results = vec![Val::Bool(false); self.result.iter().count()];
+        Ok((read_all(&self.params, args)?, results))
+    }
+
+    fn answer(&self, results: &[Val]) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        for (ty, value) in self.result.iter().zip(&results) {
+        for (ty, value) in self.result.iter().zip(results) {
             write(ty, value, &mut Budget::new(), &mut out)?;
         }
         Ok(out)

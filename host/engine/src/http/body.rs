@@ -31,7 +31,7 @@ pub(super) struct Ending {
 }
 
 /// Marks the ending as broken when it is dropped, unless it was told that all went well.
-pub(super) struct Guard(Option<Arc<Ending>>);
+pub(crate) struct Guard(Option<Arc<Ending>>);
 
 impl HttpBody {
     /// A body that is still being written.
@@ -110,7 +110,7 @@ impl Guard {
     }
 
     /// The guest came to its own end.
-    pub(super) fn release(mut self) {
+    pub(crate) fn release(mut self) {
         self.0 = None;
     }
 }

@@ -244,12 +244,22 @@ fn settings_stand_in_the_component_or_in_a_module_of_it() {
         dependencies
         infra []"#]],
     );
-    let other = "(@custom \"aether:slice\" \"[instances]\")";
+    let other = "(@custom \"aether:slice\" \"[slice]\\nartifact = \\\"shop:new:2.0.0\\\"\")";
+    // What was put into the component later wins.
     check(
         &with(&inner, other),
         expect![[r#"
-        component: two different custom sections "aether:slice" [component-invalid]
-          help: a component is one slice with one slice.toml"#]],
+        Some("shop:new:2.0.0") async=false lifecycle=false handler=None
+        exports
+          a:b/c@1.0.0#f: func()
+        dependencies
+        infra []"#]],
+    );
+    check(
+        &with(&exporting("a:b/c@1.0.0"), &format!("{section}{other}")),
+        expect![[r#"
+            component: two different custom sections "aether:slice" [component-invalid]
+              help: a component is one slice with one slice.toml"#]],
     );
     let wrong = "(@custom \"aether:slice\" \"[instances]\\nmemory = 1\")";
     check(
@@ -263,6 +273,46 @@ fn settings_stand_in_the_component_or_in_a_module_of_it() {
         expect![[r#"
         slice.toml: invalid utf-8 sequence of 1 bytes from index 0 [toml-syntax]
           help: slice.toml is a UTF-8 text"#]],
+    );
+}
+
+#[test]
+fn a_component_of_slices_is_one_slice_with_its_own_settings() {
+    let section = |name: &str| {
+        format!("(@custom \"aether:slice\" \"[slice]\\nartifact = \\\"shop:{name}:1.0.0\\\"\")")
+    };
+    let part = |name: &str| with(&exporting(&format!("a:{name}/c@1.0.0")), &section(name));
+    let composed = |own: &str| {
+        format!(
+            "(component
+              (component $a {} (component $b {}
+              (instance $a (instantiate $a)) (instance $b (instantiate $b))
+              (export \"a:orders/c@1.0.0\" (instance $a \"a:orders/c@1.0.0\"))
+              (export \"a:pricing/c@1.0.0\" (instance $b \"a:pricing/c@1.0.0\"))
+              {own})",
+            part("orders").strip_prefix("(component").unwrap(),
+            part("pricing").strip_prefix("(component").unwrap(),
+        )
+    };
+    check(
+        &composed(""),
+        expect![[r#"
+        None async=false lifecycle=false handler=None
+        exports
+          a:orders/c@1.0.0#f: func()
+          a:pricing/c@1.0.0#f: func()
+        dependencies
+        infra []"#]],
+    );
+    check(
+        &composed(&section("whole")),
+        expect![[r#"
+        Some("shop:whole:1.0.0") async=false lifecycle=false handler=None
+        exports
+          a:orders/c@1.0.0#f: func()
+          a:pricing/c@1.0.0#f: func()
+        dependencies
+        infra []"#]],
     );
 }
 

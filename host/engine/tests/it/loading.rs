@@ -113,8 +113,11 @@ async fn the_node_has_room_for_so_many_instances() {
 #[test]
 fn one_instance_for_several_calls_needs_the_async_abi() {
     let node = Node::new();
-    let bytes = wat::parse_str(format!("(component {EXPORT})")).unwrap();
-    let wanted = Wanted { reuse: Some(Reuse::Concurrent), ..Wanted::default() };
-    let reason = node.load(&bytes, wanted).unwrap_err();
-    expect![[r#"reuse = "concurrent" needs a component with the component model's async ABI; use "serial" or "fresh" [not-supported-yet]"#]].assert_eq(&reason.to_string());
+    let refused = |bytes: &[u8]| {
+        let wanted = Wanted { reuse: Some(Reuse::Concurrent), ..Wanted::default() };
+        node.load(bytes, wanted).unwrap_err().to_string()
+    };
+    let sync = wat::parse_str(format!("(component {EXPORT})")).unwrap();
+    expect![[r#"reuse = "concurrent" is not possible: the component exports no `async func` and no wasi:http 0.3 handler [reuse-impossible]"#]].assert_eq(&refused(&sync));
+    expect![[r#"reuse = "concurrent" is not possible: a wasi:http 0.2 handler takes one request at a time [reuse-impossible]"#]].assert_eq(&refused(&aether_test_guests::bytes("http-hello")));
 }

@@ -3,6 +3,7 @@
 
 mod calls;
 mod chain;
+mod concurrent;
 mod hostile;
 mod http;
 mod http_v03;

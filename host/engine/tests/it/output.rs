@@ -10,7 +10,7 @@ use tracing::{Event, Metadata, Subscriber};
 
 /// Keeps the events of slices, one text each.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Log(pub(crate) Arc<Mutex<Vec<String>>>);
 
 struct Text(String);
 
