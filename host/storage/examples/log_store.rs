@@ -24,7 +24,7 @@ const ROUNDS: u64 = 300;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let parent = env::args().nth(1).map_or_else(env::temp_dir, PathBuf::from);
     let home = parent.join(format!("aether-log-store-{}", std::process::id()));
-    let storage = Storage::open(&home)?;
+    let mut storage = Storage::open(&home)?;
     let mut plain = File::create(home.join("plain"))?;
     println!("| entries x bytes | append + fdatasync p50 / p99 | redb p50 / p99 | ratio of p50 |");
     println!("|---|---|---|---|");

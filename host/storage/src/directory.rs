@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Artifacts, Compiled, Error, Identity, Log,
+    Artifacts, Compiled, Error, Identity, Log, TlsMaterial,
     files::{self, failed},
 };
 
@@ -45,7 +45,7 @@ impl Storage {
             identity: Identity::read(directory)?,
             log: Log::open(directory, lock.clone())?,
             artifacts: Artifacts::open(artifacts, lock.clone())?,
-            compiled: Compiled::open(compiled, lock)?,
+            compiled: Compiled::new(compiled, lock),
             directory: directory.to_owned(),
         })
     }
@@ -55,6 +55,15 @@ impl Storage {
         identity.write(&self.directory)?;
         self.identity = Some(identity);
         Ok(())
+    }
+
+    /// What the node proves its identity with; none before it belongs to a cluster.
+    pub fn tls(&self) -> Result<Option<TlsMaterial>, Error> {
+        TlsMaterial::read(&self.directory)
+    }
+
+    pub fn set_tls(&mut self, material: &TlsMaterial) -> Result<(), Error> {
+        material.write(&self.directory)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
     process,
     sync::atomic::{AtomicU64, Ordering},
@@ -26,7 +27,9 @@ pub(crate) fn create_directory(path: &Path) -> Result<(), Error> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     create_directory(parent)?;
-    fs::create_dir(path).map_err(failed("create", path))?;
+    // What a node keeps is nobody else's business: keys, values of applications.
+    let created = fs::DirBuilder::new().mode(0o700).create(path);
+    created.map_err(failed("create", path))?;
     sync_directory(parent)
 }
 
@@ -40,7 +43,8 @@ pub(crate) fn write_durably(directory: &Path, name: &str, bytes: &[u8]) -> Resul
     let path = directory.join(name);
     make_durably(directory, name, |unfinished| {
         let write = || {
-            let mut file = File::create_new(unfinished)?;
+            let mut options = File::options();
+            let mut file = options.write(true).create_new(true).mode(0o600).open(unfinished)?;
             file.write_all(bytes)?;
             file.sync_all()
         };

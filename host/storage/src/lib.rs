@@ -8,6 +8,7 @@
 //! FORMAT      version of this layout
 //! lock        held while a process uses the directory; names its pid
 //! identity    who this node is; written once
+//! tls/        certificates and keys with which it proves that; written once
 //! raft.redb   log, hard state and snapshots of every group
 //! artifacts/  one file per artifact, named by its SHA-256
 //! compiled/   compiled code; may be deleted at any time
@@ -21,12 +22,14 @@ mod error;
 mod files;
 mod identity;
 mod log;
+mod tls;
 #[cfg(test)]
 mod tests;
 
 pub use artifacts::Artifacts;
-pub use compiled::{Compiled, Evicted};
+pub use compiled::Compiled;
 pub use directory::Storage;
 pub use error::Error;
 pub use identity::Identity;
 pub use log::Log;
+pub use tls::TlsMaterial;

@@ -30,11 +30,14 @@ const ENTRIES: TableDefinition<(u32, u64), &[u8]> = TableDefinition::new("entrie
 
 /// The Raft log of a node.
 ///
-/// After an error of [`Log::persist`] the log refuses everything: what is on disk is unknown until
-/// it is opened again. A node that cannot persist stops.
+/// After an error of [`Log::persist`] it is unknown whether the steps are on disk. Whoever goes on
+/// repeats them until they are: the file is opened anew for it, and a step that is there already
+/// changes nothing. That helps where [`Error::kind`] says that the disk is full; otherwise the node
+/// stops.
 #[derive(Debug)]
 pub struct Log {
-    database: Database,
+    /// None after an error.
+    database: Option<Database>,
     path: PathBuf,
     _lock: Arc<Lock>,
 }
@@ -50,19 +53,23 @@ impl Log {
         }
         let database = builder().open(&path).map_err(failed("open", &path))?;
         check_format(&database, &path)?;
-        Ok(Self { database, path, _lock: lock })
+        Ok(Self { database: Some(database), path, _lock: lock })
     }
 
     /// Makes all steps durable, in order, in one commit: they are there after a power cut, or none
     /// is. Several groups may share the commit.
-    pub fn persist(&self, steps: &[Persist]) -> Result<(), Error> {
-        commit(&self.database, steps).map_err(failed("write", &self.path))
+    pub fn persist(&mut self, steps: &[Persist]) -> Result<(), Error> {
+        let written = commit(self.database()?, steps);
+        written.map_err(|error| {
+            self.database = None;
+            failed("write", &self.path)(error)
+        })
     }
 
     /// What is kept of a group; none if nothing was ever persisted.
-    pub fn load(&self, group: GroupId) -> Result<Option<Restored>, Error> {
-        let (hard_state, snapshot, entries) =
-            read(&self.database, group).map_err(failed("read", &self.path))?;
+    pub fn load(&mut self, group: GroupId) -> Result<Option<Restored>, Error> {
+        let records = read(self.database()?, group);
+        let (hard_state, snapshot, entries) = records.map_err(failed("read", &self.path))?;
         let Some(hard_state) = hard_state else { return Ok(None) };
         let entries = entries.iter().map(|bytes| self.decode::<Entry>(bytes));
         Ok(Some(Restored {
@@ -76,13 +83,22 @@ impl Log {
     }
 
     /// Every group of which anything is kept.
-    pub fn groups(&self) -> Result<Vec<GroupId>, Error> {
+    pub fn groups(&mut self) -> Result<Vec<GroupId>, Error> {
+        let database = self.database()?;
         let read = || {
-            let table = self.database.begin_read()?.open_table(HARD_STATES)?;
+            let table = database.begin_read()?.open_table(HARD_STATES)?;
             let groups = table.iter()?.map(|row| Ok(GroupId(row?.0.value())));
             groups.collect::<Result<_, redb::Error>>()
         };
         read().map_err(failed("read", &self.path))
+    }
+
+    fn database(&mut self) -> Result<&Database, Error> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => builder().open(&self.path).map_err(failed("open", &self.path))?,
+        };
+        Ok(self.database.insert(database))
     }
 
     fn decode<T: Versioned>(&self, bytes: &[u8]) -> Result<T, Error> {

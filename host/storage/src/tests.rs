@@ -1,7 +1,6 @@
 //! Data directories in temporary places: opened, killed, damaged, opened again.
 
 mod artifacts;
-mod compiled;
 mod directory;
 mod log;
 pub(crate) mod persists;

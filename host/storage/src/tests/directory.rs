@@ -6,7 +6,7 @@ use aether_types::{ClusterId, ErrorKind, NodeId};
 use expect_test::{Expect, expect};
 
 use super::{killed, open};
-use crate::{Error, Identity, Storage};
+use crate::{Error, Identity, Storage, TlsMaterial};
 
 const IDENTITY: Identity =
     Identity { node: NodeId(0xabc), cluster: ClusterId(0xdef), created_ms: 1_700_000_000_000 };
@@ -136,4 +136,34 @@ fn errors_say_what_to_do() {
     check(io::ErrorKind::InvalidData, ErrorKind::Internal);
     let nowhere = Storage::open(Path::new("/proc/1/aether")).expect_err("no place for files");
     assert!(nowhere.to_string().starts_with("create /proc/1/aether"), "{nowhere}");
+}
+
+#[test]
+fn nobody_else_can_read_what_a_node_keeps() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut storage = Storage::open(&data).unwrap();
+    assert_eq!(storage.tls().unwrap(), None);
+    let material = TlsMaterial {
+        ca: "authority".into(),
+        certificate: "certificate".into(),
+        key: "key".into(),
+        ca_key: Some("secret".into()),
+    };
+    storage.set_tls(&material).unwrap();
+    drop(storage);
+    assert_eq!(Storage::open(&data).unwrap().tls().unwrap(), Some(material));
+    let mode = |name: &str| std::fs::metadata(data.join(name)).unwrap().permissions().mode();
+    let modes = ["", "tls", "tls/node.key", "tls/ca.key"].map(|name| mode(name) & 0o777);
+    assert_eq!(modes, [0o700, 0o700, 0o600, 0o600]);
+}
+
+#[test]
+fn material_that_was_not_written_to_its_end_counts_for_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::open(folder.path()).unwrap();
+    std::fs::create_dir(folder.path().join("tls")).unwrap();
+    std::fs::write(folder.path().join("tls/node.key"), "key").unwrap();
+    assert_eq!(storage.tls().unwrap(), None);
 }

@@ -35,7 +35,7 @@ fn a_group_survives_kills_between_its_steps() {
                 let id = ProposalId(life * 100 + turn);
                 group.propose(id, None, Bytes::from(vec![7; 100])).unwrap();
             }
-            drain(&mut group, &storage, &mut applied);
+            drain(&mut group, &mut storage, &mut applied);
         }
         assert!(applied.starts_with(&acknowledged), "{applied:?} {acknowledged:?}");
         assert_eq!(applied.len(), acknowledged.len() + 7);
@@ -46,7 +46,7 @@ fn a_group_survives_kills_between_its_steps() {
 }
 
 /// What a node does with effects; the state machine is the list of what was applied.
-fn drain(group: &mut Group, storage: &Storage, applied: &mut Vec<u8>) {
+fn drain(group: &mut Group, storage: &mut Storage, applied: &mut Vec<u8>) {
     loop {
         let effects = group.advance();
         if effects.is_empty() {
@@ -74,13 +74,13 @@ proptest! {
     fn what_was_persisted_is_loaded(steps in some_persists()) {
         let home = tempfile::tempdir().unwrap();
         let mut expected = BTreeMap::<GroupId, Restored>::new();
-        let storage = open(home.path());
+        let mut storage = open(home.path());
         storage.log.persist(&steps).unwrap();
         for step in &steps {
             write(expected.entry(step.group).or_default(), step);
         }
         drop(storage);
-        let storage = open(home.path());
+        let mut storage = open(home.path());
         let groups: Vec<_> = expected.keys().copied().collect();
         prop_assert_eq!(storage.log.groups().unwrap(), groups);
         for (group, expected) in expected {
@@ -92,7 +92,7 @@ proptest! {
 #[test]
 fn damage_is_told_when_the_log_is_opened() {
     let home = tempfile::tempdir().unwrap();
-    let storage = open(home.path());
+    let mut storage = open(home.path());
     for index in 1..50 {
         storage.log.persist(&[step(0, 1, (1, index), (index, index + 1))]).unwrap();
     }
