@@ -23,3 +23,6 @@ impl Backoff {
         half + half.mul_f64(chance.clamp(0.0, 1.0))
     }
 }
+
+#[cfg(test)]
+mod tests;

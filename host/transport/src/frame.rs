@@ -172,3 +172,6 @@ impl Frame {
         Ok(Some((frame, length)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,9 @@ pub enum Refusal {
     WrongVersion { theirs: Versions, ours: Versions },
     #[error("wrong cluster: it belongs to {theirs}, this node to {ours}")]
     WrongCluster { theirs: ClusterId, ours: ClusterId },
+    /// Noticed by TLS, before anything else can be said.
+    #[error("its certificate is of another authority: it belongs to another cluster")]
+    ForeignCertificate,
     #[error("its certificate is not that of node {node}")]
     WrongCertificate { node: NodeId },
     #[error("it has no certificate, so it can only join")]
@@ -159,3 +162,6 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 fn encode_to<T: Serialize>(value: &T, bytes: Vec<u8>) -> Bytes {
     postcard::to_extend(value, bytes).expect("values in memory serialise into a vector").into()
 }
+
+#[cfg(test)]
+mod tests;

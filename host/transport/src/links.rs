@@ -131,7 +131,7 @@ pub(crate) struct Shared {
     /// Everything ends now.
     killed: CancellationToken,
     tasks: TaskTracker,
-    /// Those who say why no peer is dialed: the wanted ones.
+    /// What `set_peers` said last.
     wanted: Mutex<BTreeSet<NodeId>>,
 }
 
@@ -302,10 +302,10 @@ impl Shared {
 
     fn want_peer(self: &Arc<Self>, node: NodeId, addresses: Vec<String>) {
         let entry = self.peers.entry(node);
-        if entry.want(addresses) {
+        if let Some(wanted) = entry.want(addresses) {
             self.publish(&entry);
             for class in Class::ALL {
-                self.spawn(dial::keep(self.clone(), entry.clone(), class));
+                self.spawn(dial::keep(self.clone(), entry.clone(), class, wanted.clone()));
             }
         }
     }
@@ -314,23 +314,18 @@ impl Shared {
         if let Some(entry) = self.peers.get(node) {
             entry.unwant();
             entry.each_link(|link| link.retire(DownReason::Dropped));
-            self.forget_if_unused(&entry);
+            self.publish(&entry);
         }
     }
 
-    /// Tells everybody how a peer is.
+    /// Tells everybody how a peer is, as long as it is one.
     fn publish(&self, entry: &Entry) {
-        let status = entry.status();
         self.statuses.send_modify(|all| {
-            Arc::make_mut(all).insert(entry.node, status);
+            let all = Arc::make_mut(all);
+            match entry.is_unused() {
+                true => all.remove(&entry.node),
+                false => all.insert(entry.node, entry.status()),
+            };
         });
-    }
-
-    fn forget_if_unused(&self, entry: &Entry) {
-        if self.peers.remove_if_unused(entry) {
-            self.statuses.send_modify(|all| {
-                Arc::make_mut(all).remove(&entry.node);
-            });
-        }
     }
 }

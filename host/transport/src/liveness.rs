@@ -46,3 +46,6 @@ impl Liveness {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,3 +35,6 @@ pub(crate) fn resolve(old: Option<Claim>, new: Claim) -> Decision {
         Some(_) => Decision::Keep,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,6 @@
 //! Links over real sockets with real TLS. Waits for conditions, never for time.
 
 mod calls;
+mod membership;
+mod streams;
 mod support;

@@ -61,3 +61,6 @@ impl WriteBuffer {
         self.tail.advance(count);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -180,6 +180,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             return Ok(false);
         }
         let missing = Frame::missing(&self.input, FRAME_BYTES_MAX).map_err(violation)?;
+        if missing == 0 {
+            // It came right behind the hello.
+            self.take_frames()?;
+            return Ok(true);
+        }
         let wanted = missing.min(self.input.len().max(CLAIM_BYTES_MAX)).max(READ_BYTES);
         if self.input.capacity() - self.input.len() < wanted {
             self.input.reserve(wanted.max(INPUT_BYTES));

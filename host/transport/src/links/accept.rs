@@ -120,8 +120,11 @@ async fn join(
         return Err(connection.refuse(refusal).await);
     }
     // Who joins checks our certificate against this before he shows his secret.
-    connection.write(Kind::Welcome, me.encode()).await?;
-    let frame = connection.read().await?;
+    let asked = async {
+        connection.write(Kind::Welcome, me.encode()).await?;
+        connection.read().await
+    };
+    let frame = timeout(HELLO_TIME_MAX, asked).await.unwrap_or(Err(DownReason::HelloTimeout))?;
     let body = (frame.kind == Kind::Join).then(|| hello::decode(&frame.body)).flatten();
     let Some(JoinBody { secret, csr }) = body else {
         return Err(connection.refuse(Refusal::NotAether).await);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::{Connection, Shared, dial_connection, handshake::HelloError, peers::Entry};
 use crate::{
@@ -17,8 +18,12 @@ use crate::{
 };
 
 /// Runs as long as the peer is wanted.
-pub(super) async fn keep(shared: Arc<Shared>, entry: Arc<Entry>, class: Class) {
-    let Some(wanted) = entry.wanted() else { return };
+pub(super) async fn keep(
+    shared: Arc<Shared>,
+    entry: Arc<Entry>,
+    class: Class,
+    wanted: CancellationToken,
+) {
     let work = keep_linked(&shared, &entry, class);
     shared.closing.run_until_cancelled(wanted.run_until_cancelled(work)).await;
 }
@@ -166,7 +171,7 @@ impl Shared {
             shared.unlink(&entry, &link, &reason);
             let reason = driver.close(reason).await;
             shared.counters.ended(reason.label());
-            shared.forget_if_unused(&entry);
+            shared.publish(&entry);
         });
     }
 }

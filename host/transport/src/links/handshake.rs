@@ -1,10 +1,10 @@
 //! From a socket to a link: TLS, hellos, refusals. Knows not who should be linked.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use aether_types::NodeId;
 use bytes::{Bytes, BytesMut};
-use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError, pki_types::ServerName};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -35,11 +35,11 @@ pub(crate) async fn dial_connection(
     config: Arc<rustls::ClientConfig>,
     name: ServerName<'static>,
 ) -> Result<Connection, DownReason> {
-    let unreachable = |error: std::io::Error| DownReason::Unreachable(error.to_string());
+    let unreachable = |error: io::Error| DownReason::Unreachable(error.to_string());
     let socket = TcpStream::connect(address).await.map_err(unreachable)?;
     socket.set_nodelay(true).map_err(unreachable)?;
     let io = TlsConnector::from(config).connect(name, buffered(socket)).await;
-    let io = io.map_err(|error| DownReason::Handshake(error.to_string()))?;
+    let io = io.map_err(|error| failure(&error, DownReason::Handshake))?;
     Ok(Connection { io: io.into(), input: BytesMut::new() })
 }
 
@@ -47,12 +47,27 @@ fn buffered(socket: TcpStream) -> BufReader<TcpStream> {
     BufReader::with_capacity(SOCKET_BYTES, socket)
 }
 
+/// What TLS or the socket says, in our words where we have some.
+fn failure(error: &io::Error, otherwise: fn(String) -> DownReason) -> DownReason {
+    let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    // Two authorities of the same name differ in their signatures only.
+    match tls {
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        )) => DownReason::Rejected(Refusal::ForeignCertificate),
+        Some(rustls::Error::AlertReceived(
+            AlertDescription::UnknownCA | AlertDescription::DecryptError,
+        )) => DownReason::Refused(Refusal::ForeignCertificate),
+        _ => otherwise(error.to_string()),
+    }
+}
+
 impl Connection {
     pub(super) async fn accept(
         socket: TcpStream,
         config: Arc<rustls::ServerConfig>,
     ) -> Result<Self, DownReason> {
-        let failed = |error: std::io::Error| DownReason::Handshake(error.to_string());
+        let failed = |error: io::Error| failure(&error, DownReason::Handshake);
         socket.set_nodelay(true).map_err(failed)?;
         let io = TlsAcceptor::from(config).accept(buffered(socket)).await.map_err(failed)?;
         Ok(Self { io: io.into(), input: BytesMut::new() })
@@ -74,11 +89,11 @@ impl Connection {
             io.write_all(&bytes).await?;
             io.flush().await
         };
-        written.await.map_err(|error| DownReason::Reset(error.to_string()))
+        written.await.map_err(|error| failure(&error, DownReason::Reset))
     }
 
     pub(crate) async fn read(&mut self) -> Result<Frame, DownReason> {
-        let reset = |error: std::io::Error| DownReason::Reset(error.to_string());
+        let reset = |error: io::Error| failure(&error, DownReason::Reset);
         loop {
             let frame = Frame::take(&mut self.input, HELLO_BYTES_MAX)
                 .map_err(|error| DownReason::Violation(Violation::Frame(error)))?;

@@ -15,7 +15,8 @@ use crate::{
     resolve::{Claim, Decision, resolve},
 };
 
-/// Read on every call, replaced as a whole when a peer comes or goes.
+/// Read on every call, replaced as a whole when a peer comes. None is removed: each has a certificate
+/// of the cluster, so there are as many as the cluster ever had nodes while this process ran.
 #[derive(Default)]
 pub(crate) struct Peers {
     all: ArcSwap<HashMap<NodeId, Arc<Entry>>>,
@@ -39,18 +40,6 @@ impl Peers {
         entry
     }
 
-    /// Removes one that is neither wanted nor linked.
-    pub(super) fn remove_if_unused(&self, entry: &Entry) -> bool {
-        let _changes = self.changes.lock();
-        if !entry.is_unused() {
-            return false;
-        }
-        let mut all = HashMap::clone(&self.all.load());
-        let removed = all.remove(&entry.node).is_some();
-        self.all.store(Arc::new(all));
-        removed
-    }
-
     pub(super) fn each(&self, act: impl Fn(&Entry)) {
         self.all.load().values().for_each(|entry| act(entry));
     }
@@ -59,9 +48,11 @@ impl Peers {
 /// One peer.
 pub(super) struct Entry {
     pub(super) node: NodeId,
-    /// In the order of [`Class::ALL`]; changed only under `state`.
+    /// In the order of [`Class::ALL`]; changed only under `order`.
     links: [ArcSwapOption<Link>; 3],
     state: Mutex<State>,
+    /// Held while a change is made and told, so that changes are told in order.
+    order: Mutex<()>,
     /// Something happened that a dialer should look at.
     pub(super) changed: [Notify; 3],
 }
@@ -84,6 +75,7 @@ impl Entry {
             node,
             links: Default::default(),
             state: Mutex::new(state),
+            order: Mutex::default(),
             changed: Default::default(),
         }
     }
@@ -107,13 +99,13 @@ impl Entry {
         }
     }
 
-    /// True if it was not wanted before.
-    pub(super) fn want(&self, addresses: Vec<String>) -> bool {
+    /// What is cancelled when it is not wanted any more; none if it was wanted before.
+    pub(super) fn want(&self, addresses: Vec<String>) -> Option<CancellationToken> {
         let mut state = self.state.lock();
         let moved = state.addresses != addresses;
         state.addresses = addresses;
-        let new = state.wanted.is_none();
-        state.wanted.get_or_insert_default();
+        let new = state.wanted.is_none().then(CancellationToken::new);
+        state.wanted = state.wanted.take().or_else(|| new.clone());
         drop(state);
         if moved {
             self.changed.iter().for_each(Notify::notify_one);
@@ -127,12 +119,8 @@ impl Entry {
         }
     }
 
-    /// Cancelled when the peer is not wanted any more; none if it is not wanted.
-    pub(super) fn wanted(&self) -> Option<CancellationToken> {
-        self.state.lock().wanted.clone()
-    }
-
-    fn is_unused(&self) -> bool {
+    /// Neither wanted nor linked.
+    pub(super) fn is_unused(&self) -> bool {
         let linked = self.links.iter().any(|link| link.load().is_some());
         !linked && self.state.lock().wanted.is_none()
     }
@@ -153,22 +141,24 @@ impl Entry {
         links.filter(|link| link.peer.run != claim.run).collect()
     }
 
-    /// Decides about a new link and installs it if it stays. `told` is called under the lock, so
-    /// that what is told about a peer is in order.
+    /// Decides about a new link and installs it if it stays; `told` gets its state then.
     pub(super) fn install(&self, link: &Arc<Link>, told: impl FnOnce(&LinkState)) -> Decision {
-        let mut state = self.state.lock();
+        let _order = self.order.lock();
         let slot = &self.links[link.peer.class as usize];
         let old = slot.load_full();
-        let mut decision = resolve(old.as_ref().map(|old| old.claim()), link.claim());
-        if !self.links_of_others(link.claim()).is_empty() {
-            decision = Decision::Probe;
-        }
+        let decision = match self.links_of_others(link.claim()).is_empty() {
+            true => resolve(old.as_ref().map(|old| old.claim()), link.claim()),
+            false => Decision::Probe,
+        };
         if let Decision::Install | Decision::Replace = decision {
             slot.store(Some(link.clone()));
             let up = LinkState::Up { since: Instant::now() };
-            state.status.links[link.peer.class as usize] = up.clone();
-            state.status.run = Some(link.peer.run);
-            state.status.addresses = Some(link.peer.addresses.clone());
+            {
+                let status = &mut self.state.lock().status;
+                status.links[link.peer.class as usize] = up.clone();
+                status.run = Some(link.peer.run);
+                status.addresses = Some(link.peer.addresses.clone());
+            }
             if let Some(old) = old {
                 old.retire(DownReason::Replaced);
             }
@@ -177,25 +167,25 @@ impl Entry {
         decision
     }
 
-    /// A link is not to be used any more. Nothing happens if another one has taken its place.
+    /// A link is not to be used any more. False, and nothing happens, if another one has taken its
+    /// place.
     pub(super) fn uninstall(
         &self,
         link: &Arc<Link>,
         reason: &DownReason,
         told: impl FnOnce(&LinkState),
     ) -> bool {
-        let mut state = self.state.lock();
+        let _order = self.order.lock();
         let class = link.peer.class as usize;
         let current = self.links[class].load_full();
         if !current.is_some_and(|current| Arc::ptr_eq(&current, link)) {
             return false;
         }
-        self.links[class].store(None);
         let (since, reason) = (Instant::now(), reason.clone());
         let down = LinkState::Down { since, reason, retry_at: None };
-        state.status.links[class] = down.clone();
+        self.state.lock().status.links[class] = down.clone();
+        self.links[class].store(None);
         told(&down);
-        drop(state);
         self.changed[class].notify_one();
         true
     }

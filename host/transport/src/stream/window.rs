@@ -131,3 +131,6 @@ impl Window {
         self.receiving = Receiving::Done;
     }
 }
+
+#[cfg(test)]
+mod tests;
