@@ -1,9 +1,19 @@
-//! Compiled components on disk, by digest and compiler. Trusts no file it has not just checked.
+//! Compiled components on disk, by digest and compiler: the one owner of the folder, of its limit
+//! and of what is believed of its files. Knows no cluster.
 //!
 //! A file is `MAGIC`, the SHA-256 of the rest, the rest: what wasmtime serialised. Its name is the
 //! digest of the component and that of everything the code depends on: wasmtime's version, its
-//! configuration, the features of the processor. The checksum finds damage and accidents; whoever
-//! can write into the folder on purpose can as well replace the program.
+//! configuration, the features of the processor.
+//!
+//! # What is trusted, and why
+//! Compiled code runs without a sandbox, and wasmtime cannot check it. So code is used only if it is
+//! byte for byte what `Component::serialize` gave to this program: [`CompileCache::put`] writes the
+//! digest beside it, [`CompileCache::get`] compares. That finds damage and accidents. Whoever can
+//! write into the folder on purpose can as well replace the program: the folder is as trusted as
+//! the program, and belongs to the same user. Code from elsewhere may be `put` only by who has
+//! compared it with a digest that a node of the same cluster recorded under the same key when it
+//! compiled the component, in a place where only authenticated nodes write. The digest of the
+//! component says nothing about the code that somebody claims to have made of it.
 
 use crate::Error;
 use aether_types::{ByteSize, Digest};
@@ -34,9 +44,17 @@ pub(crate) struct CompileCache {
     freed: Condvar,
 }
 
-/// Digest of everything that compiled code depends on beside the component.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CompilerKey(String);
+/// Digest of everything that compiled code depends on beside the component. Two machines with the
+/// same one can use each other's code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CompilerKey(Digest);
+
+/// Names compiled code: what it was made of, and by what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CodeKey {
+    pub(crate) component: Digest,
+    pub(crate) compiler: CompilerKey,
+}
 
 /// One slot of `COMPILES_MAX`.
 struct Slot<'a>(&'a CompileCache);
@@ -46,7 +64,7 @@ impl CompilerKey {
         let mut hasher = Hashing(Sha256::new());
         MAGIC.hash(&mut hasher);
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        Self(Digest(hasher.0.finalize().into()).short())
+        Self(Digest(hasher.0.finalize().into()))
     }
 }
 
@@ -76,26 +94,80 @@ impl CompileCache {
     pub(crate) fn component(
         &self,
         engine: &Engine,
-        key: &CompilerKey,
-        digest: &Digest,
+        key: &CodeKey,
         bytes: &[u8],
     ) -> wasmtime::Result<Component> {
-        let path = self.dir.join(format!("{digest}-{}.{SUFFIX}", key.0));
-        if let Some(component) = load(engine, &path) {
+        if let Some(component) = self.load(engine, key) {
             return Ok(component);
         }
         let slot = self.slot();
         // Somebody else may have compiled the same one meanwhile.
-        if let Some(component) = load(engine, &path) {
+        if let Some(component) = self.load(engine, key) {
             return Ok(component);
         }
         let component = Component::from_binary(engine, bytes)?;
         drop(slot);
-        let stored = component.serialize().and_then(|code| Ok(self.store(&path, &code)?));
+        let stored = component.serialize().and_then(|code| Ok(self.put(key, &code)?));
         if let Err(error) = stored {
-            tracing::warn!(%error, path = %path.display(), "compiled code is not kept");
+            tracing::warn!(%error, code = %key, "compiled code is not kept");
         }
         Ok(component)
+    }
+
+    /// The code that was put under this key, byte for byte; None where there is none or where it
+    /// is damaged. It counts as used.
+    pub(crate) fn get(&self, key: &CodeKey) -> Option<Vec<u8>> {
+        let path = self.path(key);
+        let mut bytes = fs::read(&path).ok()?;
+        if checked(&bytes).is_none() {
+            tracing::warn!(path = %path.display(), "damaged compiled code is made again");
+            return None;
+        }
+        let touched = fs::File::options().append(true).open(&path);
+        let _ = touched.and_then(|file| file.set_modified(SystemTime::now()));
+        bytes.drain(..HEAD);
+        Some(bytes)
+    }
+
+    /// Keeps code under its key. The caller answers for where it comes from: see above. Writes
+    /// beside and renames, so that no reader sees half a file.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(crate) fn put(&self, key: &CodeKey, code: &[u8]) -> io::Result<()> {
+        let path = self.path(key);
+        let number = self.unfinished.fetch_add(1, Relaxed);
+        let name = format!("{}-{number}.{UNFINISHED}", std::process::id());
+        let unfinished = self.dir.join(name);
+        let write = || {
+            let mut file = fs::File::create(&unfinished)?;
+            io::Write::write_all(&mut file, MAGIC)?;
+            io::Write::write_all(&mut file, &Sha256::digest(code))?;
+            io::Write::write_all(&mut file, code)?;
+            fs::rename(&unfinished, &path)
+        };
+        let written = write();
+        if written.is_err() {
+            let _ = fs::remove_file(&unfinished);
+        }
+        written.and_then(|()| self.trim(&path))
+    }
+
+    fn path(&self, key: &CodeKey) -> PathBuf {
+        self.dir.join(format!("{key}.{SUFFIX}"))
+    }
+
+    /// The component whose code is kept; None where there is none that can be used.
+    fn load(&self, engine: &Engine, key: &CodeKey) -> Option<Component> {
+        let code = self.get(key)?;
+        #[expect(unsafe_code, reason = "wasmtime cannot check compiled code by itself")]
+        // SAFETY: the bytes are what `Component::serialize` wrote: `put` kept their SHA-256 beside
+        // them, and `get` found that it still is. They are held in memory, so nobody changes them
+        // between the check and the use. wasmtime itself refuses another version or configuration.
+        let component = unsafe { Component::deserialize(engine, code) };
+        component
+            .inspect_err(|error| tracing::warn!(%error, code = %key, "compiled code is made again"))
+            .ok()
     }
 
     fn slot(&self) -> Slot<'_> {
@@ -105,25 +177,6 @@ impl CompileCache {
         }
         *compiling += 1;
         Slot(self)
-    }
-
-    /// Writes beside and renames, so that no reader sees half a file.
-    fn store(&self, path: &Path, code: &[u8]) -> io::Result<()> {
-        let number = self.unfinished.fetch_add(1, Relaxed);
-        let name = format!("{}-{number}.{UNFINISHED}", std::process::id());
-        let unfinished = self.dir.join(name);
-        let write = || {
-            let mut file = fs::File::create(&unfinished)?;
-            io::Write::write_all(&mut file, MAGIC)?;
-            io::Write::write_all(&mut file, &Sha256::digest(code))?;
-            io::Write::write_all(&mut file, code)?;
-            fs::rename(&unfinished, path)
-        };
-        let written = write();
-        if written.is_err() {
-            let _ = fs::remove_file(&unfinished);
-        }
-        written.and_then(|()| self.trim(path))
     }
 
     /// Removes what was not used for longest until the rest fits; never `newest`.
@@ -157,28 +210,9 @@ impl Drop for Slot<'_> {
     }
 }
 
-/// The component in the file; None where there is none that can be used.
-fn load(engine: &Engine, path: &Path) -> Option<Component> {
-    let bytes = fs::read(path).ok()?;
-    let Some(code) = checked(&bytes) else {
-        tracing::warn!(path = %path.display(), "damaged compiled code is made again");
-        return None;
-    };
-    #[expect(unsafe_code, reason = "wasmtime cannot check compiled code by itself")]
-    // SAFETY: the bytes are what `Component::serialize` wrote: `store` put their SHA-256 in front
-    // of them, and it still is their SHA-256. They are held in memory, so nobody changes them
-    // between the check and the use. wasmtime itself refuses another version or configuration.
-    let component = unsafe { Component::deserialize(engine, code) };
-    match component {
-        Ok(component) => {
-            let touched = fs::File::options().append(true).open(path);
-            let _ = touched.and_then(|file| file.set_modified(SystemTime::now()));
-            Some(component)
-        }
-        Err(error) => {
-            tracing::warn!(%error, path = %path.display(), "compiled code is made again");
-            None
-        }
+impl std::fmt::Display for CodeKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.component, self.compiler.0.short())
     }
 }
 
@@ -208,8 +242,9 @@ mod tests {
 
     const EMPTY: &str = "(component (core module (func (export \"f\"))))";
 
-    fn digest(bytes: &[u8]) -> Digest {
-        Digest(Sha256::digest(bytes).into())
+    fn key(engine: &Engine, bytes: &[u8]) -> CodeKey {
+        let component = Digest(Sha256::digest(bytes).into());
+        CodeKey { component, compiler: CompilerKey::of(engine) }
     }
 
     fn files(dir: &Path) -> Vec<PathBuf> {
@@ -222,29 +257,30 @@ mod tests {
     fn damaged_files_are_compiled_again_and_whole_ones_are_used() {
         let dir = tempfile::tempdir().unwrap();
         let engine = Engine::default();
-        let key = CompilerKey::of(&engine);
         let cache = CompileCache::open(dir.path().to_owned(), ByteSize::mib(64)).unwrap();
         let bytes = wat::parse_str(EMPTY).unwrap();
-        let name = digest(&bytes);
-        cache.component(&engine, &key, &name, &bytes).unwrap();
+        let key = key(&engine, &bytes);
+        let compiled = cache.component(&engine, &key, &bytes).unwrap();
+        assert_eq!(cache.get(&key), compiled.serialize().ok());
         let path = files(dir.path()).pop().unwrap();
         let whole = fs::read(&path).unwrap();
         // A whole file is used: the bytes of the component are not looked at.
-        cache.component(&engine, &key, &name, b"not a component").unwrap();
+        cache.component(&engine, &key, b"not a component").unwrap();
         let mut flipped = whole.clone();
         *flipped.last_mut().unwrap() ^= 1;
         for damaged in [&whole[..whole.len() / 2], &whole[..3], &[], &flipped] {
             fs::write(&path, damaged).unwrap();
-            assert!(cache.component(&engine, &key, &name, b"not a component").is_err());
-            cache.component(&engine, &key, &name, &bytes).unwrap();
+            assert_eq!(cache.get(&key), None);
+            assert!(cache.component(&engine, &key, b"not a component").is_err());
+            cache.component(&engine, &key, &bytes).unwrap();
             assert_eq!(fs::read(&path).unwrap().len(), whole.len());
         }
         // Another configuration is another file, not a wrong use of this one.
         let mut config = wasmtime::Config::new();
         let other = Engine::new(config.epoch_interruption(true)).unwrap();
-        let other_key = CompilerKey::of(&other);
+        let other_key = CodeKey { compiler: CompilerKey::of(&other), ..key };
         assert_ne!(key, other_key);
-        cache.component(&other, &other_key, &name, &bytes).unwrap();
+        cache.component(&other, &other_key, &bytes).unwrap();
         assert_eq!(files(dir.path()).len(), 2);
     }
 
@@ -253,13 +289,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("1-0.part"), "left over").unwrap();
         let engine = Engine::default();
-        let key = CompilerKey::of(&engine);
         let cache = CompileCache::open(dir.path().to_owned(), ByteSize::mib(64)).unwrap();
         assert_eq!(files(dir.path()), Vec::<PathBuf>::new());
         let text = |i: u32| format!("(component (core module (func (export \"f{i}\"))))");
         for i in 0..3 {
             let bytes = wat::parse_str(text(i)).unwrap();
-            cache.component(&engine, &key, &digest(&bytes), &bytes).unwrap();
+            cache.component(&engine, &key(&engine, &bytes), &bytes).unwrap();
         }
         let all = files(dir.path());
         let past = SystemTime::UNIX_EPOCH;
@@ -267,7 +302,7 @@ mod tests {
         let size = fs::metadata(&all[0]).unwrap().len();
         let small = CompileCache::open(dir.path().to_owned(), ByteSize(3 * size)).unwrap();
         let bytes = wat::parse_str(text(3)).unwrap();
-        small.component(&engine, &key, &digest(&bytes), &bytes).unwrap();
+        small.component(&engine, &key(&engine, &bytes), &bytes).unwrap();
         let left = files(dir.path());
         assert_eq!(left.len(), 3);
         assert!(!left.contains(&all[1]) && left.contains(&all[0]) && left.contains(&all[2]));

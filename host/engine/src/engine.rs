@@ -1,6 +1,7 @@
 //! From the bytes of a component to a slice that takes calls. Knows no plan, no storage, no routes.
 
 use crate::code::{Code, ExportedFunction, Hooks};
+use crate::compile_cache::CodeKey;
 use crate::edge::Edge;
 use crate::pool::Pool;
 use crate::provided::Provided;
@@ -134,7 +135,8 @@ impl Engine {
     }
 
     fn compile(&self, lane: &Lane, digest: &Digest, bytes: &[u8]) -> wasmtime::Result<Component> {
-        self.runtime.cache.component(&lane.engine, &lane.key, digest, bytes)
+        let key = CodeKey { component: *digest, compiler: lane.key };
+        self.runtime.cache.component(&lane.engine, &key, bytes)
     }
 
     fn admit(&self, memory: ByteSize) -> Result<Admission, Reason> {

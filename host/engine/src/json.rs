@@ -13,7 +13,6 @@
 //! | `u64`, `s64` | number; a string of digits is accepted too |
 //! | `f32`, `f64` | number; `"NaN"`, `"Infinity"`, `"-Infinity"` |
 
-mod base64;
 mod decode;
 mod encode;
 mod params;

@@ -1,9 +1,11 @@
 //! Wire bytes to JSON text. Trusts none of the bytes.
 
-use super::{JSON_BYTES_MAX, base64};
+use super::JSON_BYTES_MAX;
 use crate::codec::WireError;
 use crate::codec::wire::{Budget, Reader};
 use aether_types::wit::Type;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
 pub(super) fn value(ty: &Type, wire: &[u8]) -> Result<Vec<u8>, WireError> {
@@ -116,7 +118,11 @@ impl Encoder<'_> {
         if *element == Type::U8 {
             let bytes = self.wire.take(count)?;
             self.text(b"\"")?;
-            base64::encode(bytes, &mut self.out);
+            let at = self.out.len();
+            self.out.resize(at + bytes.len().div_ceil(3) * 4, 0);
+            BASE64
+                .encode_slice(bytes, &mut self.out[at..])
+                .expect("four characters for three bytes");
             return self.text(b"\"");
         }
         self.budget.elements(count)?;

@@ -116,8 +116,8 @@ fn a_damaged_identity_is_refused() {
 fn what_a_crash_left_unfinished_is_removed() {
     let home = tempfile::tempdir().unwrap();
     drop(open(home.path()));
-    let unfinished = ["", "artifacts/", "compiled/"]
-        .map(|part| home.path().join(format!("{part}.unfinished-1-1")));
+    let unfinished =
+        ["", "artifacts/"].map(|part| home.path().join(format!("{part}.unfinished-1-1")));
     unfinished.iter().for_each(|path| fs::write(path, "half").unwrap());
     open(home.path());
     assert!(unfinished.iter().all(|path| !path.exists()));
@@ -154,7 +154,7 @@ fn nobody_else_can_read_what_a_node_keeps() {
     storage.set_tls(&material).unwrap();
     drop(storage);
     assert_eq!(Storage::open(&data).unwrap().tls().unwrap(), Some(material));
-    let mode = |name: &str| std::fs::metadata(data.join(name)).unwrap().permissions().mode();
+    let mode = |name: &str| fs::metadata(data.join(name)).unwrap().permissions().mode();
     let modes = ["", "tls", "tls/node.key", "tls/ca.key"].map(|name| mode(name) & 0o777);
     assert_eq!(modes, [0o700, 0o700, 0o600, 0o600]);
 }
@@ -163,7 +163,7 @@ fn nobody_else_can_read_what_a_node_keeps() {
 fn material_that_was_not_written_to_its_end_counts_for_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let storage = Storage::open(folder.path()).unwrap();
-    std::fs::create_dir(folder.path().join("tls")).unwrap();
-    std::fs::write(folder.path().join("tls/node.key"), "key").unwrap();
+    fs::create_dir(folder.path().join("tls")).unwrap();
+    fs::write(folder.path().join("tls/node.key"), "key").unwrap();
     assert_eq!(storage.tls().unwrap(), None);
 }
