@@ -1,6 +1,8 @@
 //! Links over real sockets with real TLS. Waits for conditions, never for time.
 
 mod calls;
+mod faults;
+mod hostile;
 mod membership;
 mod streams;
 mod support;
