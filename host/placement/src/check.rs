@@ -2,6 +2,7 @@
 //! node.
 
 mod difference;
+mod errors;
 mod grants;
 mod links;
 mod routes;
@@ -31,8 +32,8 @@ struct Part<'a> {
 ///
 /// # Errors
 /// Everything that is wrong: `artifact-missing` alone, otherwise `coordinates-mismatch`,
-/// `toml-value`, `grant-missing`, `duplicate-export`, `unknown-import`, `type-mismatch`,
-/// `dependency-cycle`, `unknown-function`, `route-invalid`, `route-conflict`.
+/// `reuse-impossible`, `toml-value`, `grant-missing`, `duplicate-export`, `unknown-import`,
+/// `type-mismatch`, `dependency-cycle`, `unknown-function`, `route-invalid`, `route-conflict`.
 pub fn check<'a>(
     application: &Application,
     descriptions: &BTreeMap<Digest, Description>,
@@ -41,6 +42,7 @@ pub fn check<'a>(
     let parts = parts(application, descriptions)?;
     let mut problems = Vec::new();
     slices::check_each(&parts, &mut problems);
+    errors::check_each(&parts, &mut problems);
     grants::check_each(&application.blueprint, &parts, &mut problems);
     let limits = slices::limits(&parts, &mut problems);
     let exporters = links::exporters(&parts, &mut problems);

@@ -4,6 +4,7 @@ use super::Part;
 use aether_types::blueprint::Limits;
 use aether_types::code::Code;
 use aether_types::limits::EffectiveLimits;
+use aether_types::slice_toml::Reuse;
 use aether_types::{Coordinates, FunctionName, Problem, Problems, nearest};
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -14,6 +15,7 @@ pub(super) fn check_each(parts: &[Part<'_>], problems: &mut Vec<Problem>) {
     let mut seen = BTreeSet::new();
     for part in parts {
         check_coordinates(part, problems);
+        check_reuse(part, problems);
         if !seen.insert(&part.bound.coordinates) {
             let place = &part.bound.coordinates;
             let problem = Problem::new(Code::TomlValue, place, "the slice stands here twice");
@@ -25,6 +27,19 @@ pub(super) fn check_each(parts: &[Part<'_>], problems: &mut Vec<Problem>) {
                 problems.push(unknown_function(part, "[functions] names", name));
             }
         }
+    }
+}
+
+fn check_reuse(part: &Part<'_>, problems: &mut Vec<Problem>) {
+    let wanted = part.description.settings.instances.reuse == Reuse::Concurrent;
+    if let Some(why) = part.description.why_not_concurrent().filter(|_| wanted) {
+        let message = format!("[instances] reuse = \"concurrent\" is not possible: {why}");
+        let problem = Problem::new(Code::ReuseImpossible, &part.bound.coordinates, message);
+        problems.push(
+            problem.help(
+                "remove `reuse` from slice.toml, or make the exported functions `async func`",
+            ),
+        );
     }
 }
 

@@ -3,8 +3,9 @@
 use aether_types::blueprint::{Application, Blueprint, Bound};
 use aether_types::description::{Description, HttpVersion};
 use aether_types::slice_toml::SliceToml;
-use aether_types::wit::{Field, Function, Interface, Type};
+use aether_types::wit::{Case, Field, Function, Interface, ResultType, Type};
 use aether_types::{Coordinates, Digest};
+use std::boxed::Box;
 use std::collections::BTreeMap;
 use std::format;
 use std::vec::Vec;
@@ -51,6 +52,7 @@ fn interface(text: &str) -> Interface {
 
 fn function(text: &str) -> Function {
     let (name, rest) = text.split_once('(').unwrap();
+    let (name, is_async) = name.strip_prefix("async ").map_or((name, false), |name| (name, true));
     let (params, result) = rest.split_once(')').unwrap();
     let params = params.split(", ").filter(|p| !p.is_empty()).map(|p| {
         let (name, text) = p.split_once(": ").unwrap();
@@ -60,11 +62,18 @@ fn function(text: &str) -> Function {
         name: name.into(),
         params: params.collect(),
         result: result.trim().strip_prefix("-> ").map(ty),
-        is_async: false,
+        is_async,
     }
 }
 
 fn ty(text: &str) -> Type {
+    if let Some(err) = text.strip_prefix("result<_, ").and_then(|rest| rest.strip_suffix('>')) {
+        return Type::Result(ResultType { ok: None, err: Some(Box::new(ty(err))) });
+    }
+    if text.contains('|') {
+        let case = |name: &str| Case { name: name.into(), ty: None };
+        return Type::Variant(text.split('|').map(case).collect());
+    }
     match text {
         "string" => Type::String,
         "u32" => Type::U32,
