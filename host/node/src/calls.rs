@@ -1,13 +1,15 @@
 //! One call from JSON to JSON: for typed routes and for calls from the management API.
 
 use crate::projector::Picture;
-use crate::routing::Routing;
+use crate::routing::{Routing, Way};
 use aether_api::{ApiError, Call, CallAnswer, Outcome};
 use aether_engine::json::{self, Answer, JsonError};
-use aether_engine::{CallContext, Origin, Slice};
+use aether_engine::{CallContext, Origin};
 use aether_types::binding::{Binding, Source};
 use aether_types::checked::Checked;
 use aether_types::code::Code;
+use aether_types::description::Description;
+use aether_types::slice_toml::Retry;
 use aether_types::{CallError, FunctionName};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,20 +25,31 @@ pub(crate) enum InvokeError {
     Call(CallError),
 }
 
-/// Decodes the request by the function's types, calls it, encodes what it returned.
+/// Decodes the request by the function's types, calls it where the way leads, encodes what it
+/// returned.
 pub(crate) async fn invoke(
-    slice: &Slice,
+    way: &Way,
+    description: &Description,
     name: &FunctionName,
     binding: &Binding,
     request: json::Request<'_>,
     ctx: CallContext,
 ) -> Result<Answer, InvokeError> {
     let gone = || InvokeError::Call(CallError::Unavailable(format!("{name} is gone")));
-    let (_, function) = slice.description().export(name).ok_or_else(gone)?;
-    let place = slice.find(name).ok_or_else(gone)?;
+    let (interface, function) = description.export(name).ok_or_else(gone)?;
     let args = json::decode_params(function, binding, request).map_err(InvokeError::Input)?;
-    let wire = slice.call(place, args, ctx).await.map_err(InvokeError::Call)?;
-    match json::answer(function, &wire) {
+    let called = match way {
+        Way::Local(slice) => {
+            let place = slice.find(name).ok_or_else(gone)?;
+            slice.call(place, args, ctx).await
+        }
+        Way::Remote(remote) => {
+            let name = FunctionName { interface: interface.name.clone(), ..name.clone() };
+            let idempotent = description.settings.function(&name).retry == Retry::Idempotent;
+            remote.invoke(&name, &args, ctx, idempotent).await
+        }
+    };
+    match json::answer(function, &called.map_err(InvokeError::Call)?) {
         Ok(Answer::Failed(error)) => Err(InvokeError::Call(error)),
         Ok(answer) => Ok(answer),
         Err(error) => Err(InvokeError::Call(CallError::Other(error.to_string()))),
@@ -59,14 +72,14 @@ pub(crate) async fn call(
     let exporter = checked.exporter(&name.interface);
     let exporter = exporter.ok_or_else(|| unknown(picture, checked, &name))?;
     let description = picture.world.artifacts.get(&exporter.digest);
-    let (_, function) = description
-        .and_then(|d| d.export(&name))
-        .ok_or_else(|| unknown(picture, checked, &name))?;
+    let description = description.ok_or_else(|| unknown(picture, checked, &name))?;
+    let (_, function) =
+        description.export(&name).ok_or_else(|| unknown(picture, checked, &name))?;
     let names: Vec<&str> = function.params.iter().map(|p| p.name.as_str()).collect();
     let body = call.object(&names)?;
     let binding = Binding { params: vec![Source::BodyKey; names.len()] };
     let endpoints = routing.table().endpoints(&call.app, revision, &exporter.coordinates);
-    let slice = routing.local(&endpoints).ok_or_else(|| {
+    let way = routing.way(&endpoints).ok_or_else(|| {
         let message = format!("no instance of {} is active", exporter.coordinates);
         ApiError::from(CallError::Unavailable(message))
     })?;
@@ -77,7 +90,7 @@ pub(crate) async fn call(
     };
     let ctx = CallContext::edge(Arc::new(origin), started + CALL_TIMEOUT);
     let request = json::Request { path: &[], query: &[], body: &body };
-    let answer = invoke(&slice, &name, &binding, request, ctx).await.map_err(api_error)?;
+    let answer = invoke(&way, description, &name, &binding, request, ctx).await.map_err(api_error)?;
     let (outcome, value) = match answer {
         Answer::Value(json) => (Outcome::Ok, json),
         Answer::Error { case, payload } => (Outcome::Err, Some(error_json(&case, payload))),

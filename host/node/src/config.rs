@@ -13,6 +13,7 @@ pub struct Settings {
     /// Where the node keeps everything: identity, log, artifacts, compiled code, keys.
     pub data: PathBuf,
     pub listen: Listen,
+    pub cluster: Cluster,
     pub limits: Limits,
     pub log: Log,
 }
@@ -25,6 +26,25 @@ pub struct Listen {
     pub http: SocketAddr,
     /// The management API. Not encrypted: keep it on loopback or a network you trust.
     pub api: SocketAddr,
+    /// Other nodes. Encrypted and authenticated on both sides.
+    pub cluster: SocketAddr,
+}
+
+/// The node's place among others.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Cluster {
+    /// Any member's cluster address, `HOST:PORT`: a node without an identity joins there. Without
+    /// it, such a node founds a cluster of its own.
+    pub join: Option<String>,
+    /// What `aether node token` printed. Needed with `join`, until the node has joined.
+    pub token: Option<String>,
+    /// Where others reach this node, `HOST:PORT`; without it, what it listens on.
+    pub advertise: Option<String>,
+    /// Failure domain of this node: a rack, a room, a data centre.
+    pub zone: String,
+    /// How many nodes of a new cluster vote: 1, 3, 5 or 7. Further nodes listen.
+    pub voters: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -62,6 +82,7 @@ impl Default for Settings {
         Self {
             data: PathBuf::from("aether-data"),
             listen: Listen::default(),
+            cluster: Cluster::default(),
             limits: Limits::default(),
             log: Log::default(),
         }
@@ -73,7 +94,23 @@ impl Default for Listen {
         Self {
             http: SocketAddr::from(([127, 0, 0, 1], 8070)),
             api: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            cluster: SocketAddr::from(([127, 0, 0, 1], 8090)),
         }
+    }
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self { join: None, token: None, advertise: None, zone: String::new(), voters: 5 }
+    }
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { join, token: _, advertise, zone, voters } = self;
+        let mut shown = f.debug_struct("Cluster");
+        shown.field("join", join).field("advertise", advertise).field("zone", zone);
+        shown.field("voters", voters).finish_non_exhaustive()
     }
 }
 
@@ -109,14 +146,20 @@ impl Settings {
     }
 
     fn parse(file: &str, text: &str) -> Result<Self, Problems> {
-        let settings: Self = read_toml(file, text, &["join", "token", "zone", "tls", "cluster"])?;
+        let settings: Self = read_toml(file, text, &["tls"])?;
+        settings.validate(file)?;
+        Ok(settings)
+    }
+
+    /// All values that no node can run with; `place` is where they come from.
+    pub fn validate(&self, place: &str) -> Result<(), Problems> {
         let mut problems = Problems::default();
         let mut check = |ok: bool, message: &str| {
             if !ok {
-                problems.0.push(Problem::new(Code::TomlValue, file, message));
+                problems.0.push(Problem::new(Code::TomlValue, place, message));
             }
         };
-        let limits = &settings.limits;
+        let Self { limits, cluster, .. } = self;
         check(limits.memory >= ByteSize::mib(64), "limits.memory is at least 64MiB");
         check(
             (16..=9_000).contains(&limits.wasm_instances),
@@ -124,7 +167,12 @@ impl Settings {
              process 65530",
         );
         check(limits.compiled_code >= ByteSize::mib(64), "limits.compiled-code is at least 64MiB");
-        problems.or(settings)
+        check([1, 3, 5, 7].contains(&cluster.voters), "cluster.voters is 1, 3, 5 or 7");
+        check(
+            cluster.token.is_some() || cluster.join.is_none(),
+            "cluster.join needs cluster.token: `aether node token` prints one",
+        );
+        problems.or(())
     }
 }
 
@@ -147,7 +195,9 @@ mod tests {
     fn wrong_keys_and_values_are_named() {
         assert!(problems("[limits]\nmemmory = \"1GiB\"").contains("did you mean `memory`?"));
         assert!(problems("[limits]\nwasm-instances = 20000").contains("16 to 9000"));
-        assert!(problems("join = \"10.0.0.1:8090\"").contains("`join` is not supported yet"));
+        assert!(problems("[cluster]\nvoters = 4").contains("1, 3, 5 or 7"));
+        assert!(problems("[cluster]\njoin = \"10.0.0.1:8090\"").contains("cluster.token"));
+        assert!(problems("[tls]").contains("`tls` is not supported yet"));
         assert!(problems("[listen]\nhttp = \"8070\"").starts_with("node.toml:2:8: invalid socket"));
     }
 }

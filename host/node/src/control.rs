@@ -1,10 +1,10 @@
-//! The control group of this node: one thread that owns the Raft group, its log on disk and the
-//! replicated map. Knows nothing of what the keys mean.
+//! The thread that owns this node's member of the replicated map, its log on disk and its copy of
+//! the map. Executes what the member wants in the order that it wants; decides nothing, and knows
+//! nothing of what the keys mean.
 
-use aether_consensus::{
-    Committed, Config, Effect, Group, GroupId, Loss, ProposalId, Refusal, Restored, Status, Term,
-};
-use aether_kv::{Applied, Command, Done, Refused, State, Transaction, TransactionError};
+use aether_consensus::{Config, GroupId, MembershipChange, Persist, Restored, Status, Term};
+use aether_control::{Answer, Done, Effect, Member, Message, Settings, Tick, Ticket, Write};
+use aether_kv::{State, Transaction, TransactionError};
 use aether_storage::{Error as StorageError, Log};
 use aether_types::{ErrorKind, NodeId, Revision};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
@@ -17,33 +17,34 @@ use tokio::sync::{oneshot, watch};
 /// The group that holds blueprints, the plan and what nodes observe.
 pub(crate) const CONTROL_GROUP: GroupId = GroupId(0);
 
-/// Heartbeats are 2 ticks apart, elections at least 10.
-const TICK: Duration = Duration::from_millis(100);
+/// Heartbeats are 2 ticks apart. A follower that hears nothing for 10 to 20 stands for election; one
+/// whose link to the leader breaks does so at once.
+const TICK: Duration = Duration::from_millis(50);
 
-/// Requests that wait for the control thread; more are refused as exhausted.
-const REQUESTS_MAX: usize = 4_096;
+/// Requests and messages that wait for the control thread. Beyond it requests are refused as
+/// exhausted, and messages dropped, which Raft repeats.
+const EVENTS_MAX: usize = 8_192;
 
-/// Requests that are taken up together: one write to disk for all of them.
+/// Events that are taken up together: one write to disk for all of them.
 const BATCH_MAX: usize = 1_024;
 
-/// How long a write waits for its majority.
+/// How long a write waits for a leader and a majority.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A write that did not happen, or of which nobody knows.
+/// How long a full disk is left alone before it is tried again.
+const FULL_DISK_RETRY: Duration = Duration::from_millis(500);
+
+/// A write that did not happen, or of which nobody knows; or a read that cannot be confirmed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ControlError {
     #[error(transparent)]
     Invalid(#[from] TransactionError),
     #[error(transparent)]
-    Refused(#[from] Refused),
-    #[error(transparent)]
-    NotProposed(#[from] Refusal),
+    Failed(#[from] aether_control::Error),
     #[error("too many writes wait for the log")]
     Busy,
-    #[error("another leader's write took its place")]
-    Lost,
-    #[error("no majority has confirmed the write in time; it may still take effect")]
-    Unknown,
+    #[error("the disk of this node is full: free space in its data folder")]
+    DiskFull,
     #[error("the node is stopping")]
     Stopping,
 }
@@ -52,10 +53,9 @@ impl ControlError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Invalid(_) => ErrorKind::Invalid,
-            Self::Refused(refused) => refused.kind(),
-            Self::NotProposed(refusal) => refusal.kind(),
-            Self::Busy => ErrorKind::Exhausted,
-            Self::Lost | Self::Unknown | Self::Stopping => ErrorKind::Unavailable,
+            Self::Failed(error) => error.kind(),
+            Self::Busy | Self::DiskFull => ErrorKind::Exhausted,
+            Self::Stopping => ErrorKind::Unavailable,
         }
     }
 }
@@ -71,10 +71,13 @@ pub enum ControlFailure {
     Start(#[from] aether_consensus::StartError),
 }
 
+/// Where messages to other nodes go. Quick, and free to lose them.
+pub(crate) type Outlet = Box<dyn Fn(NodeId, Message) + Send>;
+
 /// Handle of the control thread. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Control {
-    requests: Sender<Request>,
+    events: Sender<Event>,
     shared: Arc<Shared>,
 }
 
@@ -85,24 +88,28 @@ struct Shared {
     revision: watch::Sender<Revision>,
     /// The term in which this node leads, once it has seen everything before.
     leading: watch::Sender<Option<Term>>,
-    status: RwLock<Option<Status>>,
+    status: watch::Sender<Option<Arc<Status>>>,
 }
 
 #[derive(Debug)]
-enum Request {
-    Propose { command: Command, decided: Option<Term>, reply: oneshot::Sender<Answer> },
+enum Event {
+    Write { write: Write, decided: Option<Term>, reply: Reply },
+    Read { reply: Reply },
+    HandOver { to: NodeId },
+    Message(Message),
+    Unreachable(NodeId),
     Stop,
 }
 
-type Answer = Result<Done, ControlError>;
+type Reply = oneshot::Sender<Result<Done, ControlError>>;
 
 impl Control {
-    /// All or nothing; durable on a majority when it returns.
+    /// All or nothing; durable on a majority, and applied here, when it returns.
     pub(crate) async fn transact(
         &self,
         transaction: Transaction,
     ) -> Result<Revision, ControlError> {
-        self.write(transaction, None).await
+        self.transaction(transaction, None).await
     }
 
     /// Like [`Control::transact`], but refused if the leader has changed since `decided`.
@@ -111,29 +118,51 @@ impl Control {
         transaction: Transaction,
         decided: Term,
     ) -> Result<Revision, ControlError> {
-        self.write(transaction, Some(decided)).await
+        self.transaction(transaction, Some(decided)).await
     }
 
-    async fn write(
+    async fn transaction(
         &self,
         transaction: Transaction,
         decided: Option<Term>,
     ) -> Result<Revision, ControlError> {
-        let command = Command::Transaction(transaction.try_into()?);
-        let (reply, answer) = oneshot::channel();
-        self.requests.try_send(Request::Propose { command, decided, reply }).map_err(
-            |e| match e {
-                TrySendError::Full(_) => ControlError::Busy,
-                TrySendError::Disconnected(_) => ControlError::Stopping,
-            },
-        )?;
-        match tokio::time::timeout(WRITE_TIMEOUT, answer).await {
-            Ok(Ok(Ok(Done::Transaction { revision }))) => Ok(revision),
-            Ok(Ok(Ok(done))) => unreachable!("a transaction was answered with {done:?}"),
-            Ok(Ok(Err(error))) => Err(error),
-            Ok(Err(_)) => Err(ControlError::Stopping),
-            Err(_) => Err(ControlError::Unknown),
+        let write = Write::Transaction(transaction.try_into()?);
+        match self.ask(|reply| Event::Write { write, decided, reply }).await? {
+            Done::Applied(aether_kv::Done::Transaction { revision }) => Ok(revision),
+            done => unreachable!("a transaction was answered with {done:?}"),
         }
+    }
+
+    /// Changes the members of the group, in the term in which it was decided.
+    pub(crate) async fn change_members(
+        &self,
+        change: MembershipChange,
+        decided: Term,
+    ) -> Result<(), ControlError> {
+        let (write, decided) = (Write::Members(change), Some(decided));
+        self.ask(|reply| Event::Write { write, decided, reply }).await.map(drop)
+    }
+
+    /// Forgets the history of the map before a revision.
+    pub(crate) async fn compact(&self, first: Revision, decided: Term) -> Result<(), ControlError> {
+        let (write, decided) = (Write::Compact { first }, Some(decided));
+        self.ask(|reply| Event::Write { write, decided, reply }).await.map(drop)
+    }
+
+    /// Returns when this node's copy of the map has everything that was acknowledged anywhere
+    /// before the call.
+    pub(crate) async fn fresh(&self) -> Result<(), ControlError> {
+        self.ask(|reply| Event::Read { reply }).await.map(drop)
+    }
+
+    async fn ask(&self, event: impl FnOnce(Reply) -> Event) -> Result<Done, ControlError> {
+        let (reply, answer) = oneshot::channel();
+        self.events.try_send(event(reply)).map_err(|e| match e {
+            TrySendError::Full(_) => ControlError::Busy,
+            TrySendError::Disconnected(_) => ControlError::Stopping,
+        })?;
+        // The member answers each request, at the latest when its time is over.
+        answer.await.unwrap_or(Err(ControlError::Stopping))
     }
 
     /// Looks at this node's copy of the state, which may be behind the leader's. Keep it short:
@@ -152,177 +181,258 @@ impl Control {
         self.shared.leading.subscribe()
     }
 
-    /// The group as it was a moment ago; none before the first step.
-    pub(crate) fn status(&self) -> Option<Status> {
-        self.shared.status.read().clone()
+    /// The group as it was a moment ago; none before the first step. Changes with the leader, the
+    /// members and the log.
+    pub(crate) fn status(&self) -> watch::Receiver<Option<Arc<Status>>> {
+        self.shared.status.subscribe()
+    }
+
+    /// Hands leadership over, if this node leads and the other one votes.
+    pub(crate) fn hand_over(&self, to: NodeId) {
+        // Where the queue is full, the next look at the members tries again.
+        let _ = self.events.try_send(Event::HandOver { to });
+    }
+
+    /// A message of another node came.
+    pub(crate) fn on_message(&self, message: Message) {
+        // Raft repeats what is lost.
+        let _ = self.events.try_send(Event::Message(message));
+    }
+
+    /// The link to another node broke.
+    pub(crate) fn on_unreachable(&self, node: NodeId) {
+        // It is a hint only.
+        let _ = self.events.try_send(Event::Unreachable(node));
     }
 
     /// Ends the control thread after what it is doing. What is proposed later is refused.
     pub(crate) fn stop(&self) {
         // A full queue ends too: the thread sees the stop as soon as there is room, and a thread
         // that is gone needs none.
-        let _ = self.requests.send_timeout(Request::Stop, WRITE_TIMEOUT);
+        let _ = self.events.send_timeout(Event::Stop, WRITE_TIMEOUT);
     }
+}
+
+/// What a control thread starts with.
+pub(crate) struct Start {
+    pub(crate) node: NodeId,
+    /// Drawn at each start of the process.
+    pub(crate) run: u64,
+    pub(crate) log: Log,
+    /// What is on disk of the group: nothing on a node that has joined and heard of no leader yet.
+    pub(crate) restored: Restored,
+    pub(crate) outlet: Outlet,
 }
 
 /// The control thread's side.
 pub(crate) struct ControlLoop {
-    group: Group,
+    member: Member,
     log: Log,
-    requests: Receiver<Request>,
+    events: Receiver<Event>,
     shared: Arc<Shared>,
-    waiting: BTreeMap<ProposalId, oneshot::Sender<Answer>>,
+    waiting: BTreeMap<Ticket, Reply>,
+    outlet: Outlet,
+    started: Instant,
     next_tick: Instant,
+    stopping: bool,
 }
 
-/// Starts from what is on disk, or founds the group with this node as its only voter.
-pub(crate) fn open(
-    node: NodeId,
-    seed: u64,
-    log: Log,
-) -> Result<(Control, ControlLoop), ControlFailure> {
-    let restored = match log.load(CONTROL_GROUP)? {
-        Some(restored) => restored,
-        None => {
-            let founding = Restored::founding([node], State::new().encode().into());
-            log.persist(&[founding.to_persist(CONTROL_GROUP)])?;
-            founding
-        }
+/// The log of a new cluster, with this node as its only voter.
+pub(crate) fn found(node: NodeId, log: &mut Log) -> Result<Restored, ControlFailure> {
+    let founding = Restored::founding([node], State::new().encode().into());
+    log.persist(&[founding.to_persist(CONTROL_GROUP)])?;
+    Ok(founding)
+}
+
+/// Nothing is executed before the loop runs.
+pub(crate) fn open(start: Start) -> Result<(Control, ControlLoop), ControlFailure> {
+    let Start { node, run, log, restored, outlet } = start;
+    let settings = Settings {
+        group: Config::new(CONTROL_GROUP, node, run),
+        run,
+        timeout_ms: WRITE_TIMEOUT.as_millis() as u64,
     };
-    let group = Group::new(Config::new(CONTROL_GROUP, node, seed), restored)?;
-    let (sender, requests) = bounded(REQUESTS_MAX);
+    let (sender, events) = bounded(EVENTS_MAX);
     let shared = Arc::new(Shared {
         state: RwLock::new(State::new()),
         revision: watch::Sender::new(Revision(0)),
         leading: watch::Sender::new(None),
-        status: RwLock::new(None),
+        status: watch::Sender::new(None),
     });
-    let control = Control { requests: sender, shared: Arc::clone(&shared) };
-    let next_tick = Instant::now() + TICK;
-    let waiting = BTreeMap::new();
-    Ok((control, ControlLoop { group, log, requests, shared, waiting, next_tick }))
+    let control = Control { events: sender, shared: Arc::clone(&shared) };
+    let started = Instant::now();
+    let control_loop = ControlLoop {
+        member: Member::new(settings, restored)?,
+        log,
+        events,
+        shared,
+        waiting: BTreeMap::new(),
+        outlet,
+        started,
+        next_tick: started + TICK,
+        stopping: false,
+    };
+    Ok((control, control_loop))
 }
 
 impl ControlLoop {
-    /// Runs until it is stopped. Waits for one event, takes all that are ready, steps the group,
-    /// then persists, sends, applies and replies in the order in which the group hands it out.
+    /// Runs until it is stopped: waits for one event, takes all that are ready, then does what the
+    /// member wants.
     pub(crate) fn run(mut self) -> Result<(), ControlFailure> {
         self.execute()?;
-        loop {
+        while !self.stopping {
             let wait = self.next_tick.saturating_duration_since(Instant::now());
-            match self.requests.recv_timeout(wait) {
-                Ok(Request::Stop) => return Ok(()),
-                Ok(request) => self.propose(request),
+            match self.events.recv_timeout(wait) {
+                Ok(event) => self.on_event(event),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
             for _ in 1..BATCH_MAX {
-                match self.requests.try_recv() {
-                    Ok(Request::Stop) => return self.execute(),
-                    Ok(request) => self.propose(request),
+                match self.events.try_recv() {
+                    Ok(event) => self.on_event(event),
                     Err(_) => break,
                 }
             }
-            if Instant::now() >= self.next_tick {
-                self.next_tick = Instant::now() + TICK;
-                self.group.tick();
-            }
+            self.tick();
             self.execute()?;
         }
-    }
-
-    fn propose(&mut self, request: Request) {
-        let Request::Propose { command, decided, reply } = request else { return };
-        let id = ProposalId(rand::random());
-        match self.group.propose(id, decided, command.encode().into()) {
-            Ok(()) => drop(self.waiting.insert(id, reply)),
-            // Nobody waits any more if the receiver is gone.
-            Err(refusal) => drop(reply.send(Err(refusal.into()))),
-        }
-    }
-
-    fn execute(&mut self) -> Result<(), ControlFailure> {
-        loop {
-            let effects = self.group.advance();
-            if effects.is_empty() {
-                break;
-            }
-            for effect in effects {
-                self.on_effect(effect)?;
-            }
-        }
-        *self.shared.status.write() = Some(self.group.status());
         Ok(())
     }
 
-    fn on_effect(&mut self, effect: Effect) -> Result<(), ControlFailure> {
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Write { write, decided, reply } => {
+                let ticket = self.member.write(write, decided);
+                self.waiting.insert(ticket, reply);
+            }
+            Event::Read { reply } => {
+                let ticket = self.member.read();
+                self.waiting.insert(ticket, reply);
+            }
+            // Refused where it makes no sense any more; whoever wants it looks again.
+            Event::HandOver { to } => drop(self.member.transfer_leader(to)),
+            Event::Message(message) => self.member.on_message(message),
+            Event::Unreachable(node) => self.member.on_unreachable(node),
+            Event::Stop => self.stopping = true,
+        }
+    }
+
+    fn tick(&mut self) {
+        if Instant::now() < self.next_tick {
+            return;
+        }
+        self.next_tick = Instant::now() + TICK;
+        let elapsed = self.started.elapsed().as_millis();
+        let now = Tick(u64::try_from(elapsed).unwrap_or(u64::MAX));
+        self.member.tick(now, &self.shared.state.read());
+    }
+
+    /// Does what the member wants, until it wants nothing. What follows a `Persist` need not wait
+    /// for it, so the disk works while messages are on their way.
+    fn execute(&mut self) -> Result<(), ControlFailure> {
+        loop {
+            let effects = self.member.advance();
+            if effects.is_empty() {
+                break;
+            }
+            let mut steps = Vec::new();
+            for effect in effects {
+                self.on_effect(effect, &mut steps)?;
+            }
+            if let Some(number) = steps.last().map(|step: &Persist| step.number) {
+                self.persist(&steps)?;
+                self.member.on_persisted(number);
+            }
+        }
+        self.shared.status.send_replace(Some(Arc::new(self.member.status())));
+        Ok(())
+    }
+
+    fn on_effect(&mut self, effect: Effect, steps: &mut Vec<Persist>) -> Result<(), ControlFailure> {
         match effect {
-            Effect::Persist(persist) => {
-                let number = persist.number;
-                self.log.persist(&[persist])?;
-                self.group.on_persisted(number);
+            Effect::Persist(step) => steps.push(step),
+            Effect::Send(message) => (self.outlet)(message.to(), message),
+            Effect::Change(change) => {
+                let mut state = self.shared.state.write();
+                self.member.apply(&mut state, change)?;
+                let revision = state.revision();
+                drop(state);
+                let followed = &self.shared.revision;
+                followed.send_if_modified(|seen| std::mem::replace(seen, revision) != revision);
             }
-            Effect::Send(message) => {
-                unreachable!("the only voter of its group has nobody to send {message:?} to")
+            Effect::Reply(aether_control::Reply { ticket, answer }) => self.reply(ticket, answer),
+            Effect::TakeSnapshot { index } => {
+                let data = self.shared.state.read().encode();
+                self.member.on_snapshot(index, data.into());
             }
-            Effect::Restore(snapshot) => {
-                let state = State::decode(&snapshot.data)?;
-                self.changed(|shared| *shared = state);
-            }
-            Effect::Apply(committed) => self.apply(&committed)?,
-            Effect::ProposalLost { id, loss } => {
-                let error = match loss {
-                    Loss::NotApplied => ControlError::Lost,
-                    Loss::Unknown => ControlError::Unknown,
-                };
-                self.reply(id, Err(error));
+            Effect::MembershipChanged { membership } => {
+                tracing::info!(?membership, "members changed");
             }
             Effect::LeaderChanged { leader, role, term } => {
-                tracing::info!(?leader, ?role, term = term.0, "leader changed");
-                if leader != Some(self.group.status().node) {
-                    self.shared.leading.send_replace(None);
-                }
+                let leader = leader.map(tracing::field::display);
+                tracing::info!(leader, ?role, term = term.0, "leader changed");
+                self.shared.leading.send_replace(None);
             }
             Effect::Leading { term } => {
                 self.shared.leading.send_replace(Some(term));
             }
-            Effect::TakeSnapshot { index } => {
-                let data = self.shared.state.read().encode();
-                self.group.on_snapshot(index, data.into());
-            }
-            // Members change and reads are confirmed only where there are other nodes.
-            Effect::MembershipChanged { .. }
-            | Effect::ReadReady { .. }
-            | Effect::ReadRefused { .. } => {}
         }
         Ok(())
     }
 
-    fn apply(&mut self, committed: &Committed) -> Result<(), ControlFailure> {
-        let command = Command::decode(&committed.bytes)?;
-        let mut result = None;
-        self.changed(|state| {
-            let Applied { result: applied, .. } = state.apply(committed.index, &command);
-            result = Some(applied);
-        });
-        let result = result.expect("the command was applied");
-        self.reply(committed.id, result.map_err(ControlError::from));
-        Ok(())
-    }
-
-    /// Changes the state and wakes whoever follows it.
-    fn changed(&self, change: impl FnOnce(&mut State)) {
-        let mut state = self.shared.state.write();
-        change(&mut state);
-        let revision = state.revision();
-        drop(state);
-        self.shared.revision.send_if_modified(|seen| std::mem::replace(seen, revision) != revision);
-    }
-
-    fn reply(&mut self, id: ProposalId, answer: Answer) {
-        if let Some(waiting) = self.waiting.remove(&id) {
+    fn reply(&mut self, ticket: Ticket, answer: Answer) {
+        if let Some(waiting) = self.waiting.remove(&ticket) {
             // Nobody waits any more if the receiver is gone.
-            drop(waiting.send(answer));
+            drop(waiting.send(answer.map_err(ControlError::from)));
         }
     }
+
+    /// A full disk stops nothing but writes: this node takes no part in its group until there is
+    /// room again, and what it serves goes on.
+    fn persist(&mut self, steps: &[Persist]) -> Result<(), ControlFailure> {
+        let mut full = false;
+        loop {
+            match self.log.persist(steps) {
+                Ok(()) => break,
+                Err(error) if error.kind() == ErrorKind::Exhausted && !self.stopping => {
+                    if !full {
+                        let error = error_chain(&error);
+                        tracing::error!(error, "the disk is full: writes are refused");
+                    }
+                    full = true;
+                    self.refuse_for(FULL_DISK_RETRY);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if full {
+            tracing::info!("the disk has room again");
+        }
+        Ok(())
+    }
+
+    fn refuse_for(&mut self, time: Duration) {
+        for (_, reply) in std::mem::take(&mut self.waiting) {
+            // Nobody waits any more if the receiver is gone.
+            drop(reply.send(Err(aether_control::Error::Unknown.into())));
+        }
+        let until = Instant::now() + time;
+        while let Ok(event) = self.events.recv_deadline(until) {
+            match event {
+                Event::Write { reply, .. } | Event::Read { reply } => {
+                    drop(reply.send(Err(ControlError::DiskFull)));
+                }
+                Event::Stop => {
+                    self.stopping = true;
+                    return;
+                }
+                Event::HandOver { .. } | Event::Message(_) | Event::Unreachable(_) => {}
+            }
+        }
+    }
+}
+
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }

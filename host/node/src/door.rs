@@ -1,22 +1,26 @@
 //! The front door's port: routes to pools, typed requests to wire bytes and back. Knows no sockets.
 
 use crate::calls::{InvokeError, invoke};
-use crate::routing::Routing;
-use aether_engine::{CallContext, Origin, Slice, json};
+use crate::projector::Pictures;
+use crate::routing::{Routing, Way};
+use aether_engine::{CallContext, Origin, json};
 use aether_ingress::{
     Answer, Answering, Application, Call, Failure, Found, RequestBody, ResponseBody, RouteRef,
     TakesBody, TypedRequest,
 };
 use aether_routing::{HttpRoute, Match};
 use aether_types::checked::RouteTarget;
-use aether_types::{CallError, Method};
+use aether_types::description::Description;
+use aether_types::{CallError, Digest, Method};
 use http::StatusCode;
 use http_body_util::BodyExt;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Applications of this node, as the front door sees them.
 pub(crate) struct Door {
     pub(crate) routing: Routing,
+    pub(crate) pictures: Pictures,
 }
 
 impl Application for Door {
@@ -44,11 +48,13 @@ impl Application for Door {
             let RouteTarget::Typed { function, binding, status } = &route.route.target else {
                 unreachable!("the front door calls a typed route that it found as one")
             };
-            let slice = self.slice(route).map_err(Failure::Call)?;
+            let way = self.way(route).map_err(Failure::Call)?;
+            let description = self.types(&way, route).map_err(Failure::Call)?;
             let request = json::Request { path: &req.path, query: &req.query, body: &req.body };
-            let invoked = invoke(&slice, function, binding, request, context(req.call)).await;
+            let ctx = context(req.call);
+            let invoked = invoke(&way, &description, function, binding, request, ctx).await;
             let good = status.and_then(|s| StatusCode::from_u16(s.get() as u16).ok());
-            answer(&slice, invoked.map_err(failure)?, good)
+            answer(&description, invoked.map_err(failure)?, good)
         })
     }
 
@@ -59,18 +65,57 @@ impl Application for Door {
         call: Call,
     ) -> Answering<'_, Result<http::Response<ResponseBody>, CallError>> {
         Box::pin(async move {
-            let slice = self.slice(http_route(&route))?;
-            let response = slice.handle(req, context(call)).await?;
-            Ok(response.map(|body| ResponseBody::stream(body.map_err(Into::into))))
+            match self.way(http_route(&route))? {
+                Way::Local(slice) => {
+                    let response = slice.handle(req, context(call)).await?;
+                    Ok(response.map(|body| ResponseBody::stream(body.map_err(Into::into))))
+                }
+                Way::Remote(remote) => {
+                    let response = remote.handle(req, context(call)).await?;
+                    Ok(response.map(ResponseBody::stream))
+                }
+            }
         })
     }
 }
 
 impl Door {
-    fn slice(&self, route: &HttpRoute) -> Result<Arc<Slice>, CallError> {
-        self.routing.local(&route.endpoints).ok_or_else(|| {
+    fn way(&self, route: &HttpRoute) -> Result<Way, CallError> {
+        self.routing.way(&route.endpoints).ok_or_else(|| {
             CallError::Unavailable(format!("no instance of {} is active", route.route.slice))
         })
+    }
+
+    /// The types of the slice that answers.
+    fn types(&self, way: &Way, route: &HttpRoute) -> Result<Types, CallError> {
+        if let Way::Local(slice) = way {
+            return Ok(Types::Loaded(Arc::clone(slice.description())));
+        }
+        let picture = self.pictures.borrow();
+        let checked = picture.applications.get(&route.app, route.revision);
+        let slice = checked.and_then(|checked| checked.slice(&route.route.slice));
+        let artifacts = Arc::clone(&picture.world.artifacts);
+        let known = slice.filter(|slice| artifacts.contains_key(&slice.digest));
+        known.map(|slice| Types::Stored(artifacts, slice.digest)).ok_or_else(|| {
+            CallError::Unavailable(format!("{} is on its way out", route.route.slice))
+        })
+    }
+}
+
+/// What an artifact is: as the loaded slice knows it, or as the replicated state does.
+enum Types {
+    Loaded(Arc<Description>),
+    Stored(Arc<BTreeMap<Digest, Description>>, Digest),
+}
+
+impl std::ops::Deref for Types {
+    type Target = Description;
+
+    fn deref(&self) -> &Description {
+        match self {
+            Self::Loaded(description) => description,
+            Self::Stored(artifacts, digest) => &artifacts[digest],
+        }
     }
 }
 
@@ -85,7 +130,7 @@ fn context(call: Call) -> CallContext {
 
 /// The function's answer as the front door writes it.
 fn answer(
-    slice: &Slice,
+    description: &Description,
     answer: json::Answer,
     good: Option<StatusCode>,
 ) -> Result<Answer, Failure> {
@@ -95,7 +140,7 @@ fn answer(
             Ok(Answer::Good { status: good.unwrap_or(usual), json })
         }
         json::Answer::Error { case, payload } => {
-            let status = slice.description().settings.error_status(&case);
+            let status = description.settings.error_status(&case);
             let status = StatusCode::from_u16(status).expect("statuses are 400 to 599");
             Ok(Answer::Refused { status, case, payload })
         }

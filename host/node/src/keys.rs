@@ -7,6 +7,10 @@ pub(crate) const BLUEPRINTS: &str = "blueprint/";
 pub(crate) const ARTIFACTS: &str = "artifact/";
 pub(crate) const OBSERVED: &str = "observed/";
 pub(crate) const NODES: &str = "node/";
+pub(crate) const MEMBERS: &str = "member/";
+pub(crate) const TOKENS: &str = "token/";
+pub(crate) const CLUSTER: &str = "cluster";
+pub(crate) const AUTHORITY: &str = "authority";
 pub(crate) const PRINCIPALS: &str = "auth/keys/";
 pub(crate) const PLAN: &str = "plan";
 
@@ -25,9 +29,29 @@ pub(crate) fn observed(node: NodeId) -> Key {
     key(format!("{OBSERVED}{node}"))
 }
 
-/// A node of the cluster. Written by that node.
+/// What a node says of itself: a `NodeRecord`. Written by that node at each start.
 pub(crate) fn node(node: NodeId) -> Key {
     key(format!("{NODES}{node}"))
+}
+
+/// What the cluster wants of a node: a `Member`. Written when it joins, then by operators.
+pub(crate) fn member(node: NodeId) -> Key {
+    key(format!("{MEMBERS}{node}"))
+}
+
+/// Lets nodes join: a `JoinToken`. Written by admins.
+pub(crate) fn token(id: &str) -> Key {
+    key(format!("{TOKENS}{id}"))
+}
+
+/// What is true of the whole cluster: a `ClusterRecord`. Written by the founder.
+pub(crate) fn cluster() -> Key {
+    key(CLUSTER.to_owned())
+}
+
+/// What signs the nodes' certificates. Written once, by the founder.
+pub(crate) fn authority() -> Key {
+    key(AUTHORITY.to_owned())
 }
 
 /// Somebody who may use the management API. Written by admins.

@@ -1,21 +1,32 @@
 //! The composition root: one process that is one node. Wires the crates together, decides nothing.
 #![forbid(unsafe_code)]
 
+mod admission;
+mod belonging;
 mod calls;
 pub mod config;
 mod control;
+mod depot;
 mod door;
+mod examine;
 mod explain;
+mod founding;
 mod keys;
 mod loader;
 mod logs;
 mod management;
+mod members;
+mod network;
 mod planner;
 mod projector;
+mod reach;
 mod readiness;
 mod reconcile;
+mod records;
+mod remote;
 mod routing;
 mod run;
+mod samples;
 mod tasks;
 mod views;
 mod world;

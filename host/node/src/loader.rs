@@ -1,10 +1,10 @@
 //! From what the plan names to a loaded slice: bytes from disk, grants and limits from the
 //! blueprint. Knows no life-cycle.
 
+use crate::depot::{Depot, DepotError};
 use crate::projector::Picture;
 use crate::routing::Routing;
 use aether_engine::{AppContext, Engine, Load, Slice};
-use aether_storage::Artifacts;
 use aether_types::code::Code;
 use aether_types::observed::Reason;
 use aether_types::plan::InstanceKey;
@@ -14,13 +14,13 @@ use std::sync::Arc;
 /// Loads slices of this node.
 pub(crate) struct Loader {
     engine: Engine,
-    artifacts: Artifacts,
+    depot: Depot,
     picture: Arc<Picture>,
 }
 
 impl Loader {
-    pub(crate) fn new(engine: Engine, artifacts: Artifacts) -> Self {
-        Self { engine, artifacts, picture: Arc::default() }
+    pub(crate) fn new(engine: Engine, depot: Depot) -> Self {
+        Self { engine, depot, picture: Arc::default() }
     }
 
     /// The picture from which the next slices are loaded.
@@ -28,7 +28,7 @@ impl Loader {
         self.picture = Arc::clone(picture);
     }
 
-    /// Reads, verifies, compiles and links, on a thread of its own.
+    /// Fetches, verifies, compiles and links.
     pub(crate) fn load(
         &self,
         instance: &InstanceKey,
@@ -39,14 +39,12 @@ impl Loader {
         let app = self.context(instance, revision);
         let description = self.picture.world.artifacts.get(digest).cloned();
         let router = routing.router(instance.app.clone(), revision, instance.coordinates.clone());
-        let (engine, artifacts, digest) = (self.engine.clone(), self.artifacts.clone(), *digest);
-        let load = move || {
-            let description = description.ok_or_else(|| missing(&digest))?;
-            let bytes = artifacts.get(&digest).map_err(|e| unreadable(&e))?;
-            let description = Arc::new(description);
-            engine.load(Load { description, bytes: &bytes, app: Arc::new(app?), router })
-        };
+        let (engine, depot, digest) = (self.engine.clone(), self.depot.clone(), *digest);
         async move {
+            let description = Arc::new(description.ok_or_else(|| missing(&digest))?);
+            let app = Arc::new(app?);
+            let bytes = depot.get(digest).await.map_err(|e| unreadable(&e))?;
+            let load = move || engine.load(Load { description, bytes: &bytes, app, router });
             let loaded = tokio::task::spawn_blocking(load).await;
             loaded.unwrap_or_else(|panic| {
                 let message = format!("loading panicked: {panic}");
@@ -86,7 +84,7 @@ fn missing(digest: &Digest) -> Reason {
     Reason { code: Code::ArtifactMissing, message, retryable: true }
 }
 
-fn unreadable(error: &aether_storage::Error) -> Reason {
+fn unreadable(error: &DepotError) -> Reason {
     let retryable = error.kind() == aether_types::ErrorKind::Unavailable;
     Reason { code: Code::ArtifactMissing, message: error.to_string(), retryable }
 }

@@ -1,29 +1,34 @@
 //! The management API's port: reads the picture, writes through the log. Knows no HTTP and no JSON.
 
+use crate::admission::Admissions;
 use crate::calls;
 use crate::control::{Control, ControlError};
+use crate::depot::{Depot, DepotError};
+use crate::examine::{Descriptions, Examined, examine, report};
 use crate::explain;
 use crate::keys;
 use crate::planner::Reports;
 use crate::projector::{Picture, Pictures};
+use crate::reach::Reaches;
 use crate::readiness::Readiness;
+use crate::records::NodeRecord;
 use crate::routing::Routing;
+use crate::samples::{self, Samples};
 use crate::tasks::{Run, Runs};
 use crate::unix_ms;
 use crate::views::Views;
-use crate::world::NodeRecord;
 use aether_api::{
-    ApiError, Applied, Apply, Artifact, Call, CallAnswer, Explanation, LogPage, LogQuery,
-    Management, MintRequest, MintedKey, NodeStatus, Principal, Role, Status, StoredKey,
+    ApiError, Applied, Apply, Artifact, Call, CallAnswer, CheckReport, Explanation, LogPage,
+    LogQuery, Management, MintRequest, MintedKey, NodeStatus, Principal, Role, Status, StoredKey,
 };
 use aether_engine::Engine;
 use aether_kv::{Condition, Operation, Transaction};
-use aether_storage::{Artifacts, Identity};
+use aether_storage::Identity;
 use aether_telemetry::Logs;
-use aether_types::blueprint::{Application, Bound};
 use aether_types::code::Code;
+use aether_types::description::Description;
 use aether_types::versioned::encode;
-use aether_types::{AppName, Coordinates, Digest, ErrorKind, NodeId, Problem, Problems, Revision};
+use aether_types::{AppName, Digest, ErrorKind, NodeId, Revision};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,10 +43,13 @@ pub(crate) struct Office {
     pub(crate) record: NodeRecord,
     pub(crate) control: Control,
     pub(crate) pictures: Pictures,
+    pub(crate) admissions: Admissions,
     pub(crate) reports: Reports,
+    pub(crate) reaches: Reaches,
     pub(crate) routing: Routing,
     pub(crate) engine: Engine,
-    pub(crate) artifacts: Artifacts,
+    pub(crate) depot: Depot,
+    pub(crate) samples: Samples,
     pub(crate) logs: Logs,
     pub(crate) runs: Runs,
     /// Tells this run of the node from earlier ones.
@@ -62,7 +70,12 @@ impl Management for Office {
 
     async fn status(&self) -> Result<Status, ApiError> {
         let picture = self.picture();
-        let raft = self.control.status().ok_or_else(|| ApiError::unavailable("starting"))?;
+        let raft = self
+            .control
+            .status()
+            .borrow()
+            .clone()
+            .ok_or_else(|| ApiError::unavailable("starting"))?;
         let applications = self.with_views(&picture, |views| {
             views.applications().iter().map(Views::summary).collect()
         });
@@ -96,20 +109,23 @@ impl Management for Office {
         Ok(picture.world.nodes.keys().map(|id| self.node_status(&picture, *id)).collect())
     }
 
+    async fn describe(&self, bytes: Bytes) -> Result<Description, ApiError> {
+        let engine = self.engine.clone();
+        let described = tokio::task::spawn_blocking(move || engine.describe(&bytes)).await;
+        Ok(described.map_err(ApiError::internal)??)
+    }
+
     async fn put_artifact(&self, digest: Digest, bytes: Bytes) -> Result<Artifact, ApiError> {
         if let Some(known) = self.picture().world.artifacts.get(&digest)
-            && self.artifacts.contains(&digest)
+            && self.depot.artifacts.contains(&digest)
         {
             return Ok(Artifact::from(known));
         }
-        let (engine, artifacts) = (self.engine.clone(), self.artifacts.clone());
-        let store = move || {
-            let description = engine.describe(&bytes)?;
-            artifacts.put(&bytes).map_err(|error| storage_error(&error))?;
-            Ok::<_, ApiError>(description)
-        };
-        let stored = tokio::task::spawn_blocking(store).await;
-        let description = stored.map_err(ApiError::internal)??;
+        let (engine, component) = (self.engine.clone(), bytes.clone());
+        let described = tokio::task::spawn_blocking(move || engine.describe(&component)).await;
+        let description = described.map_err(ApiError::internal)??;
+        let nodes = self.picture().world.members.len();
+        self.depot.put(bytes, nodes).await.map_err(|error| depot_error(&error))?;
         let put = Operation::Put {
             key: keys::artifact(&digest),
             value: encode(&description).into(),
@@ -126,19 +142,16 @@ impl Management for Office {
         Ok(artifacts)
     }
 
+    async fn check(&self, apply: Apply, described: Descriptions) -> Result<CheckReport, ApiError> {
+        let picture = self.picture();
+        Ok(report(&picture, &examine(&picture, &apply, described)?))
+    }
+
     async fn apply(&self, apply: Apply) -> Result<Applied, ApiError> {
         let picture = self.picture();
         let app = apply.blueprint.application.name.clone();
-        let application = bind(&picture, &apply)?;
-        let others = picture.applications.all_current().map(|(_, checked)| &**checked);
-        let others = others.filter(|checked| checked.app != app);
-        aether_placement::check(&application, &picture.world.artifacts, others)?;
-        let current = picture.world.applications.get(&app);
-        let known = current.map_or(Revision(0), |at| at.revision);
-        if let Some(wanted) = apply.if_revision.filter(|wanted| *wanted != known) {
-            return Err(stale(&app, wanted, known));
-        }
-        let changed = current.is_none_or(|at| at.value != application);
+        let Examined { application, known, changed, .. } =
+            examine(&picture, &apply, Descriptions::new())?;
         let mut revision = known;
         if changed {
             let key = keys::blueprint(&app);
@@ -220,7 +233,7 @@ impl Management for Office {
         let principals = &picture.world.principals;
         let known = principals.get(id).ok_or_else(|| {
             ApiError::not_found(Code::UnknownKey, format!("there is no key {id}"))
-                .help("`aether keys` lists them")
+                .help("`aether keys list` shows them")
         })?;
         let admins = principals.values().filter(|key| key.role == Role::Admin).count();
         if known.role == Role::Admin && admins == 1 {
@@ -278,18 +291,22 @@ impl Office {
         let active = |i: &&aether_types::observed::InstanceStatus| {
             i.state == aether_types::observed::InstanceState::Active
         };
-        let usage = self.engine.usage();
+        let sample = match node == self.identity.node {
+            true => Some(samples::take(&self.engine, self.started)),
+            false => self.samples.of(node),
+        };
+        let sample = sample.unwrap_or_default();
         NodeStatus {
             id: node.to_string(),
             version: record.version,
-            uptime_seconds: self.started.elapsed().as_secs(),
+            uptime_seconds: sample.uptime_seconds,
             api: record.api,
             http: record.http,
             generation: observed.map_or(0, |o| o.generation.0),
             memory: aether_api::MemoryStatus {
-                budget: usage.memory_budget.bytes(),
-                committed: usage.memory_admitted.bytes(),
-                resident: resident_bytes(),
+                budget: sample.memory_budget,
+                committed: sample.memory_committed,
+                resident: sample.memory_resident,
             },
             active_instances: observed
                 .map_or(0, |o| o.instances.iter().filter(active).count() as u32),
@@ -308,61 +325,6 @@ impl Office {
     }
 }
 
-/// Binds each entry to bytes: those that came with it, else those stored under its coordinates.
-fn bind(picture: &Picture, apply: &Apply) -> Result<Application, ApiError> {
-    let mut problems = Vec::new();
-    let mut bound = Vec::new();
-    for (i, entry) in apply.blueprint.slices.iter().enumerate() {
-        let found = match (apply.artifacts.get(&i), &entry.artifact) {
-            (Some(digest), named) => by_digest(picture, digest, named.as_ref()),
-            (None, Some(coordinates)) => by_coordinates(picture, coordinates),
-            (None, None) => Err("the file was not uploaded".to_owned()),
-        };
-        match found {
-            Ok(binding) => bound.push(binding),
-            Err(message) => {
-                let place = format!("{}: slice {}", apply.file, i + 1);
-                let problem = Problem::new(Code::ArtifactMissing, place, message);
-                problems.push(problem.help("`aether deploy` uploads what `file` names"));
-            }
-        }
-    }
-    Problems(problems)
-        .or(Application { blueprint: apply.blueprint.clone(), artifacts: bound })
-        .map_err(ApiError::from)
-}
-
-fn by_digest(
-    picture: &Picture,
-    digest: &Digest,
-    named: Option<&Coordinates>,
-) -> Result<Bound, String> {
-    let description = picture.world.artifacts.get(digest);
-    let description = description.ok_or_else(|| format!("no artifact {digest} is stored"))?;
-    let own = description.settings.slice.artifact.as_ref();
-    let coordinates = named.or(own).ok_or(
-        "the component does not say its coordinates: give the entry `artifact = \"group:name:version\"`",
-    )?;
-    Ok(Bound { coordinates: coordinates.clone(), digest: *digest })
-}
-
-fn by_coordinates(picture: &Picture, coordinates: &Coordinates) -> Result<Bound, String> {
-    let bound = picture.world.applications.values().flat_map(|at| &at.value.artifacts);
-    let deployed = bound.filter(|b| b.coordinates == *coordinates).map(|b| b.digest);
-    let is = |d: &&aether_types::description::Description| {
-        d.settings.slice.artifact.as_ref() == Some(coordinates)
-    };
-    let stored = picture.world.artifacts.values().filter(is).map(|d| d.digest);
-    let mut digests: Vec<Digest> = deployed.chain(stored).collect();
-    digests.sort_unstable();
-    digests.dedup();
-    match digests.as_slice() {
-        [digest] => Ok(Bound { coordinates: coordinates.clone(), digest: *digest }),
-        [] => Err(format!("no artifact {coordinates} is stored")),
-        _ => Err(format!("{coordinates} is stored with different bytes: use `file`")),
-    }
-}
-
 /// Every other blueprint is as it was when the check looked at it.
 fn unchanged(picture: &Picture, app: &AppName) -> Vec<Condition> {
     let others = picture.world.applications.iter().filter(|(other, _)| *other != app);
@@ -371,14 +333,6 @@ fn unchanged(picture: &Picture, app: &AppName) -> Vec<Condition> {
         revision: at.revision,
     });
     unchanged.collect()
-}
-
-fn stale(app: &AppName, wanted: Revision, known: Revision) -> ApiError {
-    let message = match known {
-        Revision(0) => format!("{app} does not exist, and revision {wanted} was expected"),
-        known => format!("{app} is at revision {known}, not {wanted}"),
-    };
-    ApiError::conflict(Code::RevisionConflict, message).help("look at it again, then decide")
 }
 
 fn control_error(error: &ControlError) -> ApiError {
@@ -390,7 +344,7 @@ fn control_error(error: &ControlError) -> ApiError {
     ApiError::new(error.kind(), code, error)
 }
 
-fn storage_error(error: &aether_storage::Error) -> ApiError {
+fn depot_error(error: &DepotError) -> ApiError {
     let code = match error.kind() {
         ErrorKind::Internal => Code::Internal,
         _ => Code::Unavailable,
@@ -405,11 +359,4 @@ fn task_status((name, run): (&'static str, Run)) -> aether_api::TaskStatus {
         last_duration_us: u64::try_from(run.took.as_micros()).unwrap_or(u64::MAX),
         error: run.error,
     }
-}
-
-/// Memory that the process holds, in bytes; 0 where the system does not tell.
-fn resident_bytes() -> u64 {
-    const PAGE: u64 = 4_096;
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * PAGE
 }

@@ -3,33 +3,65 @@
 use crate::control::{Control, ControlError};
 use crate::keys;
 use crate::projector::{Picture, Pictures};
+use crate::reach::{LOST_AFTER, Reach, Reaches};
+use crate::records;
 use crate::tasks::Runs;
 use aether_consensus::Term;
 use aether_kv::{Condition, Operation, Transaction};
-use aether_placement::{Duty, NodeView, Report, View, Wanted, lint, plan};
+use aether_placement::{Duty, NodeView, Report, View, lint, plan};
 use aether_types::versioned::encode;
-use aether_types::{ErrorKind, Revision};
+use aether_types::{ErrorKind, NodeId, Revision};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// What the planner could not do the last time; empty on a node that does not lead.
 pub(crate) type Reports = watch::Receiver<Arc<Report>>;
 
+/// How long to sleep when no node is about to be lost.
+const NO_DEADLINE: Duration = Duration::from_secs(3_600);
+
 pub(crate) struct Planner {
+    node: NodeId,
+    run: u64,
     control: Control,
     pictures: Pictures,
+    reaches: Reaches,
     leading: watch::Receiver<Option<Term>>,
     reports: watch::Sender<Arc<Report>>,
 }
 
+/// Who looks, since when it leads, and when it looks.
+#[derive(Clone, Copy)]
+struct Look {
+    node: NodeId,
+    run: u64,
+    since: Instant,
+    now: Instant,
+}
+
+impl Look {
+    /// Which run of a node is alive; what another one has said counts for nothing.
+    fn run_of(self, node: NodeId, reach: &Reach) -> Option<u64> {
+        match node == self.node {
+            true => Some(self.run),
+            false => reach.0.get(&node).map(|seen| seen.run),
+        }
+    }
+}
+
 impl Planner {
-    pub(crate) fn new(control: Control, pictures: Pictures) -> (Self, Reports) {
+    pub(crate) fn new(
+        (node, run): (NodeId, u64),
+        control: Control,
+        pictures: Pictures,
+        reaches: Reaches,
+    ) -> (Self, Reports) {
         let (reports, receiver) = watch::channel(Arc::default());
         let leading = control.leading();
-        (Self { control, pictures, leading, reports }, receiver)
+        (Self { node, run, control, pictures, reaches, leading, reports }, receiver)
     }
 
     /// Plans whenever something changed, for as long as this node leads.
@@ -38,38 +70,43 @@ impl Planner {
         runs: Runs,
         shutdown: CancellationToken,
     ) -> Result<(), Infallible> {
+        // A new leader has heard of nobody yet: it gives everybody the time that a silence takes.
+        let mut led_since = None;
         loop {
             let term = *self.leading.borrow_and_update();
             let picture = self.pictures.borrow_and_update().clone();
-            let since = Instant::now();
+            let reach = self.reaches.borrow_and_update().clone();
+            let now = Instant::now();
+            let mut next_loss = None;
             match term {
                 Some(term) => {
-                    let error = self.plan(&picture, term).await.err();
-                    runs.note("planner", since, error.map(|e| e.to_string()));
+                    let since = *led_since.get_or_insert(now);
+                    let look = Look { node: self.node, run: self.run, since, now };
+                    let (view, loss) = view(&picture, &reach, look);
+                    next_loss = loss;
+                    let error = self.plan(&picture, &view, term).await.err();
+                    runs.note("planner", now, error.map(|e| e.to_string()));
                 }
-                None => drop(self.reports.send_replace(Arc::default())),
+                None => {
+                    led_since = None;
+                    self.reports.send_replace(Arc::default());
+                }
             }
+            let sleep = next_loss.map_or(NO_DEADLINE, |at| at.saturating_duration_since(now));
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 Ok(()) = self.leading.changed() => {}
                 Ok(()) = self.pictures.changed() => {}
-                else => return Ok(()),
+                Ok(()) = self.reaches.changed() => {}
+                () = tokio::time::sleep(sleep) => {}
             }
         }
     }
 
-    async fn plan(&self, picture: &Picture, term: Term) -> Result<(), ControlError> {
-        let accepted = picture.applications.all_current();
-        let wanted: Vec<Wanted<'_>> = accepted
-            .filter_map(|(revision, checked)| {
-                let at = picture.world.applications.get(&checked.app)?;
-                Some(Wanted { revision, application: &at.value })
-            })
-            .collect();
-        let view = view(picture);
+    async fn plan(&self, picture: &Picture, view: &View, term: Term) -> Result<(), ControlError> {
         let previous = &picture.world.plan;
-        let (next, report) = plan(&wanted, &view, &previous.value);
-        let notes = lint(&next, &view);
+        let (next, report) = plan(&picture.applications, view, &previous.value);
+        let notes = lint(&picture.applications, view, &next);
         assert!(notes.is_empty(), "the plan breaks its own rules: {notes:?}");
         self.reports.send_replace(Arc::new(report));
         if next == previous.value {
@@ -95,8 +132,36 @@ impl Planner {
     }
 }
 
-/// All nodes that ever joined: until nodes can leave, each is on duty.
-fn view(picture: &Picture) -> View {
-    let nodes = picture.world.nodes.keys();
-    View { nodes: nodes.map(|id| NodeView { id: *id, duty: Duty::OnDuty }).collect() }
+/// The nodes that can run something, and when one of them will be lost if it stays silent.
+fn view(picture: &Picture, reach: &Reach, look: Look) -> (View, Option<Instant>) {
+    let mut nodes = Vec::new();
+    let mut next_loss: Option<Instant> = None;
+    for (id, at) in &picture.world.members {
+        // A node that has not said what it is runs nothing yet.
+        if at.value.duty == records::Duty::Removed || !picture.world.nodes.contains_key(id) {
+            continue;
+        }
+        let silence = reach.silence(*id, look.node, look.since, look.now);
+        if silence.is_some_and(|silence| silence >= LOST_AFTER) {
+            continue;
+        }
+        if let Some(silence) = silence {
+            let lost = look.now + (LOST_AFTER - silence);
+            next_loss = Some(next_loss.map_or(lost, |next| next.min(lost)));
+        }
+        let record = &picture.world.nodes[id];
+        let observed = picture.world.observed.get(id);
+        nodes.push(NodeView {
+            id: *id,
+            duty: match at.value.duty {
+                records::Duty::Draining => Duty::Draining,
+                _ => Duty::OnDuty,
+            },
+            suspect: silence.is_some(),
+            zone: (!record.zone.is_empty()).then(|| record.zone.clone()),
+            memory: record.memory_budget,
+            observed: observed.filter(|o| look.run_of(*id, reach) == Some(o.run)).cloned(),
+        });
+    }
+    (View { nodes }, next_loss)
 }

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
     use aether_types::observed::{InstanceStatus, Observed};
     use aether_types::plan::{Assignment, InstanceKey, Plan};
-    use aether_types::{Digest, Generation, Revision};
+    use aether_types::{ByteSize, Digest, Generation, Revision};
     use std::sync::Arc;
 
     const NODE: NodeId = NodeId(1);
@@ -63,6 +63,9 @@ mod tests {
             node: NodeId(node),
             digest,
             blueprint,
+            memory: ByteSize::mib(64),
+            leaving: false,
+            since: Generation(1),
         };
         let mut picture = Picture::default();
         picture.world.plan = Arc::new(crate::world::At {

@@ -1,7 +1,10 @@
 //! The routing table of this node with the pools behind it, and every slice's way to its
 //! dependencies. Decides nothing: `aether-routing` derives the table.
 
+use crate::network::Network;
 use crate::projector::{Picture, Pictures};
+use crate::reach::{Reach, Reaches};
+use crate::remote::Remote;
 use crate::tasks::Runs;
 use aether_engine::{AppContext, CallContext, Router, Slice, Target};
 use aether_routing::{Endpoint, Table};
@@ -24,6 +27,7 @@ struct Shared {
     node: NodeId,
     /// Tells this run of the node from earlier ones, whose entries count for nothing.
     run: u64,
+    network: Network,
     table: ArcSwap<Table>,
     /// The picture that the table is derived from.
     derived: watch::Sender<Arc<Picture>>,
@@ -36,10 +40,11 @@ struct Shared {
 type Local = BTreeMap<(InstanceKey, Revision), Arc<Slice>>;
 
 impl Routing {
-    pub(crate) fn new(node: NodeId, run: u64) -> Self {
+    pub(crate) fn new(node: NodeId, run: u64, network: Network) -> Self {
         Self(Arc::new(Shared {
             node,
             run,
+            network,
             table: ArcSwap::default(),
             derived: watch::Sender::new(Arc::default()),
             local: ArcSwap::default(),
@@ -47,36 +52,42 @@ impl Routing {
         }))
     }
 
-    /// Derives the table anew with every picture.
+    /// Derives the table anew with every picture, and whenever a node stops or begins to answer.
     pub(crate) async fn run(
         self,
         mut pictures: Pictures,
+        mut reaches: Reaches,
         runs: Runs,
         shutdown: CancellationToken,
     ) -> Result<(), Infallible> {
         loop {
             let since = Instant::now();
             let picture = pictures.borrow_and_update().clone();
-            self.derive(picture);
+            self.derive(picture, &reaches.borrow_and_update().clone());
             runs.note("routing", since, None);
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 Ok(()) = pictures.changed() => {}
+                Ok(()) = reaches.changed() => {}
                 else => return Ok(()),
             }
         }
     }
 
-    pub(crate) fn derive(&self, picture: Arc<Picture>) {
+    pub(crate) fn derive(&self, picture: Arc<Picture>, reach: &Reach) {
         let observed = picture.world.observed.values().map(|observed| &**observed);
-        let observed = observed.filter(|o| self.is_of_this_run(o));
+        let observed = observed.filter(|o| self.is_alive(o, reach));
         self.0.table.store(Arc::new(Table::derive(&picture.applications, observed)));
         self.show_ways();
         self.0.derived.send_replace(picture);
     }
 
-    fn is_of_this_run(&self, observed: &aether_types::observed::Observed) -> bool {
-        observed.node != self.0.node || observed.run == self.0.run
+    /// Nodes whose link is broken get nothing, whatever the leader has written of them so far. What
+    /// an earlier run of a node has said counts for nothing.
+    fn is_alive(&self, observed: &aether_types::observed::Observed, reach: &Reach) -> bool {
+        let other = || reach.0.get(&observed.node).filter(|seen| seen.up).map(|seen| seen.run);
+        let run = if observed.node == self.0.node { Some(self.0.run) } else { other() };
+        run == Some(observed.run)
     }
 
     /// Pictures as the traffic sees them: what they show, the table already does.
@@ -88,14 +99,24 @@ impl Routing {
         self.0.table.load_full()
     }
 
-    /// The first endpoint that has a pool here.
-    pub(crate) fn local<'a>(
-        &self,
-        endpoints: impl IntoIterator<Item = &'a Endpoint>,
-    ) -> Option<Arc<Slice>> {
+    /// Who takes a call: an instance of this node if there is one, else those of others. Of several
+    /// revisions, the instances of the first endpoint's.
+    pub(crate) fn way(&self, endpoints: &[Endpoint]) -> Option<Way> {
         let local = self.0.local.load();
-        let mut here = endpoints.into_iter().filter(|e| e.node == self.0.node);
-        here.find_map(|e| local.get(&(e.instance.clone(), e.revision)).cloned())
+        let revision = endpoints.first()?.revision;
+        let same = || endpoints.iter().filter(|e| e.revision == revision);
+        let mut here = same().filter(|e| e.node == self.0.node);
+        let pool = here.find_map(|e| local.get(&(e.instance.clone(), e.revision)).cloned());
+        if let Some(slice) = pool {
+            return Some(Way::Local(slice));
+        }
+        let others = same().filter(|e| e.node != self.0.node).cloned().collect();
+        Remote::new(self.0.network.clone(), others).map(Way::Remote)
+    }
+
+    /// The pool of an instance of this node.
+    pub(crate) fn pool(&self, instance: &InstanceKey, revision: Revision) -> Option<Arc<Slice>> {
+        self.0.local.load().get(&(instance.clone(), revision)).cloned()
     }
 
     /// The way of a slice that is about to be loaded.
@@ -105,7 +126,7 @@ impl Routing {
         revision: Revision,
         importer: Coordinates,
     ) -> Arc<SliceRouter> {
-        let router = Arc::new(SliceRouter { app, revision, importer, ways: ArcSwap::default() });
+        let router = Arc::new(SliceRouter { app, revision, importer, imports: ArcSwap::default() });
         router.show(self);
         self.0.routers.lock().push(Arc::downgrade(&router));
         router
@@ -172,26 +193,33 @@ pub(crate) struct SliceRouter {
     revision: Revision,
     importer: Coordinates,
     /// Few: a slice imports a handful of interfaces.
-    ways: ArcSwap<Vec<Way>>,
+    imports: ArcSwap<Vec<Import>>,
 }
 
 #[derive(Debug)]
-struct Way {
+struct Import {
     interface: InterfaceName,
     exporter: Coordinates,
-    target: Option<Arc<Slice>>,
+    way: Option<Way>,
+}
+
+/// Who takes a call.
+#[derive(Debug, Clone)]
+pub(crate) enum Way {
+    Local(Arc<Slice>),
+    Remote(Arc<Remote>),
 }
 
 impl SliceRouter {
     fn show(&self, routing: &Routing) {
         let table = routing.table();
         let edges = table.edges(&self.app, self.revision, &self.importer).iter();
-        let way = |edge: &aether_routing::Edge| Way {
+        let import = |edge: &aether_routing::Edge| Import {
             interface: edge.interface.clone(),
             exporter: edge.exporter.clone(),
-            target: routing.local(&edge.endpoints),
+            way: routing.way(&edge.endpoints),
         };
-        self.ways.store(Arc::new(edges.map(way).collect()));
+        self.imports.store(Arc::new(edges.map(import).collect()));
     }
 }
 
@@ -202,10 +230,15 @@ impl Router for SliceRouter {
         callee: &InterfaceName,
         _ctx: &CallContext,
     ) -> Result<Target, CallError> {
-        let ways = self.ways.load();
-        match ways.iter().find(|way| way.interface == *callee) {
-            Some(Way { target: Some(slice), .. }) => Ok(Target::Local(Arc::clone(slice))),
-            Some(Way { exporter, .. }) => {
+        let imports = self.imports.load();
+        match imports.iter().find(|import| import.interface == *callee) {
+            Some(Import { way: Some(Way::Local(slice)), .. }) => {
+                Ok(Target::Local(Arc::clone(slice)))
+            }
+            Some(Import { way: Some(Way::Remote(remote)), .. }) => {
+                Ok(Target::Remote(Arc::<Remote>::clone(remote)))
+            }
+            Some(Import { exporter, .. }) => {
                 Err(CallError::Unavailable(format!("no instance of {exporter} is active")))
             }
             None => Err(CallError::Unavailable(format!("nobody provides {callee}"))),

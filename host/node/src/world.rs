@@ -1,13 +1,14 @@
 //! The replicated map, decoded: what every reconciler of this node reads. Knows no writer.
 
 use crate::keys;
+use crate::records::{AuthorityRecord, ClusterRecord, JoinToken, Member, NodeRecord};
 use aether_api::StoredKey;
 use aether_kv::{Event, Key, State, Watch, WatchError};
 use aether_types::blueprint::Application;
 use aether_types::description::Description;
 use aether_types::observed::Observed;
 use aether_types::plan::Plan;
-use aether_types::versioned::{DecodeError, Versioned, decode};
+use aether_types::versioned::{DecodeError, decode};
 use aether_types::{AppName, Digest, NodeId, Revision};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +21,10 @@ pub(crate) struct World {
     pub(crate) artifacts: Arc<BTreeMap<Digest, Description>>,
     pub(crate) observed: BTreeMap<NodeId, Arc<Observed>>,
     pub(crate) nodes: BTreeMap<NodeId, Arc<NodeRecord>>,
+    pub(crate) members: BTreeMap<NodeId, Arc<At<Member>>>,
+    pub(crate) tokens: BTreeMap<String, Arc<JoinToken>>,
+    pub(crate) cluster: Option<Arc<ClusterRecord>>,
+    pub(crate) authority: Option<Arc<AuthorityRecord>>,
     pub(crate) principals: BTreeMap<String, Arc<StoredKey>>,
     pub(crate) plan: Arc<At<Plan>>,
 }
@@ -29,22 +34,6 @@ pub(crate) struct World {
 pub(crate) struct At<T> {
     pub(crate) revision: Revision,
     pub(crate) value: T,
-}
-
-/// What a node says of itself when it starts.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct NodeRecord {
-    pub(crate) version: String,
-    pub(crate) http: String,
-    pub(crate) api: String,
-    /// Milliseconds since 1970.
-    pub(crate) started_ms: u64,
-    /// Bytes that slices may use together.
-    pub(crate) memory_budget: u64,
-}
-
-impl Versioned for NodeRecord {
-    const FORMAT: u8 = 1;
 }
 
 /// An entry that this version cannot read: the node must not go on with a wrong picture.
@@ -108,6 +97,15 @@ impl World {
             self.observed.insert(node, Arc::new(decode(bytes).map_err(error)?));
         } else if let Some(node) = parse(name, keys::NODES) {
             self.nodes.insert(node, Arc::new(decode(bytes).map_err(error)?));
+        } else if let Some(node) = parse(name, keys::MEMBERS) {
+            let value = decode(bytes).map_err(error)?;
+            self.members.insert(node, Arc::new(At { revision, value }));
+        } else if let Some(id) = parse(name, keys::TOKENS) {
+            self.tokens.insert(id, Arc::new(decode(bytes).map_err(error)?));
+        } else if name == keys::CLUSTER {
+            self.cluster = Some(Arc::new(decode(bytes).map_err(error)?));
+        } else if name == keys::AUTHORITY {
+            self.authority = Some(Arc::new(decode(bytes).map_err(error)?));
         } else if let Some(id) = parse(name, keys::PRINCIPALS) {
             self.principals.insert(id, Arc::new(decode(bytes).map_err(error)?));
         } else if name == keys::PLAN {
@@ -125,6 +123,10 @@ impl World {
             self.observed.remove(&node);
         } else if let Some(node) = parse::<NodeId>(name, keys::NODES) {
             self.nodes.remove(&node);
+        } else if let Some(node) = parse::<NodeId>(name, keys::MEMBERS) {
+            self.members.remove(&node);
+        } else if let Some(id) = parse::<String>(name, keys::TOKENS) {
+            self.tokens.remove(&id);
         } else if let Some(id) = parse::<String>(name, keys::PRINCIPALS) {
             self.principals.remove(&id);
         } else if name == keys::PLAN {

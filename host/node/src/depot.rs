@@ -1,0 +1,192 @@
+//! Artifacts of the cluster: on this node's disk, or fetched from one that has them. Verified on
+//! every read. Knows no coordinates and no blueprint.
+
+use crate::network::{Network, StreamHead};
+use crate::reach::Reaches;
+use crate::tasks::{OnFailure, Tasks};
+use aether_storage::Artifacts;
+use aether_transport::{Class, Stream, StreamError};
+use aether_types::{ByteSize, Digest, ErrorKind, NodeId};
+use bytes::Bytes;
+use std::convert::Infallible;
+use std::time::Duration;
+
+/// Nodes that hold an artifact before a deployment goes on, if there are so many.
+const COPIES: usize = 3;
+
+/// Larger artifacts are refused; the management API refuses larger uploads before that.
+const BYTES_MAX: ByteSize = ByteSize::mib(256);
+
+/// How long one node may take to send or take an artifact.
+const COPY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a node resets a stream with that asks for an artifact which it does not have.
+const NOT_HERE: u64 = 1;
+/// What a node stops a stream with whose bytes it cannot keep.
+const NOT_KEPT: u64 = 2;
+
+/// Why an artifact could not be kept or had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DepotError {
+    #[error(transparent)]
+    Storage(#[from] aether_storage::Error),
+    #[error("{digest} is on {copies} nodes, {needed} are needed: {reason}")]
+    TooFewCopies { digest: Digest, copies: usize, needed: usize, reason: String },
+    #[error("no node that answers has artifact {digest}")]
+    Nowhere { digest: Digest },
+}
+
+/// The artifacts of this node and its way to those of others. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Depot {
+    pub(crate) artifacts: Artifacts,
+    pub(crate) network: Network,
+    pub(crate) reaches: Reaches,
+    pub(crate) tasks: Tasks,
+}
+
+impl DepotError {
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Storage(error) => error.kind(),
+            Self::TooFewCopies { .. } | Self::Nowhere { .. } => ErrorKind::Unavailable,
+        }
+    }
+}
+
+impl Depot {
+    /// Keeps the bytes here and on others: on a majority of the nodes that should have them. `nodes`
+    /// is how many the cluster has.
+    pub(crate) async fn put(&self, bytes: Bytes, nodes: usize) -> Result<Digest, DepotError> {
+        let digest = self.keep(bytes.clone()).await?;
+        let wanted = COPIES.min(nodes.max(1));
+        let needed = wanted / 2 + 1;
+        let (mut copies, mut reason) = (1, "no other node answers".to_owned());
+        for node in self.others() {
+            if copies == wanted {
+                break;
+            }
+            let sent = tokio::time::timeout(COPY_TIMEOUT, self.send(node, digest, bytes.clone()));
+            match sent.await {
+                Ok(Ok(())) => copies += 1,
+                Ok(Err(error)) => reason = format!("node {node}: {error}"),
+                Err(_) => reason = format!("node {node} took longer than {COPY_TIMEOUT:?}"),
+            }
+        }
+        match copies >= needed {
+            true => Ok(digest),
+            false => Err(DepotError::TooFewCopies { digest, copies, needed, reason }),
+        }
+    }
+
+    /// The bytes, from this disk or from another node; in the latter case they are kept here.
+    pub(crate) async fn get(&self, digest: Digest) -> Result<Bytes, DepotError> {
+        let artifacts = self.artifacts.clone();
+        match blocking(move || artifacts.get(&digest)).await {
+            Ok(bytes) => return Ok(bytes.into()),
+            // A damaged file is mended by the bytes of another node.
+            Err(aether_storage::Error::NoArtifact { .. } | aether_storage::Error::Damaged { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        for node in self.others() {
+            let fetched = tokio::time::timeout(COPY_TIMEOUT, self.fetch(node, digest)).await;
+            match fetched {
+                Ok(Ok(bytes)) if Artifacts::digest(&bytes) == digest => {
+                    self.keep(bytes.clone()).await?;
+                    return Ok(bytes);
+                }
+                Ok(Ok(_)) => tracing::error!(%node, %digest, "a node sent other bytes"),
+                Ok(Err(StreamError::Reset(NOT_HERE))) => {}
+                Ok(Err(error)) => tracing::warn!(%node, %digest, %error, "failed to fetch"),
+                Err(_) => tracing::warn!(%node, %digest, "a node took too long to send"),
+            }
+        }
+        Err(DepotError::Nowhere { digest })
+    }
+
+    /// Another node wants the bytes.
+    pub(crate) fn serve(&self, digest: Digest, stream: Stream) {
+        let artifacts = self.artifacts.clone();
+        self.tasks.spawn("artifact", OnFailure::Log, async move {
+            let Stream { mut send, recv } = stream;
+            drop(recv);
+            match blocking(move || artifacts.get(&digest)).await {
+                // A reader that is gone has said so to its user.
+                Ok(bytes) => match send.send(bytes.into()).await {
+                    Ok(()) => drop(send.finish()),
+                    Err(error) => tracing::debug!(%digest, %error, "a reader went away"),
+                },
+                Err(_) => send.reset(NOT_HERE),
+            }
+            Ok::<(), Infallible>(())
+        });
+    }
+
+    /// Another node wants the bytes kept here.
+    pub(crate) fn take(&self, digest: Digest, stream: Stream) {
+        let this = self.clone();
+        self.tasks.spawn("artifact", OnFailure::Log, async move {
+            let Stream { send, mut recv } = stream;
+            match read_all(&mut recv).await {
+                Ok(bytes) if Artifacts::digest(&bytes) == digest => {
+                    match this.keep(bytes).await {
+                        Ok(_) => drop(send.finish()),
+                        Err(error) => {
+                            tracing::warn!(%digest, %error, "failed to keep an artifact");
+                            send.reset(NOT_KEPT);
+                        }
+                    }
+                }
+                _ => send.reset(NOT_KEPT),
+            }
+            Ok::<(), Infallible>(())
+        });
+    }
+
+    async fn keep(&self, bytes: Bytes) -> Result<Digest, aether_storage::Error> {
+        let artifacts = self.artifacts.clone();
+        blocking(move || artifacts.put(&bytes)).await
+    }
+
+    /// Those that answer.
+    fn others(&self) -> Vec<NodeId> {
+        let reach = self.reaches.borrow().clone();
+        reach.0.iter().filter(|(_, seen)| seen.up).map(|(id, _)| *id).collect()
+    }
+
+    async fn send(&self, to: NodeId, digest: Digest, bytes: Bytes) -> Result<(), StreamError> {
+        let Stream { mut send, mut recv } =
+            self.open(to, StreamHead::PutArtifact(digest)).await?;
+        send.send(bytes).await?;
+        send.finish()?;
+        // It ends when the bytes are on that node's disk.
+        while recv.next().await?.is_some() {}
+        Ok(())
+    }
+
+    async fn fetch(&self, from: NodeId, digest: Digest) -> Result<Bytes, StreamError> {
+        let Stream { send, mut recv } = self.open(from, StreamHead::GetArtifact(digest)).await?;
+        send.finish()?;
+        read_all(&mut recv).await
+    }
+
+    async fn open(&self, node: NodeId, head: StreamHead) -> Result<Stream, StreamError> {
+        let links = self.network.links().expect("a node that answers was linked");
+        links.open(node, Class::Bulk, head.bytes()).await
+    }
+}
+
+async fn read_all(recv: &mut aether_transport::RecvStream) -> Result<Bytes, StreamError> {
+    let mut all = Vec::new();
+    while let Some(bytes) = recv.next().await? {
+        all.extend_from_slice(&bytes);
+        if all.len() as u64 > BYTES_MAX.bytes() {
+            return Err(StreamError::Stopped(NOT_KEPT));
+        }
+    }
+    Ok(all.into())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("reading and writing files does not panic")
+}

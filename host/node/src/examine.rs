@@ -1,0 +1,138 @@
+//! What applying a blueprint would do: binds it to artifacts, checks it, compares it. Changes
+//! nothing.
+
+use crate::projector::Picture;
+use aether_api::{ApiError, Apply, Change, ChangeKind, CheckReport};
+use aether_placement::{Difference, DifferenceKind, differences};
+use aether_types::blueprint::{Application, Bound};
+use aether_types::checked::Checked;
+use aether_types::code::Code;
+use aether_types::description::Description;
+use aether_types::{AppName, Coordinates, Digest, Problem, Problems, Revision};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A blueprint that can be applied.
+pub(crate) struct Examined {
+    /// What would be stored.
+    pub(crate) application: Application,
+    pub(crate) checked: Checked,
+    /// Revision of what is stored; 0: nothing is.
+    pub(crate) known: Revision,
+    pub(crate) changed: bool,
+}
+
+pub(crate) type Descriptions = BTreeMap<Digest, Description>;
+
+/// Checks everything that can be checked before anything changes. `described`: components that are
+/// not stored.
+pub(crate) fn examine(
+    picture: &Picture,
+    apply: &Apply,
+    described: Descriptions,
+) -> Result<Examined, ApiError> {
+    let app = &apply.blueprint.application.name;
+    let mut artifacts = picture.world.artifacts.clone();
+    if !described.is_empty() {
+        Arc::make_mut(&mut artifacts).extend(described);
+    }
+    let application = bind(picture, &artifacts, apply)?;
+    let others = picture.applications.all_current().map(|(_, checked)| &**checked);
+    let others = others.filter(|checked| checked.app != *app);
+    let checked = aether_placement::check(&application, &artifacts, others)?;
+    let current = picture.world.applications.get(app);
+    let known = current.map_or(Revision(0), |at| at.revision);
+    if let Some(wanted) = apply.if_revision.filter(|wanted| *wanted != known) {
+        return Err(stale(app, wanted, known));
+    }
+    let changed = current.is_none_or(|at| at.value != application);
+    Ok(Examined { application, checked, known, changed })
+}
+
+/// The answer to a check.
+pub(crate) fn report(picture: &Picture, examined: &Examined) -> CheckReport {
+    let app = &examined.checked.app;
+    let stored = picture.world.applications.get(app);
+    let before = stored.zip(picture.applications.current(app));
+    let before = before.map(|(stored, (_, checked))| (&stored.value, &**checked));
+    let changes = differences(before, (&examined.application, &examined.checked));
+    CheckReport {
+        revision: examined.known.0,
+        changed: examined.changed,
+        changes: changes.into_iter().map(change).collect(),
+    }
+}
+
+fn change(Difference { kind, what, detail }: Difference) -> Change {
+    let kind = match kind {
+        DifferenceKind::Added => ChangeKind::Added,
+        DifferenceKind::Removed => ChangeKind::Removed,
+        DifferenceKind::Changed => ChangeKind::Changed,
+    };
+    Change { kind, what, detail }
+}
+
+/// Binds each entry to bytes: those that came with it, else those stored under its coordinates.
+fn bind(
+    picture: &Picture,
+    artifacts: &Descriptions,
+    apply: &Apply,
+) -> Result<Application, ApiError> {
+    let mut problems = Vec::new();
+    let mut bound = Vec::new();
+    for (i, entry) in apply.blueprint.slices.iter().enumerate() {
+        let found = match (apply.artifacts.get(&i), &entry.artifact) {
+            (Some(digest), named) => by_digest(artifacts, digest, named.as_ref()),
+            (None, Some(coordinates)) => by_coordinates(picture, coordinates),
+            (None, None) => Err("the file was not uploaded".to_owned()),
+        };
+        match found {
+            Ok(binding) => bound.push(binding),
+            Err(message) => {
+                let place = format!("{}: slice {}", apply.file, i + 1);
+                let problem = Problem::new(Code::ArtifactMissing, place, message);
+                problems.push(problem.help("`aether deploy` uploads what `file` names"));
+            }
+        }
+    }
+    Problems(problems)
+        .or(Application { blueprint: apply.blueprint.clone(), artifacts: bound })
+        .map_err(ApiError::from)
+}
+
+fn by_digest(
+    artifacts: &Descriptions,
+    digest: &Digest,
+    named: Option<&Coordinates>,
+) -> Result<Bound, String> {
+    let description = artifacts.get(digest);
+    let description = description.ok_or_else(|| format!("no artifact {digest} is stored"))?;
+    let own = description.settings.slice.artifact.as_ref();
+    let coordinates = named.or(own).ok_or(
+        "the component does not say its coordinates: give the entry `artifact = \"group:name:version\"`",
+    )?;
+    Ok(Bound { coordinates: coordinates.clone(), digest: *digest })
+}
+
+fn by_coordinates(picture: &Picture, coordinates: &Coordinates) -> Result<Bound, String> {
+    let bound = picture.world.applications.values().flat_map(|at| &at.value.artifacts);
+    let deployed = bound.filter(|b| b.coordinates == *coordinates).map(|b| b.digest);
+    let is = |d: &&Description| d.settings.slice.artifact.as_ref() == Some(coordinates);
+    let stored = picture.world.artifacts.values().filter(is).map(|d| d.digest);
+    let mut digests: Vec<Digest> = deployed.chain(stored).collect();
+    digests.sort_unstable();
+    digests.dedup();
+    match digests.as_slice() {
+        [digest] => Ok(Bound { coordinates: coordinates.clone(), digest: *digest }),
+        [] => Err(format!("no artifact {coordinates} is stored")),
+        _ => Err(format!("{coordinates} is stored with different bytes: use `file`")),
+    }
+}
+
+fn stale(app: &AppName, wanted: Revision, known: Revision) -> ApiError {
+    let message = match known {
+        Revision(0) => format!("{app} does not exist, and revision {wanted} was expected"),
+        known => format!("{app} is at revision {known}, not {wanted}"),
+    };
+    ApiError::conflict(Code::RevisionConflict, message).help("look at it again, then decide")
+}

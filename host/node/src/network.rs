@@ -1,0 +1,197 @@
+//! What other nodes ask of this one, and what it asks of them: the transport's port. Knows no
+//! sockets.
+
+use crate::admission::Admissions;
+use crate::control::{CONTROL_GROUP, Control};
+use crate::depot::Depot;
+use crate::members;
+use crate::projector::Pictures;
+use crate::reach::{Reach, Seen};
+use crate::records::Duty;
+use crate::remote::{self, Callees};
+use crate::samples::{Sample, Samples};
+use aether_control::Message;
+use aether_transport::{
+    Admission, Class, Handler, JoinRequest, LinkState, Links, Peer, PeerStatus, Refusal, Request,
+    Response, Statuses, Stream,
+};
+use aether_types::NodeId;
+use aether_types::versioned::{Versioned, decode, encode};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Links to other nodes; there are none while the node starts.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Network(Arc<OnceLock<Links>>);
+
+/// What a request between nodes is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A function of a slice.
+    Call = 1,
+}
+
+/// What a stream between nodes is about. The order is part of the format: append only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum StreamHead {
+    /// The other node sends the bytes of an artifact, or resets.
+    GetArtifact(aether_types::Digest),
+    /// This node sends them, and the other one answers with an empty end when they are stored.
+    PutArtifact(aether_types::Digest),
+    /// An HTTP request for a slice: what follows is its body.
+    Http(Box<remote::HttpHead>),
+}
+
+impl Versioned for StreamHead {
+    const FORMAT: u8 = 1;
+}
+
+impl Network {
+    pub(crate) fn links(&self) -> Option<&Links> {
+        self.0.get()
+    }
+
+    pub(crate) fn begin(&self, links: Links) {
+        self.0.set(links).expect("a node starts its links once");
+    }
+
+    /// Raft's way out: what cannot be sent now is lost, and repeated.
+    pub(crate) fn send(&self, to: NodeId, message: &Message) {
+        if let Some(links) = self.links() {
+            let group = u64::from(message.group().0);
+            links.send(to, Class::Consensus, group, message.encode().into());
+        }
+    }
+}
+
+/// Answers other nodes.
+pub(crate) struct Switchboard {
+    pub(crate) control: Control,
+    pub(crate) pictures: Pictures,
+    pub(crate) admissions: Admissions,
+    pub(crate) depot: Depot,
+    pub(crate) callees: Callees,
+    pub(crate) samples: Samples,
+}
+
+impl Handler for Switchboard {
+    fn welcome(&self, peer: &Peer) -> Result<(), Refusal> {
+        let picture = self.pictures.borrow();
+        match picture.world.members.get(&peer.node).map(|at| at.value.duty) {
+            Some(Duty::Removed) => Err(Refusal::Removed { node: peer.node }),
+            // A node that joined a moment ago may know of members that this one has not heard of.
+            _ => Ok(()),
+        }
+    }
+
+    fn on_message(&self, from: NodeId, class: Class, group: u64, bytes: Bytes) {
+        if class == Class::Calls {
+            match decode::<Sample>(&bytes) {
+                Ok(sample) => self.samples.note(from, sample),
+                Err(error) => tracing::debug!(%from, %error, "dropped a sample"),
+            }
+            return;
+        }
+        let known = class == Class::Consensus && group == u64::from(CONTROL_GROUP.0);
+        match Message::decode(&bytes) {
+            Ok(message) if known && message.from() == from => self.control.on_message(message),
+            _ => tracing::warn!(%from, ?class, group, "dropped a message that makes no sense"),
+        }
+    }
+
+    fn call(&self, from: &Peer, request: Request) -> BoxFuture<'static, Response> {
+        match request.kind {
+            kind if kind == Kind::Call as u32 => self.callees.call(request),
+            kind => {
+                tracing::warn!(from = %from.node, kind, "refused a request of an unknown kind");
+                Box::pin(std::future::ready(remote::unknown_kind(kind)))
+            }
+        }
+    }
+
+    fn on_stream(&self, from: &Peer, head: Bytes, stream: Stream) {
+        match decode::<StreamHead>(&head) {
+            Ok(StreamHead::GetArtifact(digest)) => self.depot.serve(digest, stream),
+            Ok(StreamHead::PutArtifact(digest)) => self.depot.take(digest, stream),
+            Ok(StreamHead::Http(head)) => self.callees.http(*head, stream),
+            // Dropping the stream resets it.
+            Err(error) => tracing::warn!(from = %from.node, %error, "refused a stream"),
+        }
+    }
+
+    fn on_link(&self, peer: NodeId, class: Class, state: &LinkState) {
+        if class == Class::Consensus && !state.is_up() {
+            self.control.on_unreachable(peer);
+        }
+    }
+
+    fn admit(&self, request: JoinRequest) -> BoxFuture<'static, Result<Admission, Refusal>> {
+        let admissions = self.admissions.clone();
+        Box::pin(async move { admissions.admit(request).await })
+    }
+}
+
+impl StreamHead {
+    pub(crate) fn bytes(&self) -> Bytes {
+        encode(self).into()
+    }
+}
+
+/// Keeps the links to those who are members.
+pub(crate) async fn follow_members(
+    links: Links,
+    node: NodeId,
+    mut pictures: Pictures,
+    introduced: BTreeMap<NodeId, Vec<String>>,
+    shutdown: CancellationToken,
+) -> Result<(), Infallible> {
+    loop {
+        let known = members::peers(&pictures.borrow_and_update().clone(), node);
+        let known: BTreeMap<_, _> = known.into_iter().map(|(id, at)| (id, vec![at])).collect();
+        // A node that has joined knows nobody from the state yet.
+        links.set_peers(if known.is_empty() { introduced.clone() } else { known });
+        match shutdown.run_until_cancelled(pictures.changed()).await {
+            Some(Ok(())) => {}
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Keeps the view of who answers up to date with the links.
+pub(crate) async fn follow_links(
+    mut statuses: watch::Receiver<Statuses>,
+    reaches: watch::Sender<Arc<Reach>>,
+    shutdown: CancellationToken,
+) -> Result<(), Infallible> {
+    loop {
+        let seen = statuses.borrow_and_update().clone();
+        reaches.send_if_modified(|reach| {
+            let next = reach.next(&seen, Instant::now());
+            let changed = *next != **reach;
+            *reach = next;
+            changed
+        });
+        match shutdown.run_until_cancelled(statuses.changed()).await {
+            Some(Ok(())) => {}
+            _ => return Ok(()),
+        }
+    }
+}
+
+impl Reach {
+    fn next(&self, statuses: &BTreeMap<NodeId, PeerStatus>, now: Instant) -> Arc<Self> {
+        let seen = |(id, status): (&NodeId, &PeerStatus)| {
+            let (up, run) = (status.is_up(), status.run.map_or(0, |run| run.0));
+            let before = self.0.get(id).filter(|seen| seen.up == up && seen.run == run);
+            (*id, before.copied().unwrap_or(Seen { up, run, since: now }))
+        };
+        Arc::new(Self(statuses.iter().map(seen).collect()))
+    }
+}

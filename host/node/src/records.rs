@@ -1,0 +1,119 @@
+//! Values of the entries that are this crate's own: nodes, their membership, what lets nodes join.
+//! Knows no keys and no writer.
+
+use aether_types::ByteSize;
+use aether_types::versioned::Versioned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+
+/// What a node says of itself when it starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NodeRecord {
+    pub(crate) version: String,
+    /// Address of its front door.
+    pub(crate) http: String,
+    /// Address of its management API.
+    pub(crate) api: String,
+    /// Address at which other nodes reach it.
+    pub(crate) cluster: String,
+    /// Failure domain, for spreading instances.
+    pub(crate) zone: String,
+    /// Milliseconds since 1970.
+    pub(crate) started_ms: u64,
+    /// Bytes that slices may use together.
+    pub(crate) memory_budget: ByteSize,
+}
+
+/// What is true of the whole cluster. Written when it is founded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClusterRecord {
+    /// 1, 3, 5 or 7: no more nodes than these vote.
+    pub(crate) voters_max: u8,
+}
+
+/// What the cluster wants of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Member {
+    pub(crate) duty: Duty,
+    /// Milliseconds since 1970.
+    pub(crate) joined_ms: u64,
+    /// Where it said it is when it joined; its own record says it better.
+    pub(crate) address: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Duty {
+    /// Takes instances, may vote.
+    OnDuty,
+    /// Gives its instances and its vote away.
+    Draining,
+    /// Gone for good. The entry stays, so that the node is told when it comes back.
+    Removed,
+}
+
+/// Lets nodes join for some time.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct JoinToken {
+    /// SHA-256 of the secret. The secret has 256 random bits, so no slow hash is needed.
+    hash: [u8; 32],
+    /// Milliseconds since 1970.
+    pub(crate) expires_ms: u64,
+    pub(crate) created_by: String,
+}
+
+/// The certificate authority of the cluster. Every node holds it, so that any can admit another.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AuthorityRecord {
+    pub(crate) certificate_pem: String,
+    pub(crate) key_pem: String,
+}
+
+impl JoinToken {
+    pub(crate) fn of(secret: &[u8; 32], expires_ms: u64, created_by: String) -> Self {
+        Self { hash: Sha256::digest(secret).into(), expires_ms, created_by }
+    }
+
+    /// Which entry a secret belongs to.
+    pub(crate) fn id(secret: &[u8; 32]) -> String {
+        let hash = Sha256::digest(secret);
+        hash[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Hashes are compared, so the time that it takes says nothing of the secret.
+    pub(crate) fn is_of(&self, secret: &[u8; 32]) -> bool {
+        self.hash == <[u8; 32]>::from(Sha256::digest(secret))
+    }
+}
+
+impl fmt::Debug for JoinToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinToken").field("expires_ms", &self.expires_ms).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AuthorityRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorityRecord").finish_non_exhaustive()
+    }
+}
+
+impl Versioned for NodeRecord {
+    const FORMAT: u8 = 2;
+}
+
+impl Versioned for ClusterRecord {
+    const FORMAT: u8 = 1;
+}
+
+impl Versioned for Member {
+    const FORMAT: u8 = 1;
+}
+
+impl Versioned for JoinToken {
+    const FORMAT: u8 = 1;
+}
+
+impl Versioned for AuthorityRecord {
+    const FORMAT: u8 = 1;
+}

@@ -1,0 +1,221 @@
+//! An HTTP request on its way to an instance of another node, and its response on the way back:
+//! bodies stream, at the pace of their reader.
+
+use super::chunks::{Part, PartError, Parts, write};
+use super::{Callee, Callees, Context, Remote};
+use crate::network::StreamHead;
+use crate::tasks::OnFailure;
+use aether_engine::CallContext;
+use aether_transport::{Class, RecvStream, SendStream, Stream, StreamError};
+use aether_types::CallError;
+use bytes::Bytes;
+use futures_util::{TryStreamExt, stream};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, StreamBody};
+use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+/// What the reader of a response body is told when its writer fails.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request without its body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HttpHead {
+    callee: Callee,
+    context: Context,
+    left_ms: u64,
+    method: String,
+    uri: String,
+    headers: Fields,
+}
+
+/// A response without its body, or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Answer {
+    Response { status: u16, headers: Fields },
+    Failed(CallError),
+}
+
+type Fields = Vec<(String, Vec<u8>)>;
+
+impl Remote {
+    /// Lets an instance of another node answer. The next instance is tried only while nothing of the
+    /// request's body was given away.
+    pub(crate) async fn handle<B>(
+        &self,
+        request: http::Request<B>,
+        ctx: CallContext,
+    ) -> Result<http::Response<impl Body<Data = Bytes, Error = BoxError> + Send + 'static>, CallError>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Send,
+    {
+        let (parts, body) = request.into_parts();
+        let links = self.network.links().expect("a node that is routed to was linked");
+        let mut failure = None;
+        for endpoint in self.in_turn() {
+            let head = HttpHead {
+                callee: Callee {
+                    instance: endpoint.instance.clone(),
+                    revision: endpoint.revision,
+                },
+                context: Context::of(&ctx),
+                left_ms: u64::try_from(ctx.remaining().as_millis()).unwrap_or(u64::MAX),
+                method: parts.method.to_string(),
+                uri: parts.uri.to_string(),
+                headers: fields(&parts.headers),
+            };
+            let head = StreamHead::Http(Box::new(head)).bytes();
+            match links.open(endpoint.node, Class::Calls, head).await {
+                Ok(stream) => return exchange(stream, body, ctx.deadline).await,
+                Err(error) => failure = Some(unavailable(&error)),
+            }
+        }
+        Err(failure.expect("there is at least one endpoint"))
+    }
+}
+
+/// The request's body goes out while the response comes in.
+async fn exchange<B>(
+    stream: Stream,
+    body: B,
+    deadline: tokio::time::Instant,
+) -> Result<http::Response<impl Body<Data = Bytes, Error = BoxError> + Send + 'static>, CallError>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Send,
+{
+    let Stream { send, recv } = stream;
+    // Ends with the body, or when the other end does not read any more.
+    tokio::spawn(send_body(send, body));
+    let mut parts = Parts::new(recv);
+    let head = tokio::time::timeout_at(deadline, parts.next()).await;
+    let head = head.map_err(|_| CallError::DeadlineExceeded)?;
+    let head = match head {
+        Ok(Some((Part::Head, bytes))) => bytes,
+        Ok(_) => return Err(CallError::Other("a node answered without a head".to_owned())),
+        Err(PartError::Stream(error)) => return Err(unavailable(&error)),
+        Err(error) => return Err(CallError::Other(error.to_string())),
+    };
+    let garbage = || CallError::Other("a node answered with garbage".to_owned());
+    match postcard::from_bytes(&head).map_err(|_| garbage())? {
+        Answer::Failed(error) => Err(error),
+        Answer::Response { status, headers } => {
+            let mut response = http::Response::new(read_body(parts));
+            *response.status_mut() = status.try_into().map_err(|_| garbage())?;
+            *response.headers_mut() = header_map(headers).ok_or_else(garbage)?;
+            Ok(response)
+        }
+    }
+}
+
+/// Serves a request that another node sent.
+pub(super) fn serve(callees: &Callees, head: HttpHead, stream: Stream) {
+    let this = callees.clone();
+    callees.tasks.spawn("remote request", OnFailure::Log, async move {
+        let Stream { mut send, recv } = stream;
+        match answer(&this, head, recv).await {
+            Ok(response) => {
+                let (parts, body) = response.into_parts();
+                let (status, headers) = (parts.status.as_u16(), fields(&parts.headers));
+                let head = Answer::Response { status, headers };
+                if write(&mut send, Part::Head, encode(&head)).await.is_ok() {
+                    send_body(send, body).await;
+                }
+            }
+            Err(error) => {
+                // The other end may have gone: nobody is left to tell.
+                if write(&mut send, Part::Head, encode(&Answer::Failed(error))).await.is_ok() {
+                    drop(send.finish());
+                }
+            }
+        }
+        Ok::<(), Infallible>(())
+    });
+}
+
+async fn answer(
+    callees: &Callees,
+    head: HttpHead,
+    recv: RecvStream,
+) -> Result<http::Response<aether_engine::HttpBody>, CallError> {
+    let HttpHead { callee, context, left_ms, method, uri, headers } = head;
+    let garbage = || CallError::Other("a node sent a request that makes no sense".to_owned());
+    let slice = callees.slice(&callee)?;
+    let mut request = http::Request::new(read_body(Parts::new(recv)));
+    *request.method_mut() = method.parse().map_err(|_| garbage())?;
+    *request.uri_mut() = uri.parse().map_err(|_| garbage())?;
+    *request.headers_mut() = header_map(headers).ok_or_else(garbage)?;
+    let deadline = Instant::now() + Duration::from_millis(left_ms);
+    slice.handle(request, context.until(deadline)).await
+}
+
+/// Sends a body to its end. A body that fails, and a reader that is gone, end the stream early.
+async fn send_body<B>(mut send: SendStream, mut body: B)
+where
+    B: Body<Data = Bytes> + Send + Unpin,
+    B::Error: Send,
+{
+    while let Some(frame) = body.frame().await {
+        // Dropping the stream resets it: the reader sees that the body is not whole.
+        let Some(frame) = frame.ok() else { return };
+        let sent = match frame.into_data() {
+            Ok(data) => write(&mut send, Part::Data, data).await,
+            Err(frame) => match frame.into_trailers() {
+                Ok(trailers) => write(&mut send, Part::Trailers, encode(&fields(&trailers))).await,
+                Err(_) => Ok(()),
+            },
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+    // A link that broke has told the reader.
+    drop(send.finish());
+}
+
+fn read_body(parts: Parts) -> impl Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static {
+    let frames = stream::try_unfold(parts, |mut parts| async move {
+        let frame = match parts.next().await? {
+            None => return Ok(None),
+            Some((Part::Data, bytes)) => Frame::data(bytes),
+            Some((Part::Trailers, bytes)) => {
+                let fields = postcard::from_bytes(&bytes).map_err(|_| PartError::Garbage)?;
+                Frame::trailers(header_map(fields).ok_or(PartError::Garbage)?)
+            }
+            Some((Part::Head, _)) => return Err(PartError::Garbage),
+        };
+        Ok::<_, PartError>(Some((frame, parts)))
+    });
+    StreamBody::new(Box::pin(frames.map_err(BoxError::from)))
+}
+
+fn fields(headers: &HeaderMap) -> Fields {
+    let field = |(name, value): (&HeaderName, &HeaderValue)| {
+        (name.to_string(), value.as_bytes().to_vec())
+    };
+    headers.iter().map(field).collect()
+}
+
+fn header_map(fields: Fields) -> Option<HeaderMap> {
+    let field = |(name, value): (String, Vec<u8>)| {
+        Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_bytes(&value).ok()?))
+    };
+    let mut headers = HeaderMap::new();
+    for each in fields {
+        let (name, value) = field(each)?;
+        headers.append(name, value);
+    }
+    Some(headers)
+}
+
+fn encode<T: Serialize>(value: &T) -> Bytes {
+    let bytes = postcard::to_extend(value, Vec::new());
+    bytes.expect("values in memory serialise into a vector").into()
+}
+
+fn unavailable(error: &StreamError) -> CallError {
+    CallError::Unavailable(error.to_string())
+}
