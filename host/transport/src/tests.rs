@@ -4,5 +4,7 @@ mod calls;
 mod faults;
 mod hostile;
 mod membership;
+mod raw;
 mod streams;
 mod support;
+mod wire;

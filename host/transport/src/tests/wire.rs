@@ -1,0 +1,85 @@
+//! What goes over the wire, as a peer sees it that keeps to the protocol.
+
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+
+use super::{raw::*, support::*};
+use crate::{
+    Class, DownReason, Refusal, Run,
+    frame::{Frame, Kind},
+    hello::Hello,
+    links::Connection,
+};
+
+const THREE: aether_types::NodeId = aether_types::NodeId(3);
+
+/// The next frame of this kind, pings answered.
+async fn next(connection: &mut Connection, kind: Kind) -> Frame {
+    soon(async {
+        loop {
+            let frame = connection.read().await.unwrap();
+            match frame.kind {
+                Kind::Ping => {
+                    let pong = Frame::bare(Kind::Pong, 0, frame.extra);
+                    connection.io.write_all(&bytes_of(&pong)).await.unwrap();
+                    connection.io.flush().await.unwrap();
+                }
+                found if found == kind => return frame,
+                _ => {}
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_comes_right_behind_a_hello_is_heard() {
+    let scene = Scene::new().await;
+    let mut connection = scene.connected().await;
+    let hello = Frame::new(Kind::Hello, 0, hello_of_three(Class::Calls).encode());
+    let mut request = Frame::bare(Kind::Request, 9, u64::from(ECHO) << 32 | 10_000);
+    request.body = "at once".into();
+    let both = [bytes_of(&hello), bytes_of(&request)].concat();
+    connection.io.write_all(&both).await.unwrap();
+    connection.io.flush().await.unwrap();
+    next(&mut connection, Kind::Welcome).await;
+    let answer = next(&mut connection, Kind::Response).await;
+    assert_eq!((answer.id, answer.extra, &*answer.body), (9, 200, &b"at once"[..]));
+}
+
+#[tokio::test]
+async fn a_goodbye_is_answered_behind_what_was_queued() {
+    let scene = Scene::new().await;
+    let mut connection = scene.linked(Class::Calls).await;
+    connection.write(Kind::Goodbye, Bytes::new()).await.unwrap();
+    // The task of the link has not run since.
+    assert!(scene.one.links.send(THREE, Class::Calls, 4, "queued".into()));
+    let mut said = Vec::new();
+    while !said.contains(&Kind::Goodbye) {
+        said.push(soon(connection.read()).await.unwrap().kind);
+    }
+    assert!(said.contains(&Kind::Message), "{said:?}");
+    // Nothing is in flight, so the link ends.
+    scene.ends(connection, "goodbye").await;
+}
+
+#[tokio::test]
+async fn another_process_gets_an_identity_only_when_the_first_does_not_answer() {
+    let scene = Scene::new().await;
+    let mut first = scene.linked(Class::Consensus).await;
+    // Of another class, so no link of its own is in its way.
+    let claim = async || {
+        let mut second = scene.connected().await;
+        let hello = Hello { run: Run(4), ..hello_of_three(Class::Calls) };
+        second.write(Kind::Hello, hello.encode()).await.unwrap();
+        soon(second.read()).await.map(|frame| frame.kind)
+    };
+    let claimed = tokio::select! {
+        claimed = claim() => claimed,
+        _ = next(&mut first, Kind::Goodbye) => panic!("the first one is alive"),
+    };
+    let duplicate = Refusal::DuplicateIdentity { node: THREE };
+    assert_eq!(claimed, Err(DownReason::Refused(duplicate)));
+    // Now the first one says nothing any more.
+    assert_eq!(claim().await, Ok(Kind::Welcome));
+}
