@@ -4,6 +4,7 @@
 mod difference;
 mod errors;
 mod grants;
+mod hints;
 mod links;
 mod routes;
 mod slices;
@@ -45,6 +46,7 @@ pub fn check<'a>(
     errors::check_each(&parts, &mut problems);
     grants::check_each(&application.blueprint, &parts, &mut problems);
     let limits = slices::limits(&parts, &mut problems);
+    hints::check_each(&parts, &mut problems);
     let exporters = links::exporters(&parts, &mut problems);
     let edges = links::edges(&parts, &exporters, &mut problems);
     let order = links::load_order(&parts, &edges, &mut problems);
@@ -59,6 +61,9 @@ pub fn check<'a>(
         digest: parts[index].bound.digest,
         entry: index,
         limits: limits[index],
+        instances: parts[index].entry.instances.get(),
+        min_ready: parts[index].entry.min_ready(),
+        placement: parts[index].entry.placement.clone(),
         exports: parts[index].description.exports.iter().map(|i| i.name.clone()).collect(),
     };
     Ok(Checked { app: app.clone(), slices: order.into_iter().map(slice).collect(), edges, routes })

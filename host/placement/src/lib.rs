@@ -12,9 +12,11 @@ mod lint;
 mod plan;
 #[cfg(test)]
 mod tests;
+mod view;
 mod voters;
 
 pub use check::{Difference, DifferenceKind, check, differences};
-pub use lint::{Note, lint};
-pub use plan::{Change, Duty, NodeView, Report, Unplaced, View, Wanted, plan};
+pub use lint::{Breach, Note, Transition, lint, lint_transition};
+pub use plan::{Change, Crowded, MOVES_MAX, Report, Staying, Unplaced, plan};
+pub use view::{Duty, NodeView, View};
 pub use voters::{Members, MembersAdvice, Standing, Step, members};

@@ -1,5 +1,8 @@
 //! Tests of the planner and the check. Use std, which the crate itself does not.
 
 mod check;
+mod cluster;
+mod hints;
 mod plan;
+mod walk;
 mod world;

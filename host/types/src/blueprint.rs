@@ -9,6 +9,10 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod placement;
+
+pub use placement::{Placement, Spread};
+
 /// The file as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -43,9 +47,15 @@ pub struct SliceEntry {
     /// A component on the deployer's disk, relative to the blueprint. The client uploads it.
     #[serde(default)]
     pub file: Option<String>,
-    /// On how many nodes, 1 to 1,000; default 1.
+    /// 1 to 1,000, each on a node of its own while there are that many nodes; default 1.
     #[serde(default = "one_instance")]
     pub instances: Bounded<1, 1_000>,
+    /// The disruption budget: no plan takes a ready instance away that would leave fewer ready
+    /// ones. 0 to `instances`; default 1.
+    #[serde(default)]
+    pub min_ready: Option<Bounded<0, 1_000>>,
+    #[serde(default)]
+    pub placement: Placement,
     #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
@@ -118,8 +128,7 @@ pub const BUCKET_BYTES_MIN: ByteSize = ByteSize(64 << 10);
 pub const BUCKET_BYTES_MAX: ByteSize = ByteSize::mib(64 << 10);
 
 /// Keys that a later version honours.
-const LATER: &[&str] =
-    &["min-ready", "max-instances", "placement", "security", "rollout", "secrets", "topics"];
+const LATER: &[&str] = &["max-instances", "security", "rollout", "secrets", "topics"];
 
 fn one_instance() -> Bounded<1, 1_000> {
     Bounded::new(1).expect("1 is within 1 to 1,000")
@@ -176,6 +185,11 @@ impl Blueprint {
 }
 
 impl SliceEntry {
+    /// Instances that stay ready whatever is planned: 1 unless the blueprint says otherwise.
+    pub fn min_ready(&self) -> u32 {
+        self.min_ready.map_or(1, Bounded::get)
+    }
+
     fn check(
         &self,
         document: &Document<'_>,
@@ -194,6 +208,13 @@ impl SliceEntry {
             problems
                 .push(problem.help("`file` names a component on disk, `artifact` a stored one"));
         }
+        if self.min_ready() > self.instances.get() {
+            let (ready, instances) = (self.min_ready(), self.instances.get());
+            let message = format!("min-ready is {ready}, and there are only {instances} instances");
+            let problem = Problem::new(Code::TomlValue, place(&["min-ready"]), message);
+            problems.push(problem.help("raise `instances`, or lower `min-ready`"));
+        }
+        self.placement.check(|key| place(&["placement", key]), problems);
         if let Some(memory) = self.limits.memory {
             check_memory(memory, || place(&["limits", "memory"]), problems);
         }
@@ -244,7 +265,7 @@ pub struct Bound {
 }
 
 impl Versioned for Application {
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
 }
 
 #[cfg(test)]
@@ -258,6 +279,46 @@ mod tests {
             Ok(parsed) => format!("{} slices", parsed.slices.len()),
             Err(problems) => problems.to_string(),
         });
+    }
+
+    #[test]
+    fn placement_is_read_and_contradictions_are_refused() {
+        let slice = "[[slices]]\nfile = \"a.wasm\"\n";
+        check(
+            &format!(
+                "{slice}instances = 3\nmin-ready = 2\n[slices.placement]\nspread = \"zone\"\n\
+                 max-skew = 1\nnear = [\"x:a\"]\nrequire-near = [\"x:b\"]\n\
+                 away-from = [\"x:c\"]\nrequire-away-from = [\"x:d\"]"
+            ),
+            expect!["1 slices"],
+        );
+        check(
+            &format!("{slice}instances = 2\nmin-ready = 3"),
+            expect![[r#"
+                blueprint.toml:7:13: min-ready is 3, and there are only 2 instances [toml-value]
+                  help: raise `instances`, or lower `min-ready`"#]],
+        );
+        check(
+            &format!(
+                "{slice}[slices.placement]\nnear = [\"x:a\", \"x:b\"]\n\
+                 require-away-from = [\"x:a\"]\nrequire-near = [\"x:b\"]"
+            ),
+            expect![[r#"
+                blueprint.toml:9:16: x:b stands in `near` and in `require-near` [placement-invalid]
+                  help: keep it in one of the two
+                blueprint.toml:8:21: x:a stands in `near` and in `require-away-from` [placement-invalid]
+                  help: keep it in one of the two"#]],
+        );
+        check(
+            &format!("{slice}[slices.placement]\nspread = \"rack\""),
+            expect![
+                "blueprint.toml:7:10: unknown variant `rack`, expected `node` or `zone` [toml-value]"
+            ],
+        );
+        check(
+            &format!("{slice}[slices.placement]\nmax-skew = 0\nnaer = []"),
+            expect!["blueprint.toml:7:12: 0 is not a number from 1 to 1000 [toml-value]"],
+        );
     }
 
     #[test]
@@ -287,9 +348,9 @@ mod tests {
             expect!["blueprint.toml:6:13: 0 is not a number from 1 to 1000 [toml-value]"],
         );
         check(
-            &format!("{slice}min-ready = 2"),
+            &format!("{slice}max-instances = 2"),
             expect![[r#"
-            blueprint.toml:6:1: `min-ready` is not supported yet [not-supported-yet]
+            blueprint.toml:6:1: `max-instances` is not supported yet [not-supported-yet]
               help: remove it: this version would not act on it"#]],
         );
         check(

@@ -2,6 +2,7 @@
 //! artifacts. Made by `placement`, read by `lifecycle` and `routing`. Knows no plan and no node.
 
 use crate::binding::Binding;
+use crate::blueprint::Placement;
 use crate::description::HttpVersion;
 use crate::limits::EffectiveLimits;
 use crate::slice_toml::OkStatus;
@@ -28,6 +29,11 @@ pub struct CheckedSlice {
     /// Index of its entry in `Blueprint::slices`: there are its grants and its config.
     pub entry: usize,
     pub limits: EffectiveLimits,
+    pub instances: u32,
+    /// At most `instances`.
+    pub min_ready: u32,
+    /// Names only slices of the application, without contradiction.
+    pub placement: Placement,
     /// Interfaces that it alone exports in this application.
     pub exports: Vec<InterfaceName>,
 }
@@ -110,6 +116,11 @@ impl Applications {
     pub fn current(&self, app: &AppName) -> Option<(Revision, &Arc<Checked>)> {
         let revision = *self.current.get(app)?;
         Some((revision, self.get(app, revision)?))
+    }
+
+    /// The newest revision of which anything is known; 0 where there is none.
+    pub fn newest(&self) -> Revision {
+        self.known.keys().map(|(_, revision)| *revision).max().unwrap_or_default()
     }
 
     /// The current revision of every application, sorted by name.

@@ -68,6 +68,14 @@ codes! {
     DependencyNotActive = "dependency-not-active",
     /// More instances are wanted than there are nodes to hold them.
     NotEnoughNodes = "not-enough-nodes",
+    /// Placement hints that name no slice of the application, or that contradict each other.
+    PlacementInvalid = "placement-invalid",
+    /// No node has what the placement of the slice requires.
+    PlacementUnsatisfied = "placement-unsatisfied",
+    /// Fewer instances would be ready than the blueprint demands.
+    MinReady = "min-ready",
+    /// Instances that are ACTIVE still call the slice.
+    DependentsActive = "dependents-active",
     /// The node has no memory left for another slice.
     OutOfCapacity = "out-of-capacity",
     /// The application does not exist.

@@ -21,6 +21,12 @@ pub struct EffectiveLimits {
 }
 
 impl EffectiveLimits {
+    /// What one instance of the slice reserves of a node's memory budget: one `WasmInstance`. A
+    /// pool that grows beyond it takes what is free, up to the budget, and is refused more.
+    pub fn reservation(&self) -> ByteSize {
+        self.memory
+    }
+
     /// The author's policy with the blueprint's narrower limits; each wider one is a problem.
     pub fn narrow(place: &str, author: &Instances, operator: &Limits) -> Result<Self, Problems> {
         let mut narrow = Narrow { place, problems: Vec::new() };

@@ -2,7 +2,7 @@
 //! `lifecycle`.
 
 use crate::versioned::Versioned;
-use crate::{AppName, Coordinates, Digest, Generation, NodeId, Revision};
+use crate::{AppName, ByteSize, Coordinates, Digest, Generation, NodeId, Revision};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -32,10 +32,17 @@ pub struct Assignment {
     pub digest: Digest,
     /// Revision of the blueprint whose grants, limits and config the instance runs with.
     pub blueprint: Revision,
+    /// The first generation that has the instance on this node. What the node says of it counts
+    /// from there on: before, it may speak of an earlier instance with the same key.
+    pub since: Generation,
+    /// What the instance reserves of the node's memory budget.
+    pub memory: ByteSize,
+    /// It serves until what comes after it is ready, then it leaves the plan.
+    pub leaving: bool,
 }
 
 impl Versioned for Plan {
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
 }
 
 impl fmt::Display for InstanceKey {

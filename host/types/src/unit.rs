@@ -12,7 +12,7 @@ pub struct UnitError {
 }
 
 /// A number of bytes, written with a unit: `B`, `KiB`, `MiB`, `GiB` (powers of 1,024).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSize(pub u64);
 
 /// A span of time, written with a unit: `ms`, `s`, `m`, `h`, `d`. Resolution: one millisecond.

@@ -191,8 +191,8 @@ fn texts() -> Vec<Row> {
         row(
             "a key of a later version",
             one(),
-            "min-ready = 1",
-            &["blueprint.toml:6:1", "`min-ready` is not supported yet", "remove it"],
+            "max-instances = 1",
+            &["blueprint.toml:6:1", "`max-instances` is not supported yet", "remove it"],
         ),
         row(
             "a file that is not there",

@@ -2,13 +2,14 @@
 //! completes it when the test says so.
 
 use crate::{AttemptId, Effect, Outbox, Reconciler, Settings, Tick};
+use aether_types::blueprint::Placement;
 use aether_types::checked::{Applications, Checked, CheckedSlice, Edge};
 use aether_types::code::Code;
 use aether_types::limits::EffectiveLimits;
 use aether_types::observed::{InstanceState, Observed, Reason};
 use aether_types::plan::{Assignment, InstanceKey, Plan};
 use aether_types::slice_toml::Instances;
-use aether_types::{Coordinates, Digest, Generation, NodeId, Revision};
+use aether_types::{ByteSize, Coordinates, Digest, Generation, NodeId, Revision};
 use std::collections::{BTreeMap, BTreeSet};
 use std::format;
 use std::string::String;
@@ -186,6 +187,9 @@ fn assignments(slice: &Slice, revision: Revision) -> impl Iterator<Item = Assign
         node: *node,
         digest,
         blueprint: revision,
+        since: Generation(0),
+        memory: ByteSize::mib(64),
+        leaving: false,
     };
     slice.nodes.iter().enumerate().map(each)
 }
@@ -197,6 +201,9 @@ fn checked(slices: &[Slice]) -> Checked {
         digest: Digest([s.coordinates.version.major as u8; 32]),
         entry,
         limits: EffectiveLimits::narrow("x", &Instances::default(), &Default::default()).unwrap(),
+        instances: s.nodes.len() as u32,
+        min_ready: 0,
+        placement: Placement::default(),
         exports: Vec::new(),
     };
     let edges = slices.iter().flat_map(|s| {
