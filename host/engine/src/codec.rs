@@ -38,6 +38,7 @@ pub(crate) mod wire;
 
 use aether_types::InterfaceName;
 use aether_types::wit;
+use futures_util::TryFutureExt;
 use std::future::Future;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -213,9 +214,9 @@ where
         });
     }
     linker.func_wrap_async(&function.name, move |mut store, params: Params<P>| {
-        // Boxed by itself, because a future that another one captures is kept twice in it.
-        let answer = Box::pin(call(store.data_mut(), params.0));
-        Box::new(async move { Ok(Answer::<R>(answer.await?)) })
+        // Not awaited in another future, which would keep it twice: where it came in, and where it
+        // is polled.
+        Box::new(call(store.data_mut(), params.0).map_ok(Answer::<R>))
     })
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct Pool<T> {
     queue_max: usize,
     shared: Arc<Shared>,
     state: Mutex<State<T>>,
-    /// Told when the last busy slot is given back.
+    /// Told when the last busy slot of a closed pool is given back.
     quiet: Notify,
 }
 
@@ -122,7 +122,8 @@ impl<T> Pool<T> {
         if let Some(item) = item {
             state.idle.push((self.shared.ticks(), item));
         }
-        if state.busy == 0 {
+        // Only who closed the pool waits for this; most calls are spared the notice.
+        if state.closed && state.busy == 0 {
             self.quiet.notify_waiters();
         }
     }
@@ -132,7 +133,7 @@ impl<T> Pool<T> {
         self.state.lock().closed = true;
     }
 
-    /// Waits until no caller is in.
+    /// Waits until no caller is in; to be used on a closed pool only.
     ///
     /// # Errors
     /// The number of callers that were still in at the deadline.

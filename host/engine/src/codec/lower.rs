@@ -3,10 +3,14 @@
 
 use super::lift::{UTF16_TAG, is_plain};
 use super::wire::{Budget, Reader, WireError};
+use smallvec::SmallVec;
 use std::slice::IterMut;
 use wasmtime::component::__internal::wasmtime_environ::component::{StringEncoding, VariantInfo};
 use wasmtime::component::__internal::{ComponentTypes, InterfaceType, LowerContext};
 use wasmtime::{Result, ValRaw, bail, format_err};
+
+/// Memory of a small record, its lists and strings not counted: those are elsewhere.
+const SCRATCH_BYTES_USUAL: usize = 128;
 
 /// The memory of the component that a value goes into. Every allocation runs code of the component
 /// and may move or grow the memory, so its bytes are asked for anew after each.
@@ -41,7 +45,7 @@ pub(super) struct Lowerer<'a> {
     budget: Budget,
     /// Where values are put together before they are copied into memory at once: a stack of them,
     /// since the elements of a list are made while the value that holds the list is not done.
-    scratch: Vec<u8>,
+    scratch: SmallVec<[u8; SCRATCH_BYTES_USUAL]>,
 }
 
 impl<'a> Lowerer<'a> {
@@ -51,7 +55,7 @@ impl<'a> Lowerer<'a> {
         wire: &'a [u8],
     ) -> Result<Self> {
         let wire = Reader::new(wire)?;
-        Ok(Self { types, guest: cx, wire, budget: Budget::new(), scratch: Vec::new() })
+        Ok(Self { types, guest: cx, wire, budget: Budget::new(), scratch: SmallVec::new() })
     }
 
     /// To core values; those that are not needed stay as they are.
