@@ -97,10 +97,14 @@ fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
         Endpoint::Logs => ("logs", "A page of the node's log."),
         Endpoint::Explain => ("explain", "Where a request or call would go, and why."),
         Endpoint::PutArtifact => ("putArtifact", "Stores a component under its digest."),
+        Endpoint::CheckArtifact => ("checkArtifact", "Says what a component is; stores nothing."),
         Endpoint::ListArtifacts => ("artifacts", "Every stored component."),
         Endpoint::ListApplications => ("applications", "Every application."),
         Endpoint::GetApplication => ("application", "One application."),
         Endpoint::ApplyApplication => ("apply", "Makes the application what the blueprint says."),
+        Endpoint::CheckApplication => {
+            ("check", "Says what applying a blueprint would do, or why it would be refused.")
+        }
         Endpoint::RemoveApplication => ("remove", "Takes the application away."),
         Endpoint::CallApplication => ("call", "Calls a function."),
         Endpoint::ApplicationDocument => {
@@ -116,8 +120,9 @@ fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
 fn body(endpoint: Endpoint, all: &mut Schemas) -> Option<(&'static str, Value)> {
     let bytes = || json!({ "type": "string", "contentMediaType": WASM });
     match endpoint {
-        Endpoint::PutArtifact => Some((WASM, bytes())),
+        Endpoint::PutArtifact | Endpoint::CheckArtifact => Some((WASM, bytes())),
         Endpoint::ApplyApplication => Some((JSON, schema::<ApplyRequest>(all))),
+        Endpoint::CheckApplication => Some((JSON, schema::<CheckRequest>(all))),
         Endpoint::CallApplication => Some((JSON, schema::<CallRequest>(all))),
         Endpoint::CreateKey => Some((JSON, schema::<KeyRequest>(all))),
         _ => None,
@@ -136,10 +141,12 @@ fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) 
         Endpoint::Logs => schema::<LogPage>(all),
         Endpoint::Explain => schema::<Explanation>(all),
         Endpoint::PutArtifact => schema::<Artifact>(all),
+        Endpoint::CheckArtifact => schema::<CheckedArtifact>(all),
         Endpoint::ListArtifacts => schema::<Artifacts>(all),
         Endpoint::ListApplications => schema::<Applications>(all),
         Endpoint::GetApplication => schema::<Application>(all),
         Endpoint::ApplyApplication => schema::<Applied>(all),
+        Endpoint::CheckApplication => schema::<CheckReport>(all),
         Endpoint::CallApplication => schema::<CallAnswer>(all),
         Endpoint::ListKeys => schema::<Keys>(all),
         Endpoint::CreateKey => return ("201", Some(schema::<KeyCreated>(all))),

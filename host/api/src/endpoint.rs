@@ -2,7 +2,7 @@
 
 use crate::auth::Role;
 use crate::error::ApiError;
-use crate::{ARTIFACT_BYTES_MAX, BODY_BYTES_MAX};
+use crate::{ARTIFACT_BYTES_MAX, BODY_BYTES_MAX, CHECK_BYTES_MAX};
 use aether_types::ErrorKind;
 use aether_types::code::Code;
 use http::Method;
@@ -22,10 +22,12 @@ pub enum Endpoint {
     Logs,
     Explain,
     PutArtifact,
+    CheckArtifact,
     ListArtifacts,
     ListApplications,
     GetApplication,
     ApplyApplication,
+    CheckApplication,
     RemoveApplication,
     CallApplication,
     ApplicationDocument,
@@ -49,10 +51,12 @@ impl Endpoint {
         Self::Logs,
         Self::Explain,
         Self::PutArtifact,
+        Self::CheckArtifact,
         Self::ListArtifacts,
         Self::ListApplications,
         Self::GetApplication,
         Self::ApplyApplication,
+        Self::CheckApplication,
         Self::RemoveApplication,
         Self::CallApplication,
         Self::ApplicationDocument,
@@ -74,10 +78,12 @@ impl Endpoint {
             Self::Logs => (Method::GET, "/api/logs"),
             Self::Explain => (Method::GET, "/api/explain"),
             Self::PutArtifact => (Method::PUT, "/api/artifacts/{digest}"),
+            Self::CheckArtifact => (Method::POST, "/api/artifacts/{digest}/check"),
             Self::ListArtifacts => (Method::GET, "/api/artifacts"),
             Self::ListApplications => (Method::GET, "/api/apps"),
             Self::GetApplication => (Method::GET, "/api/apps/{app}"),
             Self::ApplyApplication => (Method::PUT, "/api/apps/{app}"),
+            Self::CheckApplication => (Method::POST, "/api/apps/{app}/check"),
             Self::RemoveApplication => (Method::DELETE, "/api/apps/{app}"),
             Self::CallApplication => (Method::POST, "/api/apps/{app}/call"),
             Self::ApplicationDocument => (Method::GET, "/api/apps/{app}/openapi.json"),
@@ -102,8 +108,11 @@ impl Endpoint {
             | Self::ListApplications
             | Self::GetApplication
             | Self::ApplicationDocument => Some(Role::Viewer),
+            // Checks change nothing, but compiling costs the node something.
             Self::PutArtifact
+            | Self::CheckArtifact
             | Self::ApplyApplication
+            | Self::CheckApplication
             | Self::RemoveApplication
             | Self::CallApplication => Some(Role::Operator),
             Self::ListKeys | Self::CreateKey | Self::DeleteKey => Some(Role::Admin),
@@ -129,7 +138,8 @@ impl Endpoint {
     /// Largest body in bytes; 0 where there is none.
     pub fn body_max(self) -> usize {
         match self {
-            Self::PutArtifact => ARTIFACT_BYTES_MAX,
+            Self::PutArtifact | Self::CheckArtifact => ARTIFACT_BYTES_MAX,
+            Self::CheckApplication => CHECK_BYTES_MAX,
             Self::ApplyApplication | Self::CallApplication | Self::CreateKey => BODY_BYTES_MAX,
             _ => 0,
         }
@@ -139,11 +149,17 @@ impl Endpoint {
     /// largest size takes a minute or two; a call has a deadline of its own, of at most an hour.
     pub fn time_max(self) -> Duration {
         match self {
-            Self::PutArtifact => Duration::from_secs(300),
-            Self::ApplyApplication => Duration::from_secs(120),
+            Self::PutArtifact | Self::CheckArtifact => Duration::from_secs(300),
+            Self::ApplyApplication | Self::CheckApplication => Duration::from_secs(120),
             Self::CallApplication => Duration::from_secs(3_605),
             _ => Duration::from_secs(30),
         }
+    }
+
+    /// Whether it is there to change something.
+    pub(crate) fn is_change(self) -> bool {
+        let checks = matches!(self, Self::CheckArtifact | Self::CheckApplication);
+        self.method_and_path().0 != Method::GET && !checks
     }
 
     /// The endpoint that a request means.

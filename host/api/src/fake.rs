@@ -3,10 +3,13 @@
 use crate::*;
 use aether_types::blueprint::SliceEntry;
 use aether_types::code::Code;
+use aether_types::description::Description;
+use aether_types::slice_toml::SliceToml;
 use aether_types::wit::{Field, Function, Type};
 use aether_types::{AppName, CallError, Digest, FunctionName};
 use bytes::Bytes;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -136,6 +139,20 @@ impl Management for Fake {
         }])
     }
 
+    async fn describe(&self, bytes: Bytes) -> Result<Description, ApiError> {
+        Ok(Description {
+            digest: Digest(Sha256::digest(&bytes).into()),
+            size: bytes.len() as u64,
+            settings: SliceToml::default(),
+            exports: Vec::new(),
+            dependencies: Vec::new(),
+            infra: Vec::new(),
+            handler: None,
+            has_lifecycle: false,
+            is_async: false,
+        })
+    }
+
     async fn put_artifact(&self, digest: Digest, bytes: Bytes) -> Result<Artifact, ApiError> {
         let size = bytes.len() as u64;
         self.state().artifacts.insert(digest, size);
@@ -144,6 +161,28 @@ impl Management for Fake {
 
     async fn artifacts(&self) -> Result<Vec<Artifact>, ApiError> {
         Ok(self.state().artifacts.iter().map(|(digest, size)| artifact(*digest, *size)).collect())
+    }
+
+    async fn check(
+        &self,
+        apply: Apply,
+        described: BTreeMap<Digest, Description>,
+    ) -> Result<CheckReport, ApiError> {
+        let name = apply.blueprint.application.name;
+        let state = self.state();
+        let known = |digest| state.artifacts.contains_key(digest) || described.contains_key(digest);
+        if let Some(digest) = apply.artifacts.values().find(|digest| !known(digest)) {
+            let message = format!("no artifact with digest {digest} is stored");
+            return Err(ApiError::invalid(Code::ArtifactMissing, message));
+        }
+        let revision = state.applications.get(&name).map_or(0, |a| a.revision);
+        let change = Change {
+            kind: ChangeKind::Added,
+            what: "route POST /api/orders".to_owned(),
+            detail: String::new(),
+        };
+        let changes = if revision == 0 { vec![change] } else { Vec::new() };
+        Ok(CheckReport { revision, changed: revision == 0, changes })
     }
 
     async fn apply(&self, apply: Apply) -> Result<Applied, ApiError> {

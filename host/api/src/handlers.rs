@@ -60,12 +60,14 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
         Endpoint::Logs => ok(&node.logs(log_query(&req.query)?).await?),
         Endpoint::Explain => ok(&node.explain(&target(&req.query)?).await?),
         Endpoint::PutArtifact => put_artifact(node, req).await,
+        Endpoint::CheckArtifact => check_artifact(node, req).await,
         Endpoint::ListArtifacts => ok(&Artifacts { artifacts: node.artifacts().await? }),
         Endpoint::ListApplications => {
             ok(&Applications { applications: node.applications().await? })
         }
         Endpoint::GetApplication => ok(&node.application(&req.param("app")?).await?),
-        Endpoint::ApplyApplication => ok(&node.apply(apply(req)?).await?),
+        Endpoint::ApplyApplication => ok(&node.apply(apply(&req, json(&req.body)?)?).await?),
+        Endpoint::CheckApplication => check(node, req).await,
         Endpoint::RemoveApplication => {
             node.remove(&req.param("app")?, &req.by).await?;
             Ok(Answer { status: StatusCode::NO_CONTENT, body: None })
@@ -135,6 +137,18 @@ fn target(query: &Query) -> Result<String> {
 }
 
 async fn put_artifact(node: &dyn Management, req: Authorized) -> Result<Answer> {
+    let digest = verified(&req)?;
+    ok(&node.put_artifact(digest, req.body).await?)
+}
+
+async fn check_artifact(node: &dyn Management, req: Authorized) -> Result<Answer> {
+    verified(&req)?;
+    let description = node.describe(req.body).await?;
+    ok(&CheckedArtifact { artifact: Artifact::from(&description), description })
+}
+
+/// The digest that the path names, which must be that of the body.
+fn verified(req: &Authorized) -> Result<Digest> {
     let wanted: Digest = req.param("digest")?;
     let found = Digest(Sha256::digest(&req.body).into());
     if found != wanted {
@@ -142,11 +156,17 @@ async fn put_artifact(node: &dyn Management, req: Authorized) -> Result<Answer> 
         return Err(ApiError::invalid(Code::DigestMismatch, message)
             .help("upload the bytes again; they changed on the way or on disk"));
     }
-    ok(&node.put_artifact(wanted, req.body).await?)
+    Ok(wanted)
 }
 
-fn apply(req: Authorized) -> Result<Apply> {
-    let request: ApplyRequest = json(&req.body)?;
+async fn check(node: &dyn Management, req: Authorized) -> Result<Answer> {
+    let CheckRequest { apply: request, descriptions } = json(&req.body)?;
+    let apply = apply(&req, request)?;
+    let described = descriptions.into_iter().map(|d| (d.digest, d)).collect();
+    ok(&node.check(apply, described).await?)
+}
+
+fn apply(req: &Authorized, request: ApplyRequest) -> Result<Apply> {
     let app = req.param("app")?;
     let blueprint = Blueprint::parse(&request.file, &request.blueprint)?;
     if blueprint.application.name != app {
@@ -156,7 +176,7 @@ fn apply(req: Authorized) -> Result<Apply> {
     }
     let artifacts = bound(&blueprint, &request)?;
     let if_revision = request.if_revision.map(Revision);
-    Ok(Apply { blueprint, file: request.file, artifacts, if_revision, by: req.by })
+    Ok(Apply { blueprint, file: request.file, artifacts, if_revision, by: req.by.clone() })
 }
 
 /// Every `file` entry has its bytes, and nothing else has.
@@ -202,4 +222,17 @@ async fn create_key(node: &dyn Management, req: Authorized) -> Result<Answer> {
     let minted = node.create_key(MintRequest { name, role, by: req.by }).await?;
     let created = KeyCreated { key: KeyView::from(&minted.stored), secret: minted.secret };
     answer(StatusCode::CREATED, &created)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_not_ready_says_why() {
+        let answer = ready(vec!["3 of 5 instances are active".to_owned()]);
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        let body = r#"{"ready":false,"reasons":["3 of 5 instances are active"]}"#;
+        assert_eq!(answer.body.as_deref(), Some(body.as_bytes()));
+    }
 }

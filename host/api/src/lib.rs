@@ -26,5 +26,7 @@ pub use server::serve;
 
 /// Largest component that can be uploaded: 64 MiB.
 pub const ARTIFACT_BYTES_MAX: usize = 64 << 20;
+/// Largest blueprint to check with the descriptions of its components, some kilobytes each: 16 MiB.
+pub const CHECK_BYTES_MAX: usize = 16 << 20;
 /// Largest body of every other request: 1 MiB.
 pub const BODY_BYTES_MAX: usize = 1 << 20;

@@ -6,6 +6,7 @@ use crate::model::*;
 use crate::{ApplicationRoute, MintedKey, StoredKey};
 use aether_types::blueprint::Blueprint;
 use aether_types::code::Code;
+use aether_types::description::Description;
 use aether_types::{AppName, Digest, RequestId, Revision};
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -27,11 +28,20 @@ pub trait Management: Send + Sync + 'static {
     async fn status(&self) -> Result<Status, ApiError>;
     async fn nodes(&self) -> Result<Vec<NodeStatus>, ApiError>;
 
+    /// What a component is, from its bytes; stores nothing.
+    async fn describe(&self, bytes: Bytes) -> Result<Description, ApiError>;
     /// Stores bytes whose digest was verified; the same bytes again are no error.
     async fn put_artifact(&self, digest: Digest, bytes: Bytes) -> Result<Artifact, ApiError>;
     /// Sorted by coordinates, then digest.
     async fn artifacts(&self) -> Result<Vec<Artifact>, ApiError>;
 
+    /// What [`apply`](Self::apply) would do, or why it would refuse; changes nothing.
+    /// `described`: components that are not stored.
+    async fn check(
+        &self,
+        apply: Apply,
+        described: BTreeMap<Digest, Description>,
+    ) -> Result<CheckReport, ApiError>;
     /// Checks the whole application, then stores it. Does not wait for it to be active.
     async fn apply(&self, apply: Apply) -> Result<Applied, ApiError>;
     /// Sorted by name.
@@ -95,11 +105,19 @@ impl Call {
                 let pairs = names.iter().map(|name| (*name).to_owned()).zip(values.clone());
                 Value::Object(pairs.collect())
             }
-            _ => {
-                let wanted = names.join(", ");
-                let message = format!("the function has {} parameters ({wanted})", names.len());
+            given => {
+                let given = match given {
+                    Value::Array(values) => values.len(),
+                    _ => 0,
+                };
+                let wanted = match names {
+                    [] => "no parameters".to_owned(),
+                    [name] => format!("1 parameter ({name})"),
+                    names => format!("{} parameters ({})", names.len(), names.join(", ")),
+                };
+                let message = format!("the function has {wanted}, and {given} came");
                 return Err(ApiError::invalid(Code::RequestInvalid, message)
-                    .help("give them as a JSON array in this order, or as an object by name"));
+                    .help("give all of them, in this order or in an object by their names"));
             }
         };
         Ok(object.to_string().into_bytes())

@@ -8,10 +8,13 @@ mod log;
 mod time;
 
 pub use application::{
-    Application, Applications, Applied, ApplyRequest, FileArtifact, Instance, InstanceState, Phase,
-    Reason, RouteView, Routes, Slice, Slices,
+    Application, Applications, Applied, ApplyRequest, Change, ChangeKind, CheckReport,
+    CheckRequest, FileArtifact, Instance, InstanceState, Phase, Reason, RouteView, Routes, Slice,
+    Slices,
 };
-pub use artifact::{Artifact, ArtifactRoute, Artifacts, FunctionView, InterfaceView};
+pub use artifact::{
+    Artifact, ArtifactRoute, Artifacts, CheckedArtifact, FunctionView, InterfaceView,
+};
 pub use call::{CallAnswer, CallRequest, Candidate, Explanation, Outcome};
 pub use cluster::{
     ApplicationSummary, ClusterStatus, Health, KeyCreated, KeyRequest, KeyView, Keys, MemoryStatus,

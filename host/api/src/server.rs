@@ -153,7 +153,7 @@ async fn answer<B: Buf>(
 ) -> Result<Answer, ApiError> {
     let (endpoint, params) = Endpoint::find(method, path.as_str())?;
     let by = authorize(node, endpoint, headers)?;
-    if *method != Method::GET {
+    if endpoint.is_change() {
         let (path, by) = (path.as_str(), by.name.as_str());
         tracing::info!(%method, path, by, %request_id, "management change requested");
     }

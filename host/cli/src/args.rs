@@ -148,11 +148,14 @@ pub(crate) struct DeployArgs {
     /// blueprint.toml, or its folder
     #[arg(default_value = ".")]
     pub(crate) path: PathBuf,
-    /// Return when the blueprint is stored, before the application is active
+    /// Check everything and say what would change; change nothing
     #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Return when the blueprint is stored, before the application is active
+    #[arg(long, conflicts_with = "dry_run")]
     pub(crate) no_wait: bool,
     /// How long to wait until it is active
-    #[arg(long, value_name = "TIME", default_value = "2m", conflicts_with = "no_wait")]
+    #[arg(long, value_name = "TIME", default_value = "2m", conflicts_with_all = ["no_wait", "dry_run"])]
     pub(crate) timeout: TimeSpan,
     /// Only if this is still the application's revision; 0: only if it is new
     #[arg(long, value_name = "N")]

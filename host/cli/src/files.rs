@@ -8,6 +8,7 @@ use aether_types::{ByteSize, Digest, Problem, Problems};
 use bytes::Bytes;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A blueprint with everything that it needs from this disk.
@@ -31,6 +32,14 @@ pub(crate) struct Component {
 }
 
 const FILE: &str = "blueprint.toml";
+
+/// Its name and size, for people.
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        write!(f, "{} ({})", name.display(), crate::ui::bytes(self.bytes.len() as u64))
+    }
+}
 
 /// Reads a blueprint, or that of a folder, and its components; tells all that is wrong.
 pub(crate) fn read(path: &Path) -> Result<Package> {

@@ -18,6 +18,8 @@ use std::rc::Rc;
 /// A server with a fake node, for as long as the value lives.
 struct Server {
     address: String,
+    /// Columns of the terminal.
+    width: Option<u16>,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -40,6 +42,24 @@ impl Buffer {
     }
 }
 
+/// Without colour and without anything that moves.
+fn ui(
+    out: impl Write + 'static,
+    err: impl Write + 'static,
+    json: bool,
+    width_out: Option<u16>,
+) -> Ui {
+    Ui {
+        out: Box::new(out),
+        err: Box::new(err),
+        json,
+        colour_out: false,
+        colour_err: false,
+        width_out,
+        progress: indicatif::ProgressBar::hidden(),
+    }
+}
+
 impl Server {
     fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -48,7 +68,7 @@ impl Server {
             .build()
             .unwrap();
         let address = runtime.block_on(aether_api::fake::serve_fake()).unwrap().to_string();
-        Self { address, _runtime: runtime }
+        Self { address, width: None, _runtime: runtime }
     }
 
     /// What a command writes to stdout and stderr, and its exit code.
@@ -63,13 +83,7 @@ impl Server {
                 u8::try_from(error.exit_code()).unwrap()
             }
             Ok(Cli { command }) => {
-                let mut ui = Ui {
-                    out: Box::new(out.clone()),
-                    err: Box::new(err.clone()),
-                    json: command.json(),
-                    colour_out: false,
-                    colour_err: false,
-                };
+                let mut ui = ui(out.clone(), err.clone(), command.json(), self.width);
                 match commands::run(command, &Surroundings::default(), &mut ui) {
                     Ok(()) => Exit::Done as u8,
                     Err(failure) => {

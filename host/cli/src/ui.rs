@@ -1,9 +1,16 @@
-//! What people and scripts see: data to stdout, talk to stderr, colour, tables. Knows no command.
+//! What people and scripts see: data to stdout, talk to stderr, colour, tables, progress. Knows no
+//! command.
 
 use crate::exit::{Expected, Failure, Result};
+pub(crate) use comfy_table::Cell;
+use comfy_table::presets::NOTHING;
+use comfy_table::{Attribute, Color, ContentArrangement};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt;
-use std::io::Write;
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::time::Duration;
 
 /// Where a command writes.
 pub(crate) struct Ui {
@@ -15,12 +22,20 @@ pub(crate) struct Ui {
     pub(crate) json: bool,
     pub(crate) colour_out: bool,
     pub(crate) colour_err: bool,
+    /// Columns of the terminal that shows the data; none where there is no terminal.
+    pub(crate) width_out: Option<u16>,
+    /// Hidden where talk does not go to a terminal.
+    pub(crate) progress: ProgressBar,
 }
+
+/// Blanks between two columns of a table.
+const COLUMN_GAP: u16 = 2;
+/// Between two pictures of what moves.
+const TICK: Duration = Duration::from_millis(100);
 
 /// What a word means to its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
-    Plain,
     Good,
     Busy,
     Bad,
@@ -28,21 +43,28 @@ pub(crate) enum Tone {
     Strong,
 }
 
-/// A word with its tone; as wide as the word.
-#[derive(Debug, Clone)]
-pub(crate) struct Cell {
-    text: String,
-    tone: Tone,
-}
-
-/// Rows below a head, in columns as wide as they need to be.
+/// Rows below a head, in columns as wide as they need to be; narrower on a narrow terminal.
 #[derive(Debug)]
-pub(crate) struct Table {
-    head: Vec<&'static str>,
-    rows: Vec<Vec<Cell>>,
-}
+pub(crate) struct Table(comfy_table::Table);
 
 impl Ui {
+    /// The streams of this process.
+    pub(crate) fn of_process(json: bool) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let talks = stderr().is_terminal() && !json;
+        let progress = if talks { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        let style = ProgressStyle::with_template("{spinner:>12.green} {wide_msg} {elapsed:.dim}");
+        Self {
+            out: Box::new(stdout()),
+            err: Box::new(stderr()),
+            json,
+            colour_out: !plain && stdout().is_terminal(),
+            colour_err: !plain && stderr().is_terminal(),
+            width_out: comfy_table::Table::new().width(),
+            progress: progress.with_style(style.expect("the template is well-formed")),
+        }
+    }
+
     /// Data, for scripts as JSON, else as `people` writes it.
     pub(crate) fn data<T: Serialize>(
         &mut self,
@@ -75,7 +97,8 @@ impl Ui {
         if self.json {
             return Ok(());
         }
-        Ok(writeln!(self.err, "{}", step(verb, what, self.colour_err))?)
+        let (err, colour) = (&mut self.err, self.colour_err);
+        Ok(self.progress.suspend(|| writeln!(err, "{}", step(verb, what, colour)))?)
     }
 
     /// Talk that is neither progress nor an error.
@@ -87,9 +110,27 @@ impl Ui {
         paint(text, tone, self.colour_out)
     }
 
-    pub(crate) fn table(&mut self, table: &Table) -> Result {
-        let text = table.render(self.colour_out);
-        Ok(self.out.write_all(text.as_bytes())?)
+    pub(crate) fn table(&mut self, mut table: Table) -> Result {
+        let text = table.render(self.colour_out, self.width_out);
+        self.line(text)
+    }
+
+    /// What takes its time. On a terminal it moves, in place of what was there before; elsewhere
+    /// each line is a step, once.
+    pub(crate) fn waiting(&mut self, now: Vec<String>, said: &mut BTreeSet<String>) -> Result {
+        if !self.progress.is_hidden() {
+            self.progress.set_message(now.join(", "));
+            self.progress.enable_steady_tick(TICK);
+            return Ok(());
+        }
+        let new = now.into_iter().filter(|line| said.insert(line.clone()));
+        new.collect::<Vec<_>>().into_iter().try_for_each(|line| self.step("Waiting", line))
+    }
+
+    /// What was waited for is there, or will not come.
+    pub(crate) fn waited(&mut self) {
+        self.progress.disable_steady_tick();
+        self.progress.finish_and_clear();
     }
 
     /// The last words of a command that failed. Nobody is left to tell if this fails.
@@ -134,40 +175,30 @@ impl Ui {
 }
 
 impl Table {
-    pub(crate) fn new(head: &[&'static str]) -> Self {
-        Self { head: head.to_vec(), rows: Vec::new() }
+    pub(crate) fn new(head: &[&str]) -> Self {
+        let mut table = comfy_table::Table::new();
+        table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_header(head.iter().map(|text| toned(text, Tone::Faint)));
+        let gaps = (1..head.len()).map(|_| COLUMN_GAP).chain([0]);
+        for (column, gap) in table.column_iter_mut().zip(gaps) {
+            column.set_padding((0, gap));
+        }
+        Self(table)
     }
 
     pub(crate) fn row(&mut self, cells: Vec<Cell>) {
-        debug_assert_eq!(cells.len(), self.head.len());
-        self.rows.push(cells);
+        self.0.add_row(cells);
     }
 
-    fn render(&self, colour: bool) -> String {
-        let width = |column: usize| {
-            let cells = self.rows.iter().map(|row| row[column].text.chars().count());
-            cells.chain([self.head[column].len()]).max().unwrap_or(0)
+    fn render(&mut self, colour: bool, width: Option<u16>) -> String {
+        match colour {
+            true => self.0.enforce_styling(),
+            false => self.0.force_no_tty(),
         };
-        let widths: Vec<usize> = (0..self.head.len()).map(width).collect();
-        let head = self.head.iter().map(|text| Cell::new(text, Tone::Faint)).collect();
-        let mut out = String::new();
-        for row in std::iter::once(&head).chain(&self.rows) {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                let pad = " ".repeat(width - cell.text.chars().count() + 2);
-                line += &paint(&cell.text, cell.tone, colour);
-                line += &pad;
-            }
-            out += line.trim_end();
-            out.push('\n');
+        if let Some(width) = width {
+            self.0.set_width(width);
         }
-        out
-    }
-}
-
-impl Cell {
-    pub(crate) fn new(text: impl fmt::Display, tone: Tone) -> Self {
-        Self { text: text.to_string(), tone }
+        self.0.trim_fmt()
     }
 }
 
@@ -178,13 +209,23 @@ pub(crate) fn step(verb: &str, what: impl fmt::Display, colour: bool) -> String 
 
 /// A cell without a tone.
 pub(crate) fn cell(text: impl fmt::Display) -> Cell {
-    Cell::new(text, Tone::Plain)
+    Cell::new(text.to_string())
+}
+
+pub(crate) fn toned(text: impl fmt::Display, tone: Tone) -> Cell {
+    let cell = cell(text);
+    match tone {
+        Tone::Good => cell.fg(Color::DarkGreen).add_attribute(Attribute::Bold),
+        Tone::Busy => cell.fg(Color::DarkYellow),
+        Tone::Bad => cell.fg(Color::DarkRed).add_attribute(Attribute::Bold),
+        Tone::Faint => cell.add_attribute(Attribute::Dim),
+        Tone::Strong => cell.add_attribute(Attribute::Bold),
+    }
 }
 
 fn paint(text: &str, tone: Tone, colour: bool) -> String {
     let code = match tone {
         _ if !colour => return text.to_owned(),
-        Tone::Plain => return text.to_owned(),
         Tone::Good => "1;32",
         Tone::Busy => "33",
         Tone::Bad => "1;31",

@@ -3,8 +3,8 @@
 use crate::error::{Error, Failure};
 use aether_api::{
     Application, Applications, Applied, ApplyRequest, Artifact, Artifacts, CallAnswer, CallRequest,
-    Endpoint, Explanation, Health, KeyCreated, KeyRequest, Keys, LogLevel, LogPage, Nodes, Problem,
-    Routes, Slices, Status,
+    CheckReport, CheckRequest, CheckedArtifact, Endpoint, Explanation, Health, KeyCreated,
+    KeyRequest, Keys, LogLevel, LogPage, Nodes, Problem, Routes, Slices, Status,
 };
 use aether_types::{AppName, Digest};
 use bytes::Bytes;
@@ -56,8 +56,13 @@ impl Client {
         &self.server
     }
 
+    /// A node that is not ready says why.
     pub async fn ready(&self) -> Result<Health> {
-        self.ask("see whether the node is ready", Endpoint::Ready, &[]).await
+        let action = "see whether the node is ready";
+        let request = self.request(Endpoint::Ready, &[]);
+        let request = request.timeout(Endpoint::Ready.time_max() + SPARE_TIME);
+        let response = request.send().await.map_err(|e| self.transport(action, &e))?;
+        self.read(action, response).await
     }
 
     pub async fn status(&self) -> Result<Status> {
@@ -112,11 +117,13 @@ impl Client {
     /// Uploads a component; `digest` is the SHA-256 of `bytes`.
     pub async fn put_artifact(&self, digest: Digest, bytes: Bytes) -> Result<Artifact> {
         let action = format!("upload {}", digest.short());
-        let endpoint = Endpoint::PutArtifact;
-        let request = self.request(endpoint, &[&digest.to_string()]);
-        let request = request.header("content-type", "application/wasm").body(bytes);
-        let response = self.send(&action, endpoint, request).await?;
-        self.read(&action, response).await
+        self.component(&action, Endpoint::PutArtifact, digest, bytes).await
+    }
+
+    /// What a component is; the cluster does not keep it.
+    pub async fn check_artifact(&self, digest: Digest, bytes: Bytes) -> Result<CheckedArtifact> {
+        let action = format!("check {}", digest.short());
+        self.component(&action, Endpoint::CheckArtifact, digest, bytes).await
     }
 
     pub async fn applications(&self) -> Result<Applications> {
@@ -130,6 +137,12 @@ impl Client {
     pub async fn apply(&self, app: &AppName, request: &ApplyRequest) -> Result<Applied> {
         self.tell(&format!("deploy {app}"), Endpoint::ApplyApplication, &[app.as_str()], request)
             .await
+    }
+
+    /// What applying would do; changes nothing.
+    pub async fn check(&self, app: &AppName, request: &CheckRequest) -> Result<CheckReport> {
+        let action = format!("check {app}");
+        self.tell(&action, Endpoint::CheckApplication, &[app.as_str()], request).await
     }
 
     pub async fn remove(&self, app: &AppName) -> Result<()> {
@@ -165,6 +178,19 @@ impl Client {
     pub async fn delete_key(&self, id: &str) -> Result<()> {
         let endpoint = Endpoint::DeleteKey;
         self.send("delete the key", endpoint, self.request(endpoint, &[id])).await.map(drop)
+    }
+
+    async fn component<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        endpoint: Endpoint,
+        digest: Digest,
+        bytes: Bytes,
+    ) -> Result<T> {
+        let request = self.request(endpoint, &[&digest.to_string()]);
+        let request = request.header("content-type", "application/wasm").body(bytes);
+        let response = self.send(action, endpoint, request).await?;
+        self.read(action, response).await
     }
 
     async fn ask<T: DeserializeOwned>(

@@ -1,5 +1,6 @@
 //! Applications: what is wanted, what is planned, what is there, and why not. Knows no plan format.
 
+use aether_types::description::Description;
 use aether_types::{AppName, Coordinates, Digest, FunctionName, RoutePattern};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -41,6 +42,47 @@ pub struct Applied {
     /// Whether the blueprint differs from the one before.
     pub changed: bool,
     pub application: Application,
+}
+
+/// A blueprint to check: what is sent to apply it, and what is not stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CheckRequest {
+    pub apply: ApplyRequest,
+    /// Of components that are not uploaded, as their own check answered.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub descriptions: Vec<Description>,
+}
+
+/// What applying a blueprint would do. That it is an answer says that it would be accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct CheckReport {
+    /// The application's revision now; 0: there is none.
+    pub revision: u64,
+    /// Whether the blueprint differs from the one that is stored.
+    pub changed: bool,
+    pub changes: Vec<Change>,
+}
+
+/// One thing that would be different.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Change {
+    pub kind: ChangeKind,
+    /// `slice shop:orders`, `route GET /orders`, `config key region`, `bucket carts`.
+    pub what: String,
+    /// From what to what, where a few words can say it.
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeKind {
+    Added,
+    Removed,
+    Changed,
 }
 
 /// An application with everything that it consists of.

@@ -35,6 +35,16 @@ pub struct Artifact {
     pub is_async: bool,
 }
 
+/// A component that was read and not stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct CheckedArtifact {
+    pub artifact: Artifact,
+    /// The same for nodes: to be handed on to the check of an application.
+    #[schema(value_type = Object)]
+    pub description: Description,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct InterfaceView {

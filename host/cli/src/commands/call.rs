@@ -3,7 +3,7 @@
 use crate::args::CallArgs;
 use crate::commands::lists::state_cell;
 use crate::exit::{Exit, Failure, Result};
-use crate::ui::{Cell, Table, Tone, Ui, cell, short};
+use crate::ui::{Table, Tone, Ui, cell, short, toned};
 use aether_api::{CallRequest, Outcome};
 use aether_client::Client;
 use serde_json::Value;
@@ -56,7 +56,7 @@ pub(super) async fn explain(client: &Client, target: &str, ui: &mut Ui) -> Resul
         for candidate in &explanation.candidates {
             let mark = if candidate.chosen { "->" } else { "" };
             table.row(vec![
-                Cell::new(mark, Tone::Good),
+                toned(mark, Tone::Good),
                 cell(&candidate.artifact),
                 cell(candidate.ordinal),
                 cell(short(&candidate.node)),
@@ -65,6 +65,6 @@ pub(super) async fn explain(client: &Client, target: &str, ui: &mut Ui) -> Resul
             ]);
         }
         ui.line("")?;
-        ui.table(&table)
+        ui.table(table)
     })
 }

@@ -20,7 +20,7 @@ pub(super) async fn run(client: &Client, command: KeysCommand, ui: &mut Ui) -> R
                         cell(&key.created),
                     ]);
                 }
-                ui.table(&table)
+                ui.table(table)
             })
         }
         KeysCommand::Create { name, role, .. } => {

@@ -2,7 +2,7 @@
 
 use super::status::phase_tone;
 use crate::exit::Result;
-use crate::ui::{Cell, Table, Tone, Ui, cell, short};
+use crate::ui::{Cell, Table, Tone, Ui, cell, short, toned};
 use aether_api::{InstanceState, Phase};
 use aether_client::Client;
 
@@ -30,7 +30,7 @@ pub(super) async fn slices(client: &Client, ui: &mut Ui) -> Result {
         }
         match slices.slices.is_empty() {
             true => ui.note("no slices yet: `aether deploy PATH` brings some"),
-            false => ui.table(&table),
+            false => ui.table(table),
         }
     })
 }
@@ -42,8 +42,8 @@ pub(super) async fn routes(client: &Client, ui: &mut Ui) -> Result {
         for route in &routes.routes {
             let call = route.call.as_ref().map_or("wasi:http".to_owned(), ToString::to_string);
             let state = match route.active {
-                true => Cell::new("ACTIVE", Tone::Good),
-                false => Cell::new("NO INSTANCE", Tone::Bad),
+                true => toned("ACTIVE", Tone::Good),
+                false => toned("NO INSTANCE", Tone::Bad),
             };
             table.row(vec![
                 cell(&route.route),
@@ -55,13 +55,13 @@ pub(super) async fn routes(client: &Client, ui: &mut Ui) -> Result {
         }
         match routes.routes.is_empty() {
             true => ui.note("no routes yet: `aether deploy PATH` brings some"),
-            false => ui.table(&table),
+            false => ui.table(table),
         }
     })
 }
 
 pub(super) fn phase_cell(phase: Phase) -> Cell {
-    Cell::new(phase, phase_tone(phase))
+    toned(phase, phase_tone(phase))
 }
 
 pub(super) fn state_cell(state: InstanceState) -> Cell {
@@ -70,7 +70,7 @@ pub(super) fn state_cell(state: InstanceState) -> Cell {
         InstanceState::Failed => Tone::Bad,
         _ => Tone::Busy,
     };
-    Cell::new(state, tone)
+    toned(state, tone)
 }
 
 /// The state that stands for several is the one that a reader must know of.

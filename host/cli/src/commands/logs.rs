@@ -31,7 +31,10 @@ pub(super) async fn run(client: &Client, args: LogsArgs, ui: &mut Ui) -> Result 
             }
         }
         if !args.follow {
-            return Ok(());
+            return match page.lines.is_empty() && !ui.json {
+                true => ui.note("no such lines: the node keeps only the newest, see also --level"),
+                false => Ok(()),
+            };
         }
         ui.out.flush()?;
         filter.after = Some(page.next);

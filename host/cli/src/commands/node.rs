@@ -5,7 +5,7 @@ use crate::exit::{Exit, Failure, Result, chain};
 use crate::target::Surroundings;
 use crate::ui::{Ui, step};
 use aether_node::{LogFormat, Settings, Started};
-use aether_types::ByteSize;
+use aether_types::{ByteSize, ErrorKind};
 use std::io::Write;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -45,6 +45,10 @@ pub(super) fn run(args: NodeArgs, around: &Surroundings, ui: &mut Ui) -> Result 
 /// The file, and the flags over it.
 fn settings(args: NodeArgs) -> Result<Settings> {
     let mut settings = match &args.config {
+        Some(path) if !path.exists() => {
+            let message = format!("failed to read {}: there is no such file", path.display());
+            return Err(Failure::expected(Exit::NotFound, message));
+        }
         Some(path) => Settings::load(path)?,
         None => Settings::default(),
     };
@@ -91,9 +95,17 @@ async fn stop_on_signals(shutdown: CancellationToken, [mut interrupt, mut termin
 }
 
 fn failure(error: aether_node::Error) -> Failure {
-    let exit = match &error {
-        aether_node::Error::Listen { .. } => Exit::Unavailable,
-        _ => Exit::Failed,
-    };
-    Failure::expected(exit, chain(&error))
+    use aether_node::Error;
+    match &error {
+        Error::Listen { what, flag, address, source } => {
+            let message = format!("failed to listen on {address} ({what}): {source}");
+            let help = format!("free it, or name another address with {flag}");
+            Failure::expected(Exit::Unavailable, message).help(help)
+        }
+        Error::Storage(cause) if cause.kind() == ErrorKind::Unavailable => {
+            Failure::expected(Exit::Unavailable, chain(&error))
+                .help("a folder belongs to one node: stop the other, or name another with --data")
+        }
+        _ => Failure::expected(Exit::Failed, chain(&error)),
+    }
 }

@@ -29,7 +29,7 @@ pub(super) async fn cluster(client: &Client, ui: &mut Ui) -> Result {
         ]);
     }
     ui.line("")?;
-    ui.table(&table)?;
+    ui.table(table)?;
     if status.applications.iter().all(|app| app.phase == Phase::Active) {
         return Ok(());
     }
@@ -82,7 +82,7 @@ pub(super) async fn application(client: &Client, app: &AppName, ui: &mut Ui) -> 
             ]);
         }
     }
-    ui.table(&table)?;
+    ui.table(table)?;
     reasons(&why_not(&application), ui)?;
     if application.routes.is_empty() {
         return Ok(());
@@ -100,7 +100,7 @@ pub(super) fn routes_of(application: &Application, ui: &mut Ui) -> Result {
     }
     match application.routes.is_empty() {
         true => Ok(()),
-        false => ui.table(&table),
+        false => ui.table(table),
     }
 }
 

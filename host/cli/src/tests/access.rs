@@ -107,6 +107,7 @@ fn what_cannot_be_understood_is_refused() {
     );
     let nobody = Server {
         address: "https://example.com".to_owned(),
+        width: None,
         _runtime: tokio::runtime::Runtime::new().unwrap(),
     };
     nobody.check(
@@ -129,13 +130,7 @@ fn commands_find_the_key_of_a_node_on_this_machine() {
     let ask = |server: &str| {
         let args = ["aether", "routes", "--json", "--server", server];
         let Cli { command } = Cli::try_parse_from(args).unwrap();
-        let mut ui = Ui {
-            out: Box::new(io::sink()),
-            err: Box::new(io::sink()),
-            json: true,
-            colour_out: false,
-            colour_err: false,
-        };
+        let mut ui = ui(io::sink(), io::sink(), true, None);
         let around = Surroundings { notes: Some(notes.clone()) };
         commands::run(command, &around, &mut ui).map_err(|failure| failure.exit())
     };

@@ -58,6 +58,46 @@ fn an_application_is_deployed_looked_at_and_taken_away() {
     );
 }
 
+#[test]
+fn a_dry_run_says_what_would_change_and_changes_nothing() {
+    let server = Server::start();
+    let dir = folder("shop", SLICE);
+    let path = dir.path().to_str().unwrap();
+    server.check(
+        &["deploy", path, "--dry-run"],
+        expect![[r#"
+        2>     Checking a.wasm (1 B)
+        2>     Checking shop 1.2.0
+        2>        Valid it would be a new application; nothing was changed
+        CHANGE  WHAT                    HOW
+        added   route POST /api/orders
+        exit 0
+    "#]],
+    );
+    server.check(
+        &["status", "shop"],
+        expect![[r#"
+        2> error: failed to read shop: there is no application shop [unknown-application]
+        2> help: `aether status` lists the applications
+        exit 3
+    "#]],
+    );
+    server.run("operator", &["deploy", path]);
+    server.check(
+        &["deploy", path, "--dry-run"],
+        expect![[r#"
+        2>     Checking shop 1.2.0
+        2>        Valid it is what revision 1 says already; nothing was changed
+        exit 0
+    "#]],
+    );
+    let (out, err, exit) = server.run("operator", &["deploy", path, "--dry-run", "--json"]);
+    let report: aether_api::CheckReport = serde_json::from_str(&out).unwrap();
+    assert_eq!((report.revision, report.changed, err.as_str(), exit), (1, false, "", 0));
+    let (_, err, exit) = server.run("viewer", &["deploy", path, "--dry-run"]);
+    assert!(err.contains("role-too-low") && exit == Exit::Denied as u8, "{err}");
+}
+
 /// What is shown of an application that was just deployed.
 fn check_views(server: &Server) {
     server.check(
@@ -111,6 +151,25 @@ fn slices_and_routes_are_listed_until_they_are_taken_away() {
         POST /api/orders  shop         shop:place-order:1.0.0  shop:orders/place@1.0.0#place  ACTIVE
         exit 0
     "#]],
+    );
+}
+
+#[test]
+fn tables_fit_a_narrow_terminal() {
+    let server = Server { width: Some(48), ..Server::start() };
+    let dir = folder("shop", SLICE);
+    server.run("operator", &["deploy", dir.path().to_str().unwrap()]);
+    server.check(
+        &["routes"],
+        expect![[r#"
+            ROUTE      APPLICATI  SLICE     ANSWERED  STATE
+                       ON                   BY
+            POST /api  shop       shop:pla  shop:ord  ACTIVE
+            /orders               ce-order  ers/plac
+                                  :1.0.0    e@1.0.0#
+                                            place
+            exit 0
+        "#]],
     );
 }
 

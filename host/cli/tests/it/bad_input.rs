@@ -30,11 +30,14 @@ fn what_cannot_be_deployed_says_why_and_disturbs_nothing() {
     for (i, row) in components().into_iter().chain(graphs()).chain(texts()).enumerate() {
         let folder = node.folder(&format!("bad-{i}"));
         write(&folder, "bad", &row.components, row.more);
-        let ended = node.deploy(&folder);
         let what = row.what;
-        assert_eq!(ended.exit, row.exit, "{what}: {}", ended.text);
-        for part in row.says {
-            assert!(ended.text.contains(part), "{what}: {part:?} is missing in:\n{}", ended.text);
+        let dry_run = node.aether(&["deploy", folder.to_str().unwrap(), "--dry-run"]);
+        for ended in [dry_run, node.deploy(&folder)] {
+            assert_eq!(ended.exit, row.exit, "{what}: {}", ended.text);
+            for part in row.says {
+                let text = &ended.text;
+                assert!(text.contains(part), "{what}: {part:?} is missing in:\n{text}");
+            }
         }
         let bad = node.aether(&["status", "bad"]);
         assert_eq!(bad.exit, 3, "{what}: something of it is there: {}", bad.text);

@@ -100,3 +100,31 @@ fn what_is_as_it_should_be_stays_and_what_goes_takes_its_own() {
     assert_eq!(node.get("/one").status, 200);
     assert!(http::get(node.http, "/three").is_ok_and(|answer| answer.status == 404));
 }
+
+#[test]
+fn a_dry_run_says_what_an_update_would_change_and_changes_nothing() {
+    let node = Node::start();
+    let folder = node.folder("web");
+    let dry_run = || node.aether(&["deploy", folder.to_str().unwrap(), "--dry-run", "--json"]);
+    write(&folder, "web", &[web("web", "/old")], "");
+    node.deployed(&folder);
+    write(&folder, "web", &[web("web", "/new")], "[cache.more]");
+    let stored = node.aether(&["status", "web", "--json"]).text;
+    let first = dry_run();
+    let report: aether_api::CheckReport = serde_json::from_str(&first.text).unwrap();
+    let changes: Vec<_> =
+        report.changes.iter().map(|c| format!("{:?} {} {}", c.kind, c.what, c.detail)).collect();
+    expect_test::expect![[r#"
+        Changed slice t:web other bytes
+        Removed route GET /old 
+        Added route GET /new 
+        Added bucket more "#]]
+    .assert_eq(&changes.join("\n"));
+    assert_eq!((first.exit, &first.text), (0, &dry_run().text), "it is asked again");
+    assert_eq!(node.aether(&["status", "web", "--json"]).text, stored);
+    assert_eq!((node.get("/old").status, node.get("/new").status), (200, 404));
+    let deployed = node.deployed(&folder);
+    assert!(deployed.contains("Uploading"), "the dry run stored nothing: {deployed}");
+    let report: aether_api::CheckReport = serde_json::from_str(&dry_run().text).unwrap();
+    assert!(!report.changed && report.changes.is_empty());
+}
