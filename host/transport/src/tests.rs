@@ -6,5 +6,5 @@ mod hostile;
 mod membership;
 mod raw;
 mod streams;
-mod support;
+pub(crate) mod support;
 mod wire;

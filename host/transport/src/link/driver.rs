@@ -358,3 +358,6 @@ fn violation(error: FrameError) -> DownReason {
 fn lost(fault: &Fault, frame: &Frame) -> bool {
     fault.cut || (frame.kind == Kind::Message && rand::random::<f64>() < fault.loss)
 }
+
+#[cfg(test)]
+mod tests;

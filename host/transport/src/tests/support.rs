@@ -22,15 +22,15 @@ use crate::{
     PeerStatus, Refusal, Request, Response, Settings, Stream, Tls,
 };
 
-pub(super) const CLUSTER: ClusterId = ClusterId(0xc1);
-pub(super) const ECHO: u32 = 1;
-pub(super) const HANG: u32 = 2;
-pub(super) const PANIC: u32 = 3;
+pub(crate) const CLUSTER: ClusterId = ClusterId(0xc1);
+pub(crate) const ECHO: u32 = 1;
+pub(crate) const HANG: u32 = 2;
+pub(crate) const PANIC: u32 = 3;
 /// Answers when the handler's gate opens.
-pub(super) const GATE: u32 = 4;
+pub(crate) const GATE: u32 = 4;
 
 /// A limit for tests that would hang; none waits for it.
-pub(super) const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 pub(super) async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(LONG, future).await.expect("this happens soon")
@@ -38,7 +38,7 @@ pub(super) async fn soon<T>(future: impl Future<Output = T>) -> T {
 
 /// What a handler saw.
 #[derive(Debug, PartialEq)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     Message(NodeId, Class, u64, Bytes),
     /// A request of this kind arrived.
     Called(u32),
@@ -49,12 +49,28 @@ pub(super) enum Seen {
 
 type Admit = Box<dyn Fn(JoinRequest) -> Result<Admission, Refusal> + Send + Sync>;
 
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     seen: mpsc::UnboundedSender<Seen>,
-    pub(super) gate: watch::Sender<bool>,
+    pub(crate) gate: watch::Sender<bool>,
     pub(super) removed: Mutex<Vec<NodeId>>,
     pub(super) admit: Mutex<Option<Admit>>,
     pub(super) streams: mpsc::UnboundedSender<(Bytes, Stream)>,
+}
+
+impl Recorder {
+    pub(crate) fn new()
+    -> (Arc<Self>, mpsc::UnboundedReceiver<Seen>, mpsc::UnboundedReceiver<(Bytes, Stream)>) {
+        let (seen_tx, seen) = mpsc::unbounded_channel();
+        let (streams_tx, streams) = mpsc::unbounded_channel();
+        let handler = Self {
+            seen: seen_tx,
+            gate: watch::Sender::new(false),
+            removed: Mutex::default(),
+            admit: Mutex::default(),
+            streams: streams_tx,
+        };
+        (Arc::new(handler), seen, streams)
+    }
 }
 
 struct OnDrop(mpsc::UnboundedSender<Seen>, bool);
@@ -151,15 +167,7 @@ impl Cluster {
         let said = Addresses { cluster: address.clone(), ..Addresses::default() };
         let mut settings = Settings::new(said);
         change(&mut settings);
-        let (seen_tx, seen) = mpsc::unbounded_channel();
-        let (streams_tx, streams) = mpsc::unbounded_channel();
-        let handler = Arc::new(Recorder {
-            seen: seen_tx,
-            gate: watch::Sender::new(false),
-            removed: Mutex::default(),
-            admit: Mutex::default(),
-            streams: streams_tx,
-        });
+        let (handler, seen, streams) = Recorder::new();
         let links = Links::start(settings, self.tls(id), listener, handler.clone());
         Node { id: NodeId(id), links, address, handler, seen, streams }
     }
@@ -224,7 +232,7 @@ impl Node {
     }
 }
 
-pub(super) fn request(kind: u32, body: &'static [u8]) -> Request {
+pub(crate) fn request(kind: u32, body: &'static [u8]) -> Request {
     let body = Bytes::from_static(body);
     Request { kind, deadline: Instant::now() + LONG, body }
 }

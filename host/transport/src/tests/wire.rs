@@ -1,6 +1,5 @@
 //! What goes over the wire, as a peer sees it that keeps to the protocol.
 
-use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
 use super::{raw::*, support::*};
@@ -30,37 +29,6 @@ async fn next(connection: &mut Connection, kind: Kind) -> Frame {
         }
     })
     .await
-}
-
-#[tokio::test]
-async fn what_comes_right_behind_a_hello_is_heard() {
-    let scene = Scene::new().await;
-    let mut connection = scene.connected().await;
-    let hello = Frame::new(Kind::Hello, 0, hello_of_three(Class::Calls).encode());
-    let mut request = Frame::bare(Kind::Request, 9, u64::from(ECHO) << 32 | 10_000);
-    request.body = "at once".into();
-    let both = [bytes_of(&hello), bytes_of(&request)].concat();
-    connection.io.write_all(&both).await.unwrap();
-    connection.io.flush().await.unwrap();
-    next(&mut connection, Kind::Welcome).await;
-    let answer = next(&mut connection, Kind::Response).await;
-    assert_eq!((answer.id, answer.extra, &*answer.body), (9, 200, &b"at once"[..]));
-}
-
-#[tokio::test]
-async fn a_goodbye_is_answered_behind_what_was_queued() {
-    let scene = Scene::new().await;
-    let mut connection = scene.linked(Class::Calls).await;
-    connection.write(Kind::Goodbye, Bytes::new()).await.unwrap();
-    // The task of the link has not run since.
-    assert!(scene.one.links.send(THREE, Class::Calls, 4, "queued".into()));
-    let mut said = Vec::new();
-    while !said.contains(&Kind::Goodbye) {
-        said.push(soon(connection.read()).await.unwrap().kind);
-    }
-    assert!(said.contains(&Kind::Message), "{said:?}");
-    // Nothing is in flight, so the link ends.
-    scene.ends(connection, "goodbye").await;
 }
 
 #[tokio::test]
