@@ -1,9 +1,11 @@
-//! Requests into a plain `wasi:http` 0.2 component: bodies that stream, guests that break off.
+//! Requests into plain `wasi:http` components: answers and failures of 0.2, and for all kinds of
+//! handlers how bodies stream and break off.
 
 use crate::support::{Node, Wanted, ctx, timeout};
 use aether_engine::{Failures, HttpBody, Slice};
 use aether_types::CallError;
 use aether_types::blueprint::Limits;
+use aether_types::slice_toml::Reuse;
 use bytes::Bytes;
 use expect_test::{Expect, expect};
 use http_body::Frame;
@@ -44,6 +46,15 @@ pub(crate) async fn check(slice: &Slice, path: &str, expect: Expect) {
 
 fn load(node: &Node, limits: Limits) -> Arc<Slice> {
     node.guest("http-hello", Wanted { limits, ..Wanted::default() })
+}
+
+/// The ways in which a component takes requests: 0.2, 0.3, and 0.3 with others beside them.
+fn handlers(node: &Node, limits: &Limits) -> [Arc<Slice>; 3] {
+    let guest = |name, reuse| {
+        node.guest(name, Wanted { limits: limits.clone(), reuse, ..Wanted::default() })
+    };
+    let together = Some(Reuse::Concurrent);
+    [guest("http-hello", None), guest("http3-hello", None), guest("http3-hello", together)]
 }
 
 #[tokio::test]
@@ -165,38 +176,50 @@ async fn a_guest_that_breaks_off_is_an_error_and_gone() {
 #[tokio::test]
 async fn bodies_stream_both_ways() {
     let node = Node::new();
-    let slice = load(&node, Limits::default());
-    let (mut tx, body) = Channel::<Bytes, Infallible>::new(1);
-    let request = http::Request::post("/echo").header("host", "x").body(body).unwrap();
-    // The guest answers before the request has a body.
-    let response = slice.handle(request, ctx()).await.unwrap();
-    assert_eq!(slice.stats().busy, 1);
-    let mut body = response.into_body();
-    for part in ["one", "two", "three"] {
-        tx.send(Frame::data(Bytes::from(part))).await.unwrap();
-        let echoed = body.frame().await.unwrap().unwrap().into_data().unwrap();
-        assert_eq!(echoed, part);
+    for slice in handlers(&node, &Limits::default()) {
+        let (mut tx, body) = Channel::<Bytes, Infallible>::new(1);
+        let request = http::Request::post("/echo").header("host", "x").body(body).unwrap();
+        // The guest answers before the request has a body.
+        let response = slice.handle(request, ctx()).await.unwrap();
+        assert_eq!(slice.stats().busy, 1);
+        let mut body = response.into_body();
+        for part in ["one", "two", "three"] {
+            tx.send(Frame::data(Bytes::from(part))).await.unwrap();
+            let echoed = body.frame().await.unwrap().unwrap().into_data().unwrap();
+            assert_eq!(echoed, part);
+        }
+        drop(tx);
+        assert!(body.frame().await.is_none());
+        slice.drain(ctx().deadline).await.unwrap();
+        assert_eq!((slice.stats().busy, slice.stats().idle), (0, 1));
     }
-    drop(tx);
-    assert!(body.frame().await.is_none());
-    slice.drain(ctx().deadline).await.unwrap();
-    assert_eq!((slice.stats().busy, slice.stats().idle), (0, 1));
 }
 
 #[tokio::test]
-async fn a_slow_reader_holds_the_guest_back_and_not_the_host() {
+async fn a_slow_reader_holds_the_guest_back() {
+    let node = Node::new();
+    for slice in handlers(&node, &Limits::default()) {
+        let response = slice.handle(get("/big?8000000"), ctx()).await.unwrap();
+        let mut body = response.into_body();
+        let mut bytes = body.frame().await.unwrap().unwrap().into_data().unwrap().len();
+        // The guest waits for the reader.
+        assert_eq!(slice.stats().busy, 1);
+        while let Some(frame) = body.frame().await {
+            bytes += frame.unwrap().into_data().unwrap().len();
+        }
+        assert_eq!(bytes, 8_000_000);
+        slice.drain(ctx().deadline).await.unwrap();
+        assert_eq!((slice.stats().busy, slice.stats().idle), (0, 1));
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_read_yet_is_not_in_memory() {
     let node = Node::new();
     let slice = load(&node, Limits::default());
     let before = node.engine.usage().memory;
-    let response = slice.handle(get("/big?8000000"), ctx()).await.unwrap();
-    let mut body = response.into_body();
-    let mut bytes = body.frame().await.unwrap().unwrap().into_data().unwrap().len();
-    // The guest waits for the reader; it did not write everything somewhere.
-    assert_eq!(slice.stats().busy, 1);
-    while let Some(frame) = body.frame().await {
-        bytes += frame.unwrap().into_data().unwrap().len();
-    }
-    assert_eq!(bytes, 8_000_000);
+    let body = show(slice.handle(get("/big?8000000"), ctx()).await).await;
+    assert!(body.ends_with("8000000 bytes"));
     let grown = node.engine.usage().memory.bytes() - before.bytes();
     assert!(grown < 4 << 20, "{grown}");
 }
@@ -204,24 +227,27 @@ async fn a_slow_reader_holds_the_guest_back_and_not_the_host() {
 #[tokio::test]
 async fn a_guest_that_is_stopped_while_it_streams_breaks_the_body() {
     let node = Node::new();
-    let slice = load(&node, timeout(100));
-    let response = slice.handle(get("/big?8000000"), ctx()).await.unwrap();
-    let mut body = response.into_body();
-    body.frame().await.unwrap().unwrap();
-    slice.drain(ctx().deadline).await.unwrap();
-    let error = body.collect().await.unwrap_err();
-    assert_eq!(error.to_string(), "the response is not complete: the guest was stopped");
-    assert_eq!(node.engine.usage().wasm_instances, 0);
+    for slice in handlers(&node, &timeout(1_000)) {
+        let response = slice.handle(get("/big?8000000"), ctx()).await.unwrap();
+        let mut body = response.into_body();
+        body.frame().await.unwrap().unwrap();
+        slice.drain(ctx().deadline).await.unwrap();
+        let error = body.collect().await.unwrap_err();
+        assert_eq!(error.to_string(), "the response is not complete: the guest was stopped");
+        while node.engine.usage().wasm_instances > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 #[tokio::test]
 async fn a_reader_that_goes_away_frees_the_slot() {
     let node = Node::new();
-    let slice = load(&node, Limits::default());
-    let response = slice.handle(get("/big?8000000"), ctx()).await.unwrap();
-    drop(response);
-    slice.drain(ctx().deadline).await.unwrap();
-    assert_eq!(slice.stats().busy, 0);
+    for slice in handlers(&node, &Limits::default()) {
+        drop(slice.handle(get("/big?8000000"), ctx()).await.unwrap());
+        slice.drain(ctx().deadline).await.unwrap();
+        assert_eq!(slice.stats().busy, 0);
+    }
 }
 
 #[tokio::test]

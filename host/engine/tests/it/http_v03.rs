@@ -1,15 +1,11 @@
-//! Requests into a plain `wasi:http` 0.3 component: the same answers, limits and reuse as with 0.2.
+//! Requests into a plain `wasi:http` 0.3 component: answers, failures, one at a time. Bodies are in
+//! `http`.
 
 use crate::http::{get, show};
 use crate::support::{Node, Wanted, ctx, timeout};
 use aether_engine::Slice;
 use aether_types::blueprint::Limits;
-use bytes::Bytes;
 use expect_test::{Expect, expect};
-use http_body::Frame;
-use http_body_util::BodyExt;
-use http_body_util::channel::Channel;
-use std::convert::Infallible;
 use std::sync::Arc;
 
 fn load(node: &Node, limits: Limits) -> Arc<Slice> {
@@ -116,59 +112,6 @@ async fn a_guest_that_fails_is_replaced() {
     )
     .await;
     assert_eq!(slice.stats().failures.deadline_exceeded, 2);
-}
-
-#[tokio::test]
-async fn bodies_stream_both_ways() {
-    let node = Node::new();
-    let slice = load(&node, Limits::default());
-    let (mut tx, body) = Channel::<Bytes, Infallible>::new(1);
-    let request = http::Request::post("/echo").header("host", "x").body(body).unwrap();
-    let response = slice.handle(request, ctx()).await.unwrap();
-    assert_eq!(slice.stats().busy, 1);
-    let mut body = response.into_body();
-    for part in ["one", "two", "three"] {
-        tx.send(Frame::data(Bytes::from(part))).await.unwrap();
-        let echoed = body.frame().await.unwrap().unwrap().into_data().unwrap();
-        assert_eq!(echoed, part);
-    }
-    drop(tx);
-    assert!(body.frame().await.is_none());
-    slice.drain(ctx().deadline).await.unwrap();
-    assert_eq!((slice.stats().busy, slice.stats().idle), (0, 1));
-}
-
-#[tokio::test]
-async fn a_slow_reader_holds_the_guest_back() {
-    let node = Node::new();
-    let slice = load(&node, Limits::default());
-    let response = slice.handle(get("/big?50000000"), ctx()).await.unwrap();
-    let mut body = response.into_body();
-    let mut bytes = body.frame().await.unwrap().unwrap().into_data().unwrap().len();
-    assert_eq!(slice.stats().busy, 1);
-    while let Some(frame) = body.frame().await {
-        bytes += frame.unwrap().into_data().unwrap().len();
-    }
-    assert_eq!(bytes, 50_000_000);
-    slice.drain(ctx().deadline).await.unwrap();
-    assert_eq!((slice.stats().busy, slice.stats().idle), (0, 1));
-}
-
-#[tokio::test]
-async fn readers_and_deadlines_end_a_guest() {
-    let node = Node::new();
-    let slice = load(&node, Limits::default());
-    drop(slice.handle(get("/big?50000000"), ctx()).await.unwrap());
-    slice.drain(ctx().deadline).await.unwrap();
-    assert_eq!(slice.stats().busy, 0);
-
-    let slice = load(&node, timeout(500));
-    let response = slice.handle(get("/big?5000000"), ctx()).await.unwrap();
-    let mut body = response.into_body();
-    body.frame().await.unwrap().unwrap();
-    slice.drain(ctx().deadline).await.unwrap();
-    let error = body.collect().await.unwrap_err();
-    assert_eq!(error.to_string(), "the response is not complete: the guest was stopped");
 }
 
 #[tokio::test]

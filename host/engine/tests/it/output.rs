@@ -3,14 +3,32 @@
 use crate::support::{Node, Wanted, call_in, ctx};
 use aether_engine::{OUTPUT_BYTES_PER_CALL_MAX, OUTPUT_LINE_BYTES_MAX, Origin};
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Keeps the events of slices, one text each.
+/// Keeps the events of slices, one text each. There is one for all tests, because tracing remembers
+/// for the whole process whether anybody wants an event.
 #[derive(Clone, Default)]
-pub(crate) struct Log(pub(crate) Arc<Mutex<Vec<String>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+
+pub(crate) fn log() -> &'static Log {
+    static LOG: OnceLock<Log> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let log = Log::default();
+        tracing::subscriber::set_global_default(log.clone()).unwrap();
+        log
+    })
+}
+
+impl Log {
+    /// What was logged for a request since the last time.
+    pub(crate) fn take(&self, request: &str) -> Vec<String> {
+        let is_of = format!("request_id={request} ");
+        self.0.lock().unwrap().extract_if(.., |line| line.contains(&is_of)).collect()
+    }
+}
 
 struct Text(String);
 
@@ -46,8 +64,7 @@ impl Subscriber for Log {
 
 #[tokio::test]
 async fn output_is_cut_into_lines_that_name_slice_and_request() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let log = log();
     let node = Node::new();
     let slice = node.guest("hostile", Wanted::default());
     let print = async |bytes: u32, request: &str| {
@@ -55,7 +72,7 @@ async fn output_is_cut_into_lines_that_name_slice_and_request() {
         ctx.origin = Arc::new(Origin::anonymous(request.parse().unwrap()));
         let args = bytes.to_le_bytes().to_vec();
         call_in(&slice, "test:hostile/acts#print", args, ctx).await.unwrap();
-        std::mem::take(&mut *log.0.lock().unwrap())
+        log.take(request)
     };
     let line = |stream, request| {
         format!(
