@@ -10,7 +10,7 @@ use crate::{
     Admission, DownReason, NodeKey, Refusal, Secret, Settings, TlsError, Token,
     frame::Kind,
     hello::{self, Hello, Purpose},
-    limits::HELLO_TIME_MAX,
+    limits::{ADMIT_BYTES_MAX, HELLO_TIME_MAX},
     links::HelloError,
     links::dial_connection,
     tls,
@@ -99,7 +99,7 @@ async fn ask(
     let mut connection = greeted.unwrap_or(Err(DownReason::HelloTimeout))?;
     let body = hello::encode(&JoinBody { secret: token.secret, csr });
     connection.write(Kind::Join, body).await?;
-    let frame = connection.read().await?;
+    let frame = connection.read_up_to(ADMIT_BYTES_MAX).await?;
     let admission = (frame.kind == Kind::Admit).then(|| decode(&frame.body)).flatten();
     admission.ok_or(DownReason::Rejected(Refusal::NotAether))
 }

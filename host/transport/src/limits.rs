@@ -10,6 +10,9 @@ pub const FRAME_BYTES_MAX: usize = 16 << 20;
 /// with its certificate request about 2 KiB.
 pub const HELLO_BYTES_MAX: usize = 16 << 10;
 
+/// Longest answer to a join: 4,000 members with three addresses of 80 bytes each.
+pub const ADMIT_BYTES_MAX: usize = 1 << 20;
+
 /// TLS and hello together, on both sides. Four round trips: enough at 500 ms each.
 pub const HELLO_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -24,7 +27,7 @@ pub const QUEUE_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX;
 /// What a queued frame costs besides its body: header, its place in the queue, a buffer's count.
 pub const FRAME_OVERHEAD: usize = 128;
 
-/// Bytes taken from the queue at once: some TLS records (16 KiB each), one system call.
+/// Bytes taken from the queue at once: eight TLS records, one system call.
 pub const BATCH_BYTES: usize = 128 << 10;
 
 /// Answers that the link itself owes and the peer does not take: pongs and overload answers of

@@ -64,6 +64,8 @@ pub(crate) struct Driver<S> {
     output: WriteBuffer,
     /// Something was written since the last flush.
     unflushed: bool,
+    /// Frames that are not counted yet.
+    uncounted: usize,
     /// Bytes that the link itself owes, since the output was empty.
     owed: usize,
     began: Instant,
@@ -105,6 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             input,
             output: WriteBuffer::default(),
             unflushed: false,
+            uncounted: 0,
             owed: 0,
             began: Instant::now(),
             liveness: Liveness::default(),
@@ -162,8 +165,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, Event> {
         let read = self.read(cx).map_err(Event::Closed)?;
         self.tick(cx).map_err(Event::Closed)?;
-        let released = self.release(cx).map_err(Event::Closed)?;
         let written = self.write(cx).map_err(Event::Closed)?;
+        let released = self.release(cx).map_err(Event::Closed)?;
         if self.farewell.heard && !self.farewell.told {
             self.farewell.told = true;
             return Err(Event::Goodbye);
@@ -235,6 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Poll::Ready(Ok(0)) => return Err(self.ended("nothing is taken".into())),
                 Poll::Ready(Err(error)) => return Err(self.ended(error.to_string())),
                 Poll::Ready(Ok(count)) => {
+                    add(&self.link.counters.frames_sent, std::mem::take(&mut self.uncounted));
                     self.output.advance(count);
                     self.unflushed = true;
                     progress = true;
@@ -299,7 +303,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     fn emit(&mut self, frame: Frame) {
-        add(&self.link.counters.frames_sent, 1);
+        self.uncounted += 1;
         match self.link.faults.of(self.link.peer.node, Direction::Out) {
             None if self.delayed_out.is_empty() => self.output.push(frame),
             None => self.delayed_out.push(Instant::now(), frame),

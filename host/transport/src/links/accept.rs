@@ -11,7 +11,7 @@ use tokio::{
 use super::{Connection, Shared, handshake::HelloError};
 use crate::{
     Admission, Class, DownReason, JoinRequest, Refusal,
-    frame::Kind,
+    frame::{Frame, Kind},
     hello::{self, Hello, Purpose},
     join::JoinBody,
     limits::HELLO_TIME_MAX,
@@ -62,7 +62,8 @@ async fn meet(shared: &Arc<Shared>, socket: TcpStream) -> Result<(), DownReason>
             Err(HelloError::Down(reason)) => Err(reason),
         }
     };
-    let greeted = timeout(HELLO_TIME_MAX, greeted).await;
+    let greeted = shared.closing.run_until_cancelled(timeout(HELLO_TIME_MAX, greeted)).await;
+    let Some(greeted) = greeted else { return Err(DownReason::Shutdown) };
     let (connection, hello) = greeted.unwrap_or(Err(DownReason::HelloTimeout))?;
     match hello.purpose {
         Purpose::Link(class) => {
@@ -78,7 +79,7 @@ async fn meet(shared: &Arc<Shared>, socket: TcpStream) -> Result<(), DownReason>
 
 async fn link(
     shared: &Arc<Shared>,
-    mut connection: Connection,
+    connection: Connection,
     hello: Hello,
     class: Class,
 ) -> Result<(), DownReason> {
@@ -92,6 +93,9 @@ async fn link(
     let node = peer.node;
     let entry = shared.peers.entry(node);
     let (link, queue) = Link::new(peer, node, shared.faults.clone(), shared.counters.clone());
+    // The first frame in the queue: nothing waits between a link's installation and its driver.
+    let welcome = shared.hello(Purpose::Link(class)).encode();
+    link.command(Frame::new(Kind::Welcome, 0, welcome));
     match shared.settle(&entry, &link).await {
         Decision::Install | Decision::Replace => {}
         Decision::Keep => return Err(connection.refuse(Refusal::AlreadyLinked).await),
@@ -99,10 +103,8 @@ async fn link(
             return Err(connection.refuse(Refusal::DuplicateIdentity { node }).await);
         }
     }
-    let welcome = shared.hello(Purpose::Link(class)).encode();
-    let welcomed = connection.write(Kind::Welcome, welcome).await;
     shared.drive(entry, link, connection, queue);
-    welcomed
+    Ok(())
 }
 
 async fn join(

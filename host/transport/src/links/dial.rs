@@ -156,6 +156,10 @@ impl Shared {
         connection: Connection,
         queue: tokio::sync::mpsc::UnboundedReceiver<crate::link::Out>,
     ) {
+        if self.closing.is_cancelled() {
+            // The shutdown did not see this one.
+            link.retire(DownReason::Shutdown);
+        }
         let shared = self.clone();
         self.tasks.spawn(async move {
             let Connection { io, input } = connection;

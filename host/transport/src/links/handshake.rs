@@ -16,12 +16,15 @@ use crate::{
     Class, DownReason, Peer, Refusal, Violation,
     frame::{Frame, Kind},
     hello::{self, Hello, Purpose},
-    limits::HELLO_BYTES_MAX,
+    limits::{BATCH_BYTES, HELLO_BYTES_MAX},
     tls::is_of,
 };
 
 /// rustls reads 4 KiB at a time; below it, one system call takes this much.
 const SOCKET_BYTES: usize = 64 << 10;
+
+/// What TLS may hold encrypted: a batch whose last frame is long.
+const TLS_BYTES: usize = 2 * BATCH_BYTES;
 
 /// A TLS connection before and while hellos are said.
 pub(crate) struct Connection {
@@ -39,7 +42,8 @@ pub(crate) async fn dial_connection(
     let socket = TcpStream::connect(address).await.map_err(unreachable)?;
     socket.set_nodelay(true).map_err(unreachable)?;
     let io = TlsConnector::from(config).connect(name, buffered(socket)).await;
-    let io = io.map_err(|error| failure(&error, DownReason::Handshake))?;
+    let mut io = io.map_err(|error| failure(&error, DownReason::Handshake))?;
+    io.get_mut().1.set_buffer_limit(Some(TLS_BYTES));
     Ok(Connection { io: io.into(), input: BytesMut::new() })
 }
 
@@ -69,7 +73,8 @@ impl Connection {
     ) -> Result<Self, DownReason> {
         let failed = |error: io::Error| failure(&error, DownReason::Handshake);
         socket.set_nodelay(true).map_err(failed)?;
-        let io = TlsAcceptor::from(config).accept(buffered(socket)).await.map_err(failed)?;
+        let mut io = TlsAcceptor::from(config).accept(buffered(socket)).await.map_err(failed)?;
+        io.get_mut().1.set_buffer_limit(Some(TLS_BYTES));
         Ok(Self { io: io.into(), input: BytesMut::new() })
     }
 
@@ -93,9 +98,13 @@ impl Connection {
     }
 
     pub(crate) async fn read(&mut self) -> Result<Frame, DownReason> {
+        self.read_up_to(HELLO_BYTES_MAX).await
+    }
+
+    pub(crate) async fn read_up_to(&mut self, limit: usize) -> Result<Frame, DownReason> {
         let reset = |error: io::Error| failure(&error, DownReason::Reset);
         loop {
-            let frame = Frame::take(&mut self.input, HELLO_BYTES_MAX)
+            let frame = Frame::take(&mut self.input, limit)
                 .map_err(|error| DownReason::Violation(Violation::Frame(error)))?;
             match frame {
                 Some(frame) if frame.kind == Kind::Refuse => {

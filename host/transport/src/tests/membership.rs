@@ -184,7 +184,8 @@ async fn a_node_joins_with_a_token_and_is_linked() {
         Ok(Admission {
             certificate: authority.issue(request.node, &request.csr).unwrap(),
             ca: ca.clone(),
-            peers: vec![(NodeId(1), request.addresses)],
+            // Longer than a hello may be.
+            peers: vec![(NodeId(1), request.addresses); 1000],
         })
     }));
     let key = NodeKey::generate().unwrap();
@@ -193,7 +194,7 @@ async fn a_node_joins_with_a_token_and_is_linked() {
     let ask = async |token: &Token| join(&one.address, token, NodeId(5), &key, &settings).await;
 
     let admission = ask(&token).await.unwrap();
-    assert_eq!(admission.peers, [(NodeId(1), said)]);
+    assert_eq!(admission.peers, vec![(NodeId(1), said); 1000]);
     let tls =
         Tls::new((CLUSTER, NodeId(5)), &admission.ca, &admission.certificate, &key.pem()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

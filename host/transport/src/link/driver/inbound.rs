@@ -147,6 +147,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             && self.farewell.heard
             && self.output.bytes() == 0
             && !self.unflushed
+            && self.delayed_in.is_empty()
+            && self.delayed_out.is_empty()
             && self.running.is_empty()
             && self.queue.is_empty()
             && self.link.pending.lock().is_empty()
