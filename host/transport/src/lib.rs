@@ -1,5 +1,5 @@
-//! Links between nodes: one multiplexed, mutually authenticated TLS 1.3 connection per pair of nodes
-//! and class of traffic. Knows no Raft, no slice and no replicated state.
+//! Links between nodes: one multiplexed, mutually authenticated TLS 1.3 connection per pair of
+//! nodes and class of traffic. Knows no Raft, no slice and no replicated state.
 //!
 //! ```no_run
 //! # use std::{collections::BTreeMap, sync::Arc, time::{Duration, Instant}};
@@ -13,7 +13,8 @@
 //! // On every start:
 //! let tls = Tls::new((cluster, node), authority.ca_pem(), &certificate, &key.pem())?;
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:8090").await?;
-//! let settings = Settings::new(Addresses { cluster: "10.0.0.1:8090".into(), ..Default::default() });
+//! let said = Addresses { cluster: "10.0.0.1:8090".into(), ..Addresses::default() };
+//! let settings = Settings::new(said);
 //! let links = Links::start(settings, tls, listener, handler);
 //! links.set_peers(BTreeMap::from([(other, vec!["10.0.0.2:8090".into()])]));
 //! // Raft: never waits, may be lost. Calls: an answer or a typed failure. Bulk: streams.

@@ -15,8 +15,9 @@ use crate::{Addresses, Class, LinkState, Refusal, Run, Secret, Stream};
 /// What arrives on links. Methods that return no future are called by the task that drives the
 /// link: they must be quick and never wait.
 pub trait Handler: Send + Sync + 'static {
-    /// Somebody with a valid certificate and hello wants to be linked. `Refusal::Removed` and
-    /// `Refusal::Other` are the node's to give.
+    /// Somebody with a valid certificate and hello wants to be linked, or was dialed and answers.
+    /// `Refusal::Removed` and `Refusal::Other` are the node's to give: a certificate is for ever,
+    /// so whoever left the cluster must be refused here.
     fn welcome(&self, peer: &Peer) -> Result<(), Refusal> {
         let _ = peer;
         Ok(())
@@ -25,7 +26,8 @@ pub trait Handler: Send + Sync + 'static {
     /// A one-way message.
     fn on_message(&self, from: NodeId, class: Class, group: u64, bytes: Bytes);
 
-    /// A request. Runs in a task of its own, which is dropped when the caller does not wait any more.
+    /// A request. Runs in a task of its own, which is dropped when the caller does not wait any
+    /// more. An answer of more than [`crate::limits::FRAME_BYTES_MAX`] fails the call.
     fn call(&self, from: &Peer, request: Request) -> BoxFuture<'static, Response>;
 
     /// Somebody opened a stream. Spawn what serves it.

@@ -39,9 +39,9 @@ impl std::fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// From PEM: the authority's certificates, the node's certificate (with those between it and the
-    /// authority, if there are any), its key. The certificate must have the name
-    /// [`authority::name_of`] gives.
+    /// From PEM: the authority's certificates, the node's certificate (with those between it and
+    /// the authority, if there are any), its key. All may come from elsewhere, but the certificate
+    /// must have the name that [`crate::name_of`] gives, for server and client authentication.
     pub fn new(
         (cluster, node): (ClusterId, NodeId),
         ca: &str,

@@ -1,7 +1,8 @@
 //! The task that owns a link's socket: reads and dispatches, takes from the queue and writes. Knows
 //! not how links are found.
 //!
-//! One task does both directions, so that nothing is locked and an answer goes out in the same turn.
+//! One task does both directions, so that nothing is locked and an answer goes out in the same
+//! turn.
 
 mod inbound;
 

@@ -1,6 +1,6 @@
 //! Keeps one class of a peer linked: dials, waits, dials again. Knows no frame.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -11,7 +11,7 @@ use crate::{
     backoff::Backoff,
     frame::Kind,
     hello::Purpose,
-    limits::{HELLO_TIME_MAX, PROVEN},
+    limits::{HELLO_TIME_MAX, PROVEN, REDIAL_MIN},
     link::{Driver, Event, Link},
     resolve::Decision,
     tls::server_name,
@@ -31,9 +31,10 @@ pub(super) async fn keep(
 async fn keep_linked(shared: &Arc<Shared>, entry: &Arc<Entry>, class: Class) {
     let changed = &entry.changed[class as usize];
     let mut backoff = Backoff::default();
+    // Of two dials at once, that of the smaller id would stay: let it come first.
+    let polite = if shared.node() > entry.node { REDIAL_MIN } else { Duration::ZERO };
     loop {
-        // Also the first dial waits a little, so that the other side's may come first.
-        let retry_at = Instant::now() + backoff.next(rand::random());
+        let retry_at = Instant::now() + backoff.next(rand::random()) + polite;
         entry.will_retry(class, retry_at);
         shared.publish(entry);
         // A change may be a new address; a link is looked for below.

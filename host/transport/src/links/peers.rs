@@ -15,8 +15,8 @@ use crate::{
     resolve::{Claim, Decision, resolve},
 };
 
-/// Read on every call, replaced as a whole when a peer comes. None is removed: each has a certificate
-/// of the cluster, so there are as many as the cluster ever had nodes while this process ran.
+/// Read on every call, replaced as a whole when a peer comes. None is removed: each has a
+/// certificate of the cluster, so there are as many as it had nodes while this process ran.
 #[derive(Default)]
 pub(crate) struct Peers {
     all: ArcSwap<HashMap<NodeId, Arc<Entry>>>,
