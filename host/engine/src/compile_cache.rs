@@ -6,11 +6,11 @@
 //! configuration, the features of the processor.
 //!
 //! # What is trusted, and why
-//! Compiled code runs without a sandbox, and wasmtime cannot check it. So code is used only if it is
-//! byte for byte what `Component::serialize` gave to this program: [`CompileCache::put`] writes the
-//! digest beside it, [`CompileCache::get`] compares. That finds damage and accidents. Whoever can
-//! write into the folder on purpose can as well replace the program: the folder is as trusted as
-//! the program, and belongs to the same user. Code from elsewhere may be `put` only by who has
+//! Compiled code runs without a sandbox, and wasmtime cannot check it. So code is used only if it
+//! is byte for byte what `Component::serialize` gave to this program: [`CompileCache::put`] writes
+//! the digest beside it, [`CompileCache::get`] compares. That finds damage and accidents. Whoever
+//! can write into the folder on purpose can as well replace the program: the folder is as trusted
+//! as the program, and belongs to the same user. Code from elsewhere may be `put` only by who has
 //! compared it with a digest that a node of the same cluster recorded under the same key when it
 //! compiled the component, in a place where only authenticated nodes write. The digest of the
 //! component says nothing about the code that somebody claims to have made of it.

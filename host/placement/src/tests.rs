@@ -4,5 +4,6 @@ mod check;
 mod cluster;
 mod hints;
 mod plan;
+mod settings;
 mod walk;
 mod world;

@@ -4,7 +4,7 @@
 //! wasmtime trusts what stands here: `Lower` of each type is an array of `ValRaw`, and wasmtime
 //! reads or writes exactly that many core values. Each impl says why that many are there. The
 //! traits are no public promise of wasmtime; the workspace pins its version exactly
-//! (docs/decisions/0003-raw-forwarding.md).
+//! (docs/decisions/0004-raw-forwarding.md).
 
 use super::{lift::Lifter, lower::Lowerer};
 use aether_types::wit;

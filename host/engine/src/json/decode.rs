@@ -5,8 +5,7 @@ mod key;
 use super::{JsonError, Step};
 use crate::codec::wire::{Budget, WIRE_BYTES_MAX, WireError, flags_size, put_count, put_str};
 use aether_types::wit::{Case, Field, Type};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use key::{Key, Names, Tagged, only_member};
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -462,9 +461,8 @@ impl<'de> Visitor<'de> for Members<'_, '_> {
 fn bytes<E: de::Error>(decoder: &mut Decoder<'_>, text: &str) -> Result<(), E> {
     let at = decoder.out.len();
     decoder.out.extend_from_slice(&[0; 4]);
-    if BASE64.decode_vec(text, &mut decoder.out).is_err() {
-        return Err(decoder.fail("a base64 string", quoted(text)));
-    }
+    let decoded = BASE64.decode_vec(text, &mut decoder.out);
+    decoded.map_err(|_| decoder.fail("a base64 string", quoted(text)))?;
     let count = (decoder.out.len() - at - 4) as u32;
     decoder.out[at..at + 4].copy_from_slice(&count.to_le_bytes());
     decoder.check_size()

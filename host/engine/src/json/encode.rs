@@ -4,8 +4,7 @@ use super::JSON_BYTES_MAX;
 use crate::codec::WireError;
 use crate::codec::wire::{Budget, Reader};
 use aether_types::wit::Type;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::Serialize;
 
 pub(super) fn value(ty: &Type, wire: &[u8]) -> Result<Vec<u8>, WireError> {
