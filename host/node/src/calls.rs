@@ -10,13 +10,14 @@ use aether_types::checked::Checked;
 use aether_types::code::Code;
 use aether_types::description::Description;
 use aether_types::slice_toml::Retry;
+use aether_types::slice_toml::TIMEOUT_MAX;
 use aether_types::{CallError, FunctionName};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The longest time that a call from the management API may take; functions have less.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest time that a call from the management API may take; functions usually have less.
+const CALL_TIMEOUT: Duration = TIMEOUT_MAX.duration();
 
 /// Why there is no answer.
 pub(crate) enum InvokeError {
@@ -90,7 +91,8 @@ pub(crate) async fn call(
     };
     let ctx = CallContext::edge(Arc::new(origin), started + CALL_TIMEOUT);
     let request = json::Request { path: &[], query: &[], body: &body };
-    let answer = invoke(&way, description, &name, &binding, request, ctx).await.map_err(api_error)?;
+    let answer =
+        invoke(&way, description, &name, &binding, request, ctx).await.map_err(api_error)?;
     let (outcome, value) = match answer {
         Answer::Value(json) => (Outcome::Ok, json),
         Answer::Error { case, payload } => (Outcome::Err, Some(error_json(&case, payload))),
