@@ -1,5 +1,80 @@
 //! What guests see of the cache, in three dialects. Knows no back end but the seam.
 
+/// Evaluates to the answer of a back end, or returns its error to the guest.
+macro_rules! ask {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return Ok(Err(Error::from(error))),
+        }
+    };
+}
+
+/// What both drafts of `wasi:keyvalue` say alike: their types differ, each has its own bindings.
+macro_rules! error_words {
+    () => {
+        impl From<Failed> for Error {
+            fn from(failed: Failed) -> Self {
+                Self::Other(failed.to_string())
+            }
+        }
+
+        impl From<Invalid> for Error {
+            fn from(invalid: Invalid) -> Self {
+                Self::Other(invalid.to_string())
+            }
+        }
+
+        impl From<OpenError> for Error {
+            fn from(error: OpenError) -> Self {
+                match error {
+                    OpenError::Denied(_) => Self::AccessDenied,
+                    OpenError::Unknown(_) => Self::NoSuchStore,
+                }
+            }
+        }
+    };
+}
+
+/// Functions of a bucket that both drafts have alike.
+macro_rules! bucket_functions {
+    ($handle:ty) => {
+        async fn get(&mut self, this: Resource<$handle>, key: String) -> Answer<Option<Vec<u8>>> {
+            let bucket = &self.table.get(&this)?.bucket;
+            let key = ask!(Key::new(key));
+            let found = ask!(by(self.call.deadline, bucket.get(&key)).await);
+            Ok(Ok(found.map(|v| v.value.into())))
+        }
+
+        async fn set(
+            &mut self,
+            this: Resource<$handle>,
+            key: String,
+            value: Vec<u8>,
+        ) -> Answer<()> {
+            let bucket = &self.table.get(&this)?.bucket;
+            let key = ask!(Key::new(key));
+            ask!(limits::value(&value));
+            let set = bucket.set(&key, Bytes::from(value), Ttl::Default, Condition::Always);
+            ask!(by(self.call.deadline, set).await);
+            Ok(Ok(()))
+        }
+
+        async fn delete(&mut self, this: Resource<$handle>, key: String) -> Answer<()> {
+            let bucket = &self.table.get(&this)?.bucket;
+            let key = ask!(Key::new(key));
+            ask!(by(self.call.deadline, bucket.delete(&key)).await);
+            Ok(Ok(()))
+        }
+
+        async fn exists(&mut self, this: Resource<$handle>, key: String) -> Answer<bool> {
+            let bucket = &self.table.get(&this)?.bucket;
+            let key = ask!(Key::new(key));
+            Ok(Ok(ask!(by(self.call.deadline, bucket.exists(&key)).await)))
+        }
+    };
+}
+
 mod draft;
 mod draft2;
 mod infra;

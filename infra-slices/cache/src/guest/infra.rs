@@ -57,16 +57,6 @@ impl From<Invalid> for Error {
     }
 }
 
-/// Evaluates to the answer of a back end, or returns its error to the guest.
-macro_rules! ask {
-    ($result:expr) => {
-        match $result {
-            Ok(value) => value,
-            Err(error) => return Ok(Err(Error::from(error))),
-        }
-    };
-}
-
 fn ttl(ms: Option<u64>) -> Result<Ttl, Invalid> {
     ms.map_or(Ok(Ttl::Default), |ms| limits::ttl(ms).map(Ttl::Millis))
 }
