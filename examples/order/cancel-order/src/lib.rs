@@ -3,8 +3,6 @@
 
 aether_slice::slice!(deps = ["../wit/inventory", "../wit/pricing", "../wit/orders"]);
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use aether_slice::cache;
 use exports::order::orders::cancellation::{CancelError, Cancelled, Guest, Status};
 use order::inventory::stock;
@@ -15,7 +13,7 @@ struct CancelOrder;
 impl Guest for CancelOrder {
     fn cancel(id: String, reason: Option<String>) -> Result<Cancelled, CancelError> {
         let reason = reason.unwrap_or_else(|| "no reason given".to_owned());
-        let now = now_ms();
+        let now = order_model::now_ms();
         let done = Orders::open()?.update(&id, |order| {
             let cancellation = order.cancel(&reason, now).map_err(not_cancellable)?;
             Ok::<_, CancelError>((cancellation, order.reservations.clone()))
@@ -42,11 +40,6 @@ fn not_cancellable(status: ModelStatus) -> CancelError {
         ModelStatus::Delivered => Status::Delivered,
         ModelStatus::Cancelled => Status::Cancelled,
     })
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl From<cache::Error> for CancelError {

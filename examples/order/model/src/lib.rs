@@ -4,7 +4,9 @@
 mod order;
 mod rules;
 mod store;
+mod time;
 
 pub use order::{Cancellation, Item, Order, Status};
 pub use rules::{PRODUCTS_MAX, QUANTITY_MAX, check_items, check_name, order_id};
 pub use store::Orders;
+pub use time::now_ms;

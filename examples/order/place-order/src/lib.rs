@@ -6,8 +6,6 @@ mod examples;
 
 aether_slice::slice!(deps = ["../wit/inventory", "../wit/pricing", "../wit/orders"]);
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use aether_slice::{cache, context};
 use exports::aether::slice::lifecycle;
 use exports::order::orders::placement::{Guest, Item, Order, PlaceError};
@@ -22,7 +20,7 @@ impl lifecycle::Guest for PlaceOrder {
     /// Stores the example orders, once for the whole cluster.
     fn start() -> Result<(), String> {
         let orders = Orders::open().map_err(|error| error.to_string())?;
-        for order in examples::orders(now_ms()) {
+        for order in examples::orders(order_model::now_ms()) {
             orders.add(&order).map_err(|error| error.to_string())?;
         }
         Ok(())
@@ -71,7 +69,7 @@ fn begin(
     check_stock(&items)?;
     let priced: Vec<Item> = items.iter().map(item).collect();
     let total = prices::calculate_total(&priced, discount)?;
-    let created = now_ms();
+    let created = order_model::now_ms();
     let order = ModelOrder {
         reservations: items.iter().map(|item| format!("{}:{id}", item.product)).collect(),
         id,
@@ -179,11 +177,6 @@ fn status(status: ModelStatus) -> Status {
         ModelStatus::Delivered => Status::Delivered,
         ModelStatus::Cancelled => Status::Cancelled,
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl From<cache::Error> for PlaceError {
