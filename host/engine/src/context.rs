@@ -4,6 +4,7 @@ use crate::Slice;
 use aether_types::blueprint::{CacheBucket, Grants};
 use aether_types::limits::EffectiveLimits;
 use aether_types::{AppName, CallError, Coordinates, InterfaceName, RequestId};
+use futures_util::future::BoxFuture;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -65,6 +66,21 @@ pub trait Router: Send + Sync + 'static {
 pub enum Target {
     /// The pool of a slice on this node.
     Local(Arc<Slice>),
+    /// An instance of another node.
+    Remote(Arc<dyn RemoteSlice>),
+}
+
+/// A slice that runs on another node. Implemented by the node.
+pub trait RemoteSlice: std::fmt::Debug + Send + Sync {
+    /// Calls a function. `args` and the answer are in the wire format of its types; the answer is
+    /// checked against them when it goes into the caller.
+    fn call(
+        self: Arc<Self>,
+        interface: &InterfaceName,
+        function: &str,
+        args: Vec<u8>,
+        ctx: CallContext,
+    ) -> BoxFuture<'static, Result<Vec<u8>, CallError>>;
 }
 
 impl Origin {

@@ -53,6 +53,9 @@ impl Edge {
                 let place = self.place(&slice)?;
                 slice.run(place, args, ctx).await
             }
+            Target::Remote(slice) => {
+                slice.call(&self.interface, &self.function.name, args, ctx).await
+            }
         }
     }
 

@@ -78,7 +78,7 @@ impl Admissions {
 
     async fn enter(&self, node: NodeId, address: String) -> Result<(), Refusal> {
         let key = keys::member(node);
-        let member = Member { duty: Duty::OnDuty, joined_ms: unix_ms(), address };
+        let member = Member { duty: Duty::Full, joined_ms: unix_ms(), address };
         let absent = Condition::Absent { key: keys::node(node) };
         let put = Operation::Put { key, value: encode(&member).into(), lease: None };
         let transaction = Transaction { conditions: vec![absent], operations: vec![put] };

@@ -9,18 +9,19 @@ use crate::explain;
 use crate::keys;
 use crate::planner::Reports;
 use crate::projector::{Picture, Pictures};
+use crate::network::Network;
 use crate::reach::Reaches;
 use crate::readiness::Readiness;
-use crate::records::NodeRecord;
+use crate::records::{Duty, Member, NodeRecord};
 use crate::routing::Routing;
 use crate::samples::{self, Samples};
 use crate::tasks::{Run, Runs};
 use crate::unix_ms;
 use crate::views::Views;
+use crate::world::At;
 use aether_api::{
     ApiError, Applied, Apply, Artifact, Call, CallAnswer, CheckReport, Explanation, LogPage,
-    LogQuery, Management, MintRequest, MintedKey, NodeStatus, Principal, Role, Status, StoredKey,
-};
+    LogQuery, Management, MintRequest, MintedKey, NodeStatus, Principal, Role, Status, StoredKey, NodeChange, NodeState, TokenCreated};
 use aether_engine::Engine;
 use aether_kv::{Condition, Operation, Transaction};
 use aether_storage::Identity;
@@ -28,7 +29,7 @@ use aether_telemetry::Logs;
 use aether_types::code::Code;
 use aether_types::description::Description;
 use aether_types::versioned::encode;
-use aether_types::{AppName, Digest, ErrorKind, NodeId, Revision};
+use aether_types::{AppName, Digest, ErrorKind, NodeId, Revision, TimeSpan};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,6 +51,7 @@ pub(crate) struct Office {
     pub(crate) engine: Engine,
     pub(crate) depot: Depot,
     pub(crate) samples: Samples,
+    pub(crate) network: Network,
     pub(crate) logs: Logs,
     pub(crate) runs: Runs,
     /// Tells this run of the node from earlier ones.
@@ -106,7 +108,8 @@ impl Management for Office {
 
     async fn nodes(&self) -> Result<Vec<NodeStatus>, ApiError> {
         let picture = self.picture();
-        Ok(picture.world.nodes.keys().map(|id| self.node_status(&picture, *id)).collect())
+        let members = picture.world.members.iter().filter(|(_, at)| at.value.duty != Duty::Removed);
+        Ok(members.map(|(id, _)| self.node_status(&picture, *id)).collect())
     }
 
     async fn describe(&self, bytes: Bytes) -> Result<Description, ApiError> {
@@ -228,6 +231,55 @@ impl Management for Office {
         Ok(minted)
     }
 
+    async fn create_token(&self, ttl: TimeSpan, by: &Principal) -> Result<TokenCreated, ApiError> {
+        let ttl_ms = u64::try_from(ttl.duration().as_millis()).unwrap_or(u64::MAX);
+        let expires_ms = unix_ms().saturating_add(ttl_ms);
+        let token = self.admissions.token(expires_ms, by.name.clone()).await;
+        let token = token.map_err(|error| control_error(&error))?;
+        tracing::info!(by = by.name, "join token created");
+        Ok(TokenCreated {
+            token: token.reveal(),
+            join: self.record.cluster.clone(),
+            expires: aether_api::rfc3339(expires_ms),
+        })
+    }
+
+    async fn change_node(
+        &self,
+        node: NodeId,
+        change: NodeChange,
+        by: &Principal,
+    ) -> Result<(), ApiError> {
+        let picture = self.picture();
+        let known = picture.world.members.get(&node);
+        let known = known.filter(|at| at.value.duty != Duty::Removed);
+        let known = known.ok_or_else(|| unknown_node(&picture, node))?;
+        let duty = match change {
+            NodeChange::Drain => Duty::Draining,
+            NodeChange::Activate => Duty::Full,
+            NodeChange::Remove => {
+                self.check_removable(&picture, node)?;
+                Duty::Removed
+            }
+        };
+        if known.value.duty == duty {
+            return Ok(());
+        }
+        let key = keys::member(node);
+        let condition = Condition::ModifiedAt { key: key.clone(), revision: known.revision };
+        let member = Member { duty, ..known.value.clone() };
+        let mut operations =
+            vec![Operation::Put { key, value: encode(&member).into(), lease: None }];
+        if duty == Duty::Removed {
+            // What it said of itself goes with it.
+            operations.push(Operation::Delete { key: keys::node(node) });
+            operations.push(Operation::Delete { key: keys::observed(node) });
+        }
+        self.write(vec![condition], operations).await?;
+        tracing::info!(%node, ?duty, by = by.name, "node changed");
+        Ok(())
+    }
+
     async fn delete_key(&self, id: &str) -> Result<(), ApiError> {
         let picture = self.picture();
         let principals = &picture.world.principals;
@@ -286,7 +338,8 @@ impl Office {
 
     fn node_status(&self, picture: &Picture, node: NodeId) -> NodeStatus {
         let record = picture.world.nodes.get(&node);
-        let record = record.map_or_else(|| self.record.clone(), |r| NodeRecord::clone(r));
+        let own = || (node == self.identity.node).then(|| self.record.clone());
+        let record = record.map(|r| NodeRecord::clone(r)).or_else(own).unwrap_or_default();
         let observed = picture.world.observed.get(&node);
         let active = |i: &&aether_types::observed::InstanceStatus| {
             i.state == aether_types::observed::InstanceState::Active
@@ -310,7 +363,72 @@ impl Office {
             },
             active_instances: observed
                 .map_or(0, |o| o.instances.iter().filter(active).count() as u32),
+            state: self.node_state(picture, node),
+            role: self.role(node),
+            reachable: self.reaches.borrow().is_up(node, self.identity.node),
+            cluster: record.cluster,
+            zone: record.zone,
+            reason: self.why_unreachable(node),
         }
+    }
+
+    fn node_state(&self, picture: &Picture, node: NodeId) -> NodeState {
+        let duty = picture.world.members.get(&node).map(|at| at.value.duty);
+        match duty {
+            _ if !picture.world.nodes.contains_key(&node) => NodeState::Joining,
+            Some(Duty::Draining) if self.is_drained(picture, node) => NodeState::Decommissioned,
+            Some(Duty::Draining) => NodeState::Draining,
+            _ => NodeState::OnDuty,
+        }
+    }
+
+    /// Whether a node has neither a vote nor an instance left.
+    fn is_drained(&self, picture: &Picture, node: NodeId) -> bool {
+        let status = self.control.status().borrow().clone();
+        let votes = status.is_none_or(|status| {
+            let members = &status.membership;
+            members.voters.contains(&node) || members.voters_outgoing.contains(&node)
+        });
+        let mut planned = picture.world.plan.value.assignments.iter();
+        let observed = picture.world.observed.get(&node);
+        let runs = observed.is_some_and(|observed| !observed.instances.is_empty());
+        !votes && !runs && !planned.any(|assignment| assignment.node == node)
+    }
+
+    fn role(&self, node: NodeId) -> Option<aether_api::RaftRole> {
+        let status = self.control.status().borrow().clone()?;
+        let members = &status.membership;
+        match () {
+            () if status.leader == Some(node) => Some(aether_api::RaftRole::Leader),
+            () if members.voters.contains(&node) => Some(aether_api::RaftRole::Follower),
+            () if members.contains(node) => Some(aether_api::RaftRole::Learner),
+            () => None,
+        }
+    }
+
+    fn why_unreachable(&self, node: NodeId) -> Option<String> {
+        let statuses = self.network.links()?.statuses().borrow().clone();
+        let status = statuses.get(&node)?;
+        status.links.iter().find_map(|link| match link {
+            aether_transport::LinkState::Up { .. } => None,
+            aether_transport::LinkState::Down { reason, .. } => Some(reason.to_string()),
+        })
+    }
+
+    /// A node that lives gives everything away first; one that is dead has nothing left to give.
+    fn check_removable(&self, picture: &Picture, node: NodeId) -> Result<(), ApiError> {
+        let reachable = self.reaches.borrow().is_up(node, self.identity.node);
+        let stays = |at: &At<Member>| at.value.duty != Duty::Removed;
+        let last = picture.world.members.values().filter(|at| stays(at)).count() == 1;
+        let message = match () {
+            () if last => "it is the only node".to_owned(),
+            () if reachable && !self.is_drained(picture, node) => {
+                format!("node {node} answers, and still has instances or a vote")
+            }
+            () => return Ok(()),
+        };
+        Err(ApiError::conflict(Code::NodeInUse, message)
+            .help("`aether node drain` takes them away; a dead node can be removed at once"))
     }
 
     fn unknown(&self, app: &AppName) -> ApiError {
@@ -333,6 +451,13 @@ fn unchanged(picture: &Picture, app: &AppName) -> Vec<Condition> {
         revision: at.revision,
     });
     unchanged.collect()
+}
+
+fn unknown_node(picture: &Picture, node: NodeId) -> ApiError {
+    let known = picture.world.members.iter().filter(|(_, at)| at.value.duty != Duty::Removed);
+    let known: Vec<String> = known.map(|(id, _)| id.to_string()).collect();
+    ApiError::not_found(Code::UnknownNode, format!("there is no node {node}"))
+        .help(format!("there are: {}", known.join(", ")))
 }
 
 fn control_error(error: &ControlError) -> ApiError {

@@ -10,7 +10,6 @@ use aether_consensus::{Change, MembershipChange, Status, Term};
 use aether_placement::{Members, MembersAdvice, Standing, Step, members};
 use aether_types::NodeId;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -142,13 +141,14 @@ mod tests {
     use crate::records::Member;
     use crate::world::At;
     use aether_types::Revision;
+    use std::sync::Arc;
 
     #[test]
     fn a_node_whose_log_is_far_behind_does_not_vote_yet() {
         let mut picture = Picture::default();
         picture.world.cluster = Some(Arc::new(crate::records::ClusterRecord { voters_max: 3 }));
         for id in 1..=3 {
-            let member = Member { duty: Duty::OnDuty, joined_ms: 0, address: String::new() };
+            let member = Member { duty: Duty::Full, joined_ms: 0, address: String::new() };
             let at = At { revision: Revision(1), value: member };
             picture.world.members.insert(NodeId(id), Arc::new(at));
         }

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use std::fmt;
 
 /// What a node says of itself when it starts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NodeRecord {
     pub(crate) version: String,
     /// Address of its front door.
@@ -45,7 +45,7 @@ pub(crate) struct Member {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Duty {
     /// Takes instances, may vote.
-    OnDuty,
+    Full,
     /// Gives its instances and its vote away.
     Draining,
     /// Gone for good. The entry stays, so that the node is told when it comes back.

@@ -421,6 +421,7 @@ impl Parts {
             engine: self.engine,
             depot: shown.depot,
             samples: shown.samples,
+            network: self.network,
             logs: self.logs,
             runs: shown.runs,
             readiness: Readiness::default(),

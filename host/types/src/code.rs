@@ -98,6 +98,10 @@ codes! {
     UnknownFunction = "unknown-function",
     /// Nothing in the cluster has this name.
     UnknownTarget = "unknown-target",
+    /// The cluster has no such node.
+    UnknownNode = "unknown-node",
+    /// The node cannot be taken out of the cluster as it is now.
+    NodeInUse = "node-in-use",
     /// No key of the management API has this id.
     UnknownKey = "unknown-key",
     /// Nobody can do this right now: no instance, no leader, starting or stopping.
