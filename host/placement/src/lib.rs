@@ -8,15 +8,19 @@ extern crate alloc;
 extern crate std;
 
 mod check;
+mod dependents;
 mod lint;
 mod plan;
+mod preview;
 #[cfg(test)]
 mod tests;
 mod view;
 mod voters;
 
 pub use check::{Difference, DifferenceKind, check, differences};
+pub use dependents::{Dependent, Removal, check_removal, dependents};
 pub use lint::{Breach, Note, Transition, lint, lint_transition};
 pub use plan::{Change, Crowded, MOVES_MAX, Report, Staying, Unplaced, plan};
+pub use preview::{Preview, preview};
 pub use view::{Duty, NodeView, View};
 pub use voters::{Members, MembersAdvice, Standing, Step, members};

@@ -2,6 +2,7 @@
 
 mod check;
 mod cluster;
+mod dependents;
 mod hints;
 mod plan;
 mod settings;

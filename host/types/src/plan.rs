@@ -41,6 +41,19 @@ pub struct Assignment {
     pub leaving: bool,
 }
 
+/// A plan is one value of the replicated map, which takes 1 MiB; what is left of that is for a plan
+/// in which old and new are there at once, of names that are longer than others.
+pub const PLAN_BYTES_MAX: usize = 896 << 10;
+
+impl InstanceKey {
+    /// What an assignment of this instance adds to the bytes of a plan, at most: the names, a digest
+    /// of 64 characters, a node's id of 10 bytes, 24 for the other numbers (revisions and
+    /// generations below 2^35, memory of 4 GiB), and a few lengths.
+    pub fn assignment_bytes_max(&self) -> usize {
+        self.app.as_str().len() + self.coordinates.to_string().len() + 64 + 10 + 24
+    }
+}
+
 impl Versioned for Plan {
     const FORMAT: u8 = 2;
 }
@@ -48,5 +61,35 @@ impl Versioned for Plan {
 impl fmt::Display for InstanceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}#{}", self.app, self.coordinates, self.ordinal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::versioned::encode;
+
+    #[test]
+    fn an_assignment_is_never_larger_than_it_is_counted() {
+        let instance = InstanceKey {
+            app: "a".repeat(63).parse().unwrap(),
+            coordinates: "shop:place-order:10.20.30-rc.1".parse().unwrap(),
+            ordinal: 999,
+        };
+        let bytes = instance.assignment_bytes_max();
+        let assignment = Assignment {
+            instance,
+            node: NodeId(u64::MAX),
+            digest: Digest([255; 32]),
+            blueprint: Revision((1 << 35) - 1),
+            since: Generation((1 << 35) - 1),
+            memory: ByteSize::mib(4_096),
+            leaving: true,
+        };
+        let empty = encode(&Plan::default()).len();
+        let assignments = vec![assignment.clone(), assignment];
+        let full = encode(&Plan { assignments, ..Plan::default() }).len();
+        assert!(full - empty <= 2 * bytes, "{full} - {empty} > 2 * {bytes}");
+        assert!(full - empty > 2 * bytes - 20, "the bound is close");
     }
 }

@@ -108,7 +108,11 @@ impl Part<'_> {
             let (from, to) = (old.instances.get(), new.instances.get());
             said.push(format!("instances {from} -> {to}"));
         }
+        if old.min_ready() != new.min_ready() {
+            said.push(format!("min-ready {} -> {}", old.min_ready(), new.min_ready()));
+        }
         let other = [
+            ("placement", old.placement != new.placement),
             ("limits", old.limits != new.limits),
             ("grants", old.grants != new.grants),
             ("config", old.config != new.config),

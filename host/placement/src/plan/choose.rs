@@ -21,6 +21,8 @@ pub(super) enum Verdict {
     Skewed,
     /// Everything else is well, and the memory does not suffice.
     Full,
+    /// The plan itself is as large as it can be written.
+    PlanFull,
 }
 
 /// An instance that looks for a node.
@@ -71,6 +73,9 @@ impl<'d, 'a> Ask<'d, 'a> {
         let ledger = &self.draft.ledger;
         let fits =
             |node: &NodeIndex| ledger.fits(*node, self.lineage, self.ordinal, self.want.memory);
+        if !self.draft.has_room(self.slot) {
+            return None;
+        }
         if self.want.is_plain() {
             let mut nodes = ledger.by_load().map(|(_, node)| node);
             let first = nodes.find(|node| ledger.on(self.slot, *node) == 0 && fits(node));
@@ -90,6 +95,9 @@ impl<'d, 'a> Ask<'d, 'a> {
             Duty::Draining => return Verdict::Draining,
             Duty::OnDuty if view.suspect => return Verdict::Suspect,
             Duty::OnDuty => {}
+        }
+        if !self.draft.has_room(self.slot) {
+            return Verdict::PlanFull;
         }
         if let Some(verdict) = self.hint_against(node) {
             return verdict;

@@ -5,7 +5,7 @@ use super::ledger::Ledger;
 use crate::view::{Duty, NodeView, Status, View};
 use aether_types::blueprint::Spread;
 use aether_types::checked::{Applications, CheckedSlice};
-use aether_types::plan::{Assignment, InstanceKey, Plan};
+use aether_types::plan::{Assignment, InstanceKey, PLAN_BYTES_MAX, Plan};
 use aether_types::{AppName, ByteSize, Coordinates, Digest, Generation, Revision, SliceName};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -29,6 +29,8 @@ pub(super) struct Draft<'a> {
     /// Wanted slots: what others must be near stands before them, then what others call.
     pub(super) order: Vec<SlotIndex>,
     pub(super) ledger: Ledger,
+    /// Of the plan as it would be written, at most.
+    bytes: usize,
     /// Of the plan that is being made.
     pub(super) generation: Generation,
 }
@@ -48,6 +50,8 @@ pub(super) struct Slot<'a> {
     pub(super) seats: BTreeMap<u32, Seat>,
     /// Those that are not leaving.
     pub(super) targets: u32,
+    /// That each seat adds to the plan as it is written.
+    bytes: usize,
 }
 
 /// What the blueprint wants of a slice.
@@ -108,7 +112,9 @@ impl Slot<'_> {
     }
 
     pub(super) fn free_ordinal(&self) -> u32 {
-        (0..).find(|n| !self.seats.contains_key(n)).expect("ordinals do not run out")
+        // Sorted, so that the first one that is not at its own place leaves a gap.
+        let gap = self.seats.keys().zip(0..).find(|(ordinal, place)| **ordinal != *place);
+        gap.map_or(self.seats.len() as u32, |(_, place)| place)
     }
 
     pub(super) fn key(&self, ordinal: u32) -> InstanceKey {
@@ -127,7 +133,7 @@ impl<'a> Draft<'a> {
         let (slots, lineages) = slots(applications, plan, &nodes);
         let ledger = Ledger::new(&nodes, slots.len(), lineages.len());
         let mut draft =
-            Self { nodes, zones, slots, lineages, order: Vec::new(), ledger, generation };
+            Self { nodes, zones, slots, lineages, order: Vec::new(), ledger, bytes: 0, generation };
         draft.link();
         draft.put_in_order(applications);
         for slot in 0..draft.slots.len() {
@@ -139,12 +145,18 @@ impl<'a> Draft<'a> {
         draft
     }
 
+    /// Whether the plan can be written with one more instance.
+    pub(super) fn has_room(&self, slot: SlotIndex) -> bool {
+        self.bytes + self.slots[slot].bytes <= PLAN_BYTES_MAX
+    }
+
     pub(super) fn want(&self, slot: SlotIndex) -> Option<&Want<'a>> {
         self.slots[slot].want.as_ref()
     }
 
     /// Gives the instance a seat.
     pub(super) fn add(&mut self, slot: SlotIndex, ordinal: u32, seat: Seat) {
+        self.bytes += self.slots[slot].bytes;
         self.slots[slot].targets += u32::from(!seat.leaving);
         self.ledger.add(self.slots[slot].lineage, slot, ordinal, &seat);
         let taken = self.slots[slot].seats.insert(ordinal, seat);
@@ -154,6 +166,7 @@ impl<'a> Draft<'a> {
     /// Takes the seat away.
     pub(super) fn remove(&mut self, slot: SlotIndex, ordinal: u32) -> Seat {
         let seat = self.slots[slot].seats.remove(&ordinal).expect("it has a seat");
+        self.bytes -= self.slots[slot].bytes;
         self.slots[slot].targets -= u32::from(!seat.leaving);
         self.ledger.remove(self.slots[slot].lineage, slot, ordinal, &seat);
         seat
@@ -318,9 +331,11 @@ fn slots<'a>(
     nodes: &[Node<'_>],
 ) -> (Vec<Slot<'a>>, Vec<core::ops::Range<SlotIndex>>) {
     let mut slots: BTreeMap<(&AppName, &Coordinates), Slot<'a>> = BTreeMap::new();
-    let slot = |app, coordinates| Slot {
+    let slot = |app: &'a AppName, coordinates: &'a Coordinates| Slot {
         app,
         coordinates,
+        bytes: InstanceKey { app: app.clone(), coordinates: coordinates.clone(), ordinal: 0 }
+            .assignment_bytes_max(),
         lineage: 0,
         want: None,
         seats: BTreeMap::new(),

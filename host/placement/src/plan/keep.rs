@@ -55,12 +55,14 @@ fn keep_one(draft: &mut Draft<'_>, slot: SlotIndex, ordinal: u32) {
     draft.ledger.hold(seat.node, lineage, ordinal, seat.memory, false);
 }
 
-/// Cordoned before on duty, not ready before ready, crowded before alone, high ordinals first.
+/// Cordoned before on duty, not ready before ready, crowded before alone, from loaded nodes before
+/// others, high ordinals before low ones.
 fn retire_worst(draft: &mut Draft<'_>, slot: SlotIndex) {
     let ask = Ask::new(draft, slot, 0);
     let rank = |(ordinal, seat): &(u32, &Seat)| {
         let is_cordoned = draft.nodes[seat.node].view.duty == Duty::Cordoned;
-        (is_cordoned, Reverse(seat.status == Status::Ready), ask.spread(seat.node), *ordinal)
+        let (is_ready, load) = (seat.status == Status::Ready, draft.ledger.load(seat.node));
+        (is_cordoned, Reverse(is_ready), ask.spread(seat.node), load, *ordinal)
     };
     let worst = draft.slots[slot].staying().max_by_key(rank);
     let (ordinal, _) = worst.expect("there are more than wanted");

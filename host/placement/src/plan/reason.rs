@@ -6,6 +6,7 @@ use super::draft::{Draft, LineageIndex, SlotIndex};
 use aether_types::ByteSize;
 use aether_types::code::Code;
 use aether_types::observed::Reason;
+use aether_types::plan::PLAN_BYTES_MAX;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -14,6 +15,7 @@ use alloc::vec::Vec;
 /// How many nodes each thing rules out.
 #[derive(Default)]
 struct Tally {
+    is_plan_full: bool,
     full: u32,
     free_max: ByteSize,
     skewed: u32,
@@ -51,6 +53,7 @@ fn tally(draft: &Draft<'_>, slot: SlotIndex) -> Tally {
                 tally.full += 1;
                 tally.free_max = tally.free_max.max(draft.ledger.free(node));
             }
+            Verdict::PlanFull => tally.is_plan_full = true,
             Verdict::Skewed => tally.skewed += 1,
             Verdict::NotNear(lineage) => *tally.not_near.entry(lineage).or_default() += 1,
             Verdict::NotAway(lineage) => *tally.not_away.entry(lineage).or_default() += 1,
@@ -66,6 +69,9 @@ fn tally(draft: &Draft<'_>, slot: SlotIndex) -> Tally {
 /// Memory where more of it on some node would help; hints where a node is open at all.
 fn cause(tally: &Tally) -> (Code, &'static str) {
     let hints = tally.skewed > 0 || !tally.not_near.is_empty() || !tally.not_away.is_empty();
+    if tally.is_plan_full {
+        return (Code::OutOfCapacity, "want fewer instances in this cluster");
+    }
     match (tally.full > 0, hints) {
         (true, _) => {
             (Code::OutOfCapacity, "lower `limits.memory`, undeploy something, or add a node")
@@ -85,6 +91,9 @@ impl Tally {
             1 => words.push(format!("1 node {one}")),
             _ => words.push(format!("{count} nodes {many}")),
         };
+        if self.is_plan_full {
+            return [format!("the plan has reached its {PLAN_BYTES_MAX} bytes")].to_vec();
+        }
         let free = self.free_max;
         let left = format!("less than {memory} of the memory budget left (at most {free})");
         say(self.full, &format!("has {left}"), &format!("have {left}"));

@@ -10,6 +10,7 @@ use aether_types::observed::{InstanceState, Reason};
 use aether_types::{AppName, Coordinates, NodeId, Revision};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 /// An instance that may still call a slice that is not wanted any more.
@@ -123,11 +124,13 @@ fn shortage(counts: &[Count], at: usize, is_ready: u32, is_forced: bool) -> Opti
         let covered: u32 = wanted.clone().map(|count| count.ready.min(needed(count))).sum();
         (covered + others.sum::<u32>() - is_ready, wanted.map(needed).sum())
     };
+    let others = match needed {
+        1 => "another instance of its slice is".to_string(),
+        _ => format!("{needed} other instances of its slice are"),
+    };
     (left < needed).then(|| Reason {
         code: Code::MinReady,
-        message: format!(
-            "stays until {needed} other instances of its slice are ready; {left} are now"
-        ),
+        message: format!("stays until {others} ready; {left} are now"),
         retryable: true,
     })
 }

@@ -3,6 +3,7 @@
 use super::cluster::{Cluster, show_report};
 use crate::{Duty, lint};
 use aether_types::ByteSize;
+use aether_types::plan::PLAN_BYTES_MAX;
 use expect_test::{Expect, expect};
 use std::format;
 use std::string::{String, ToString};
@@ -127,10 +128,10 @@ fn the_new_one_is_up_before_the_old_one_goes() {
             settle => 1 plans: a#0 on 1
             drain 1
             plan => 2 changes: a#0 on 1!, a#1 on 2
-              shop/x:a:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
+              shop/x:a:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
             run 1
             plan => 0 changes: a#0 on 1!, a#1 on 2
-              shop/x:a:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
+              shop/x:a:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
             run 2
             plan => 1 changes: a#1 on 2
             activate 1
@@ -151,10 +152,10 @@ fn the_new_one_is_up_before_the_old_one_goes() {
             drain 1
             plan => 1 changes: a#0 on 1!
               x:a:1.0.0: 1 of 1 instances without a node: 1 node is draining; add a node, or put one on duty [not-enough-nodes]
-              shop/x:a:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
+              shop/x:a:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
             nodes 2
             plan => 1 changes: a#0 on 1!, a#1 on 2
-              shop/x:a:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]"#]],
+              shop/x:a:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]"#]],
     );
 }
 
@@ -184,17 +185,17 @@ fn a_version_takes_the_place_of_another() {
             plan => 6 changes: a#0 on 1!, a#1 on 2!, a@2#0 on 1, a@2#1 on 2, b#0 on 3!, b@2#0 on 3
               shop/x:a:1.0.0#1 on 2: stays until x:b:1.0.0 on node 0000000000000003, which calls it, is gone [dependents-active]
               shop/x:a:1.0.0#0 on 1: stays until x:b:1.0.0 on node 0000000000000003, which calls it, is gone [dependents-active]
-              shop/x:b:1.0.0#0 on 3: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
+              shop/x:b:1.0.0#0 on 3: stays until another instance of its slice is ready; 0 are now [min-ready]
             run 1
             plan => 0 changes: a#0 on 1!, a#1 on 2!, a@2#0 on 1, a@2#1 on 2, b#0 on 3!, b@2#0 on 3
               shop/x:a:1.0.0#1 on 2: stays until x:b:1.0.0 on node 0000000000000003, which calls it, is gone [dependents-active]
               shop/x:a:1.0.0#0 on 1: stays until x:b:1.0.0 on node 0000000000000003, which calls it, is gone [dependents-active]
-              shop/x:b:1.0.0#0 on 3: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
+              shop/x:b:1.0.0#0 on 3: stays until another instance of its slice is ready; 0 are now [min-ready]
             run 2
             plan => 0 changes: a#0 on 1!, a#1 on 2!, a@2#0 on 1, a@2#1 on 2, b#0 on 3!, b@2#0 on 3
               shop/x:a:1.0.0#1 on 2: stays until x:b:1.0.0 on node 0000000000000003, which calls it, is gone [dependents-active]
               shop/x:a:1.0.0#0 on 1: stays until x:b:1.0.0 on node 0000000000000003, which calls it, is gone [dependents-active]
-              shop/x:b:1.0.0#0 on 3: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
+              shop/x:b:1.0.0#0 on 3: stays until another instance of its slice is ready; 0 are now [min-ready]
             run 3
             plan => 1 changes: a#0 on 1!, a#1 on 2!, a@2#0 on 1, a@2#1 on 2, b@2#0 on 3
               shop/x:a:1.0.0#1 on 2: stays until x:b:1.0.0 on node 0000000000000003, which calls it, is gone [dependents-active]
@@ -290,10 +291,10 @@ fn a_draining_node_does_not_wait_for_what_failed() {
             settle => 1 plans: a#0 on 1
             apply a@2=1
             plan => 2 changes: a#0 on 1!, a@2#0 on 1
-              shop/x:a:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
+              shop/x:a:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
             fail 1
             plan => 0 changes: a#0 on 1!, a@2#0 on 1
-              shop/x:a:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]"#]],
+              shop/x:a:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]"#]],
     );
 }
 
@@ -436,11 +437,11 @@ fn near_and_away() {
             drain 1
             settle => 2 plans: a#0 on 1!, b#1 on 2, c#0 on 2, c#1 on 3
               x:a:1.0.0: 2 of 2 instances without a node: 1 node has no x:b (require-near), 1 node has x:c (require-away-from), 1 node is draining; relax the placement of the slice, or add a node [placement-unsatisfied]
-              shop/x:a:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
+              shop/x:a:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
             apply a=2,must=b,never=d b=1 c=2,never=a d=1
             settle => 1 plans: a#0 on 1!, b#1 on 2, c#0 on 2, c#1 on 3, d#0 on 3
               x:a:1.0.0: 2 of 2 instances without a node: 1 node has no x:b (require-near), 1 node has x:c (require-away-from), 1 node is draining; relax the placement of the slice, or add a node [placement-unsatisfied]
-              shop/x:a:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]"#]],
+              shop/x:a:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]"#]],
     );
     check(
         "nodes 1 2
@@ -483,7 +484,7 @@ fn memory_is_reserved_and_never_exceeded() {
             settle => 1 plans: a#0 on 1, a#1 on 2, b#0 on 1!
               x:b:1.0.0: 1 of 1 instances without a node: 2 nodes have less than 40MiB of the memory budget left (at most 4MiB); lower `limits.memory`, undeploy something, or add a node [out-of-capacity]
               x:c:1.0.0: 1 of 1 instances without a node: 2 nodes have less than 8MiB of the memory budget left (at most 4MiB); lower `limits.memory`, undeploy something, or add a node [out-of-capacity]
-              shop/x:b:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
+              shop/x:b:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
             apply a=1 b=1,mem=40 c=1,mem=8
             settle => 3 plans: a#0 on 1, b#1 on 2, c#0 on 2
             shrink 1
@@ -507,7 +508,7 @@ fn a_version_has_the_reservation_of_the_one_before() {
             settle => 1 plans: a#0 on 1
             apply a@2=1
             plan => 2 changes: a#0 on 1!, a@2#0 on 1
-              shop/x:a:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
+              shop/x:a:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
             run 1
             plan => 1 changes: a@2#0 on 1"#]],
     );
@@ -553,7 +554,7 @@ fn what_others_call_goes_last_on_whatever_node() {
             settle => 1 plans: a#0 on 2, b#0 on 1
             apply a@2=1
             plan => 3 changes: a#0 on 2!, a@2#0 on 2, b#0 on 1!
-              shop/x:a:1.0.0#0 on 2: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
+              shop/x:a:1.0.0#0 on 2: stays until another instance of its slice is ready; 0 are now [min-ready]
               shop/x:b:1.0.0#0 on 1: stays until x:a:1.0.0 on node 0000000000000002, which calls it, is gone [dependents-active]
             run 2
             plan => 1 changes: a@2#0 on 2, b#0 on 1!
@@ -578,14 +579,14 @@ fn a_new_node_gets_work_a_few_instances_at_a_time() {
             settle => 1 plans: a#0 on 1, b#0 on 1, c#0 on 1, d#0 on 1, e#0 on 1, f#0 on 1, g#0 on 1, h#0 on 1, i#0 on 1, j#0 on 1, k#0 on 1, l#0 on 1, m#0 on 1, n#0 on 1, o#0 on 1, p#0 on 1, q#0 on 1, r#0 on 1, s#0 on 1, t#0 on 1
             nodes 2
             plan => 16 changes: a#0 on 1!, a#1 on 2, b#0 on 1!, b#1 on 2, c#0 on 1!, c#1 on 2, d#0 on 1!, d#1 on 2, e#0 on 1!, e#1 on 2, f#0 on 1!, f#1 on 2, g#0 on 1!, g#1 on 2, h#0 on 1!, h#1 on 2, i#0 on 1, j#0 on 1, k#0 on 1, l#0 on 1, m#0 on 1, n#0 on 1, o#0 on 1, p#0 on 1, q#0 on 1, r#0 on 1, s#0 on 1, t#0 on 1
-              shop/x:a:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
-              shop/x:b:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
-              shop/x:c:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
-              shop/x:d:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
-              shop/x:e:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
-              shop/x:f:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
-              shop/x:g:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
-              shop/x:h:1.0.0#0 on 1: stays until 1 other instances of its slice are ready; 0 are now [min-ready]
+              shop/x:a:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
+              shop/x:b:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
+              shop/x:c:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
+              shop/x:d:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
+              shop/x:e:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
+              shop/x:f:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
+              shop/x:g:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
+              shop/x:h:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
             settle => 2 plans: a#1 on 2, b#1 on 2, c#1 on 2, d#1 on 2, e#1 on 2, f#1 on 2, g#1 on 2, h#1 on 2, i#1 on 2, j#0 on 1, k#0 on 1, l#0 on 1, m#0 on 1, n#0 on 1, o#0 on 1, p#0 on 1, q#0 on 1, r#0 on 1, s#0 on 1, t#0 on 1"#]],
     );
 }
@@ -628,4 +629,22 @@ fn the_linter_sees_what_the_planner_never_does() {
         shop/x:a:1.0.0#0 stays with revision 2, which nobody wants
         256MiB are planned on node 0000000000000004, which has 32MiB"#]]
     .assert_eq(&notes.join("\n"));
+}
+
+#[test]
+fn a_plan_stays_small_enough_to_be_written() {
+    let mut cluster = Cluster::default();
+    cluster.add_nodes("1::1000000 2::1000000");
+    cluster.apply("shop", &format!("{}=1", "a".repeat(63)));
+    let mut many =
+        cluster.applications.current(&"shop".parse().unwrap()).unwrap().1.as_ref().clone();
+    many.slices[0].instances = 6_000;
+    cluster.applications.accept(aether_types::Revision(9), std::sync::Arc::new(many));
+    let report = cluster.replan();
+    let bytes = aether_types::versioned::encode(&cluster.plan).len();
+    assert!((700_000..=PLAN_BYTES_MAX).contains(&bytes), "{bytes}");
+    expect![[r#"
+
+          x:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:1.0.0: 697 of 6000 instances without a node: the plan has reached its 917504 bytes; want fewer instances in this cluster [out-of-capacity]
+          x:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:1.0.0: 5303 instances on 2 nodes"#]].assert_eq(&show_report(&report));
 }
