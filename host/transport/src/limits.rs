@@ -61,9 +61,10 @@ pub const TICK: Duration = Duration::from_millis(100);
 /// noticed after at most 0.9 s, so within a second.
 pub const SILENCE_MAX: Duration = Duration::from_millis(800);
 
-/// A link that another process with the same node id claims: how long it may take to answer. Two
-/// and a half pings; less than [`HELLO_TIME_MAX`], in which the claimant waits.
-pub const PROBE_MAX: Duration = Duration::from_millis(500);
+/// Ticks in which a link must answer when another process claims the identity of its peer: as long
+/// as silence is tolerated, and less than [`HELLO_TIME_MAX`], in which the claimant waits. Counted in
+/// ticks, so that a pause of our own uses up one of them only.
+pub const PROBE_TICKS: u32 = (SILENCE_MAX.as_millis() / TICK.as_millis()) as u32;
 
 /// How long a link that is replaced or shut down may finish what is in flight.
 pub const RETIRE_MAX: Duration = Duration::from_secs(10);

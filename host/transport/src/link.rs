@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -25,7 +25,7 @@ use crate::{
     CallFailure, DownReason, Peer, Request, Response, Stream, StreamError,
     faults::FaultTable,
     frame::{Frame, Kind, OPENER},
-    limits::{FRAME_BYTES_MAX, FRAME_OVERHEAD, PROBE_MAX, QUEUE_BYTES_MAX, STREAMS_MAX},
+    limits::{FRAME_BYTES_MAX, FRAME_OVERHEAD, PROBE_TICKS, QUEUE_BYTES_MAX, STREAMS_MAX, TICK},
     port,
     resolve::Claim,
     stats::Counters,
@@ -45,6 +45,9 @@ pub(crate) enum Out {
     Close(DownReason),
 }
 
+/// What the driver takes from.
+pub(crate) type Queue = mpsc::UnboundedReceiver<Out>;
+
 /// Shared by everybody who uses the link and the task that drives it.
 pub(crate) struct Link {
     pub(crate) peer: Peer,
@@ -61,6 +64,8 @@ pub(crate) struct Link {
     streams: Mutex<Streams>,
     retiring: AtomicBool,
     closed: OnceLock<DownReason>,
+    /// How many pings of probes were sent, and the newest that was answered.
+    probes: AtomicU64,
     pong: watch::Sender<u64>,
 }
 
@@ -80,7 +85,7 @@ impl Link {
         dialed_by: NodeId,
         faults: Arc<FaultTable>,
         counters: Arc<Counters>,
-    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Out>) {
+    ) -> (Arc<Self>, Queue) {
         let (queue, rx) = mpsc::unbounded_channel();
         let link = Self {
             peer,
@@ -94,6 +99,7 @@ impl Link {
             streams: Mutex::default(),
             retiring: AtomicBool::new(false),
             closed: OnceLock::new(),
+            probes: AtomicU64::new(0),
             pong: watch::Sender::new(0),
         };
         (Arc::new(link), rx)
@@ -120,11 +126,17 @@ impl Link {
     /// Asks the peer's process whether it is there.
     pub(crate) async fn probe(&self) -> bool {
         let mut pong = self.pong.subscribe();
-        let nonce = rand::random::<u64>() | 1;
+        let nonce = self.probes.fetch_add(1, Ordering::Relaxed) + 1;
         self.command(Frame::bare(Kind::Ping, 0, nonce));
-        let answered = pong.wait_for(|answered| *answered == nonce);
-        let answer = self.gone.run_until_cancelled(timeout(PROBE_MAX, answered)).await;
-        matches!(answer, Some(Ok(Ok(_))))
+        for _ in 0..PROBE_TICKS {
+            let answered = pong.wait_for(|answered| *answered >= nonce);
+            match self.gone.run_until_cancelled(timeout(TICK, answered)).await {
+                Some(Ok(answer)) => return answer.is_ok(),
+                Some(Err(_)) => {}
+                None => return false,
+            }
+        }
+        false
     }
 
     /// Queues a message, or drops and counts it if there is no room.

@@ -18,13 +18,12 @@ use std::{
 use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    sync::mpsc,
     task::AbortHandle,
     time::{Instant, Interval, MissedTickBehavior, Sleep, interval, sleep_until, timeout},
 };
 use tokio_util::io::poll_read_buf;
 
-use super::{Link, Out, Reply};
+use super::{Link, Out, Queue, Reply};
 use crate::{
     DownReason, Handler, Violation,
     faults::{Delayed, Direction, Fault},
@@ -60,7 +59,7 @@ pub(crate) struct Driver<S> {
     io: S,
     link: Arc<Link>,
     handler: Arc<dyn Handler>,
-    queue: mpsc::UnboundedReceiver<Out>,
+    queue: Queue,
     input: BytesMut,
     output: WriteBuffer,
     /// Something was written since the last flush.
@@ -95,7 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         io: S,
         input: BytesMut,
         link: Arc<Link>,
-        queue: mpsc::UnboundedReceiver<Out>,
+        queue: Queue,
         handler: Arc<dyn Handler>,
     ) -> Self {
         let mut ticks = interval(TICK);

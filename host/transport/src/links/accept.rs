@@ -15,7 +15,6 @@ use crate::{
     hello::{self, Hello, Purpose},
     join::JoinBody,
     limits::HELLO_TIME_MAX,
-    link::Link,
     resolve::Decision,
 };
 
@@ -92,7 +91,7 @@ async fn link(
     };
     let node = peer.node;
     let entry = shared.peers.entry(node);
-    let (link, queue) = Link::new(peer, node, shared.faults.clone(), shared.counters.clone());
+    let (link, queue) = shared.new_link(peer, node);
     // The first frame in the queue: nothing waits between a link's installation and its driver.
     let welcome = shared.hello(Purpose::Link(class)).encode();
     link.command(Frame::new(Kind::Welcome, 0, welcome));

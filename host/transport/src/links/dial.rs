@@ -2,17 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aether_types::NodeId;
+use futures_util::future::join_all;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{Connection, Shared, dial_connection, handshake::HelloError, peers::Entry};
 use crate::{
-    Class, DownReason, Refusal,
+    Class, DownReason, Peer, Refusal,
     backoff::Backoff,
     frame::Kind,
     hello::Purpose,
-    limits::{HELLO_TIME_MAX, PROVEN, REDIAL_MIN},
-    link::{Driver, Event, Link},
+    limits::{HELLO_TIME_MAX, PROVEN, REDIAL_MIN, SILENCE_MAX},
+    link::{Driver, Event, Link, Queue},
     resolve::Decision,
     tls::server_name,
 };
@@ -93,8 +95,7 @@ async fn greet(
         Ok(peer) => peer,
         Err(refusal) => return Err(connection.refuse(refusal).await),
     };
-    let counters = (shared.faults.clone(), shared.counters.clone());
-    let (link, queue) = Link::new(peer, shared.node(), counters.0, counters.1);
+    let (link, queue) = shared.new_link(peer, shared.node());
     match shared.settle(entry, &link).await {
         Decision::Install | Decision::Replace => {}
         // The peer may use it until it sees that the other one stays.
@@ -109,6 +110,11 @@ async fn greet(
 }
 
 impl Shared {
+    /// Not installed, and not driven.
+    pub(super) fn new_link(&self, peer: Peer, dialed_by: NodeId) -> (Arc<Link>, Queue) {
+        Link::new(peer, dialed_by, self.faults.clone(), self.counters.clone())
+    }
+
     /// Finds out whether a new link stays. `Probe`: another process of the same node is alive.
     pub(super) async fn settle(&self, entry: &Entry, link: &Arc<Link>) -> Decision {
         let install = || {
@@ -119,14 +125,14 @@ impl Shared {
         };
         let mut decision = install();
         if decision == Decision::Probe {
-            for old in entry.links_of_others(link.claim()) {
-                if old.probe().await {
-                    return Decision::Probe;
-                }
+            let others = entry.links_of_others(link.claim());
+            let probes = others.iter().map(|other| other.probe());
+            if join_all(probes).await.contains(&true) {
+                return Decision::Probe;
             }
             // Those did not answer: their process is gone.
             for old in entry.links_of_others(link.claim()) {
-                let reason = DownReason::Silent(crate::limits::PROBE_MAX.as_millis() as u64);
+                let reason = DownReason::Silent(SILENCE_MAX.as_millis() as u64);
                 self.unlink(entry, &old, &reason);
                 old.close(reason);
             }
@@ -155,7 +161,7 @@ impl Shared {
         entry: Arc<Entry>,
         link: Arc<Link>,
         connection: Connection,
-        queue: tokio::sync::mpsc::UnboundedReceiver<crate::link::Out>,
+        queue: Queue,
     ) {
         if self.closing.is_cancelled() {
             // The shutdown did not see this one.

@@ -1,5 +1,6 @@
 //! What goes over the wire, as a peer sees it that keeps to the protocol.
 
+use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
 use super::{raw::*, support::*};
@@ -7,6 +8,7 @@ use crate::{
     Class, DownReason, Refusal, Run,
     frame::{Frame, Kind},
     hello::Hello,
+    limits::FRAME_BYTES_MAX,
     links::Connection,
 };
 
@@ -29,6 +31,21 @@ async fn next(connection: &mut Connection, kind: Kind) -> Frame {
         }
     })
     .await
+}
+
+#[tokio::test]
+async fn consensus_does_not_wait_behind_payloads() {
+    let scene = Scene::new().await;
+    let mut consensus = scene.linked(Class::Consensus).await;
+    // Takes nothing, and has more to take than its queue and the system hold.
+    let _bulk = scene.linked(Class::Bulk).await;
+    let long = Bytes::from(vec![0; FRAME_BYTES_MAX]);
+    while scene.one.links.send(THREE, Class::Bulk, 1, long.clone()) {
+        tokio::task::yield_now().await;
+    }
+    assert!(scene.one.links.send(THREE, Class::Consensus, 2, "vote".into()));
+    let vote = next(&mut consensus, Kind::Message).await;
+    assert_eq!((vote.id, &*vote.body), (2, &b"vote"[..]));
 }
 
 #[tokio::test]

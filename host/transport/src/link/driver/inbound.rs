@@ -42,8 +42,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Kind::Data | Kind::Credit | Kind::Reset | Kind::Stop => return self.on_stream(frame),
             Kind::Ping => return self.owe(Frame::bare(Kind::Pong, 0, frame.extra)),
             Kind::Pong => {
-                if frame.extra != 0 {
-                    self.link.pong.send_replace(frame.extra);
+                // 0 is that of a ping which only fills silence.
+                if (1..=self.link.probes.load(Ordering::Relaxed)).contains(&frame.extra) {
+                    self.link.pong.send_modify(|newest| *newest = frame.extra.max(*newest));
                 }
             }
             Kind::Goodbye => {

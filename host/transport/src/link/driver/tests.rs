@@ -18,7 +18,7 @@ use crate::{
     faults::FaultTable,
     frame::{Frame, Kind},
     limits::{FRAME_BYTES_MAX, RETIRE_MAX},
-    link::{Link, Out},
+    link::{Link, Queue},
     tests::support::{ECHO, GATE, HANG, Recorder, Seen, request},
 };
 
@@ -27,7 +27,7 @@ const PEER: NodeId = NodeId(2);
 /// This end, not yet driven, and the peer's.
 struct End {
     link: Arc<Link>,
-    queue: mpsc::UnboundedReceiver<Out>,
+    queue: Queue,
     here: DuplexStream,
     there: There,
     handler: Arc<Recorder>,
