@@ -114,11 +114,15 @@ impl Reconciler {
     }
 
     /// Whether an ACTIVE instance that is not wanted can go: what comes after it is ready, and
-    /// nobody that goes with it still calls it.
+    /// nobody that goes with it still calls it. The plan has seen to both already, as far as it could
+    /// see: a node that was lost, and is back before its replacement is up, goes on serving.
     fn may_leave(&self, instance: &Instance) -> bool {
-        if !self.shutting_down && !self.successor_is_ready(instance) {
-            return false;
-        }
+        let is_next_ready = self.shutting_down || self.successor_is_ready(instance);
+        is_next_ready && self.caller_of(instance).is_none()
+    }
+
+    /// An instance on its way out that still calls this one, if nobody else takes these calls.
+    pub(crate) fn caller_of(&self, instance: &Instance) -> Option<&Instance> {
         let same_slice = |i: &&Instance| i.slice() == instance.slice() && self.is_wanted(i);
         let is_covered = self.instances.values().any(|i| same_slice(&i) && i.is_active())
             || self.active_elsewhere.contains(&instance.slice());
@@ -130,12 +134,13 @@ impl Reconciler {
                 && i.dependencies.contains(&instance.key.coordinates)
         };
         let leaves_too = |i: &Instance| i.phase.may_call() && !self.is_wanted(i);
-        is_covered || !self.instances.values().any(|i| calls(i) && leaves_too(i))
+        let mut callers = self.instances.values().filter(|i| calls(i) && leaves_too(i));
+        callers.next().filter(|_| !is_covered)
     }
 
     /// Whether what the plan has instead of the instance is ACTIVE: the newer revision of the same
     /// key, or any other instance of the slice. True where the plan has nothing instead.
-    fn successor_is_ready(&self, instance: &Instance) -> bool {
+    pub(crate) fn successor_is_ready(&self, instance: &Instance) -> bool {
         let is_active = |want: &Want| self.instances.values().any(|i| i.is(want) && i.is_active());
         if let Some(want) = self.wanted.of_key(&instance.key) {
             return is_active(want);

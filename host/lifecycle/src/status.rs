@@ -47,8 +47,21 @@ impl Reconciler {
             Phase::Queued | Phase::Loading { .. } | Phase::Starting { .. } => {
                 instance.failure.clone()
             }
+            Phase::Active if !self.is_wanted(instance) => self.stays_for(instance),
             _ => None,
         }
+    }
+
+    /// Why an instance that is not wanted goes on serving.
+    fn stays_for(&self, instance: &Instance) -> Option<Reason> {
+        let reason = |code, message| Some(Reason { code, message, retryable: true });
+        if !self.successor_is_ready(instance) {
+            let message = "serves until what comes after it is ACTIVE";
+            return reason(Code::MinReady, message.to_string());
+        }
+        let caller = &self.caller_of(instance)?.key.coordinates;
+        let message = format!("serves until {caller}, which calls it, is gone");
+        reason(Code::DependentsActive, message)
     }
 
     /// The first dependency that is not ACTIVE, and what that one waits for in turn.

@@ -144,7 +144,7 @@ fn dependencies_start_first_and_stop_last() {
             ok a => unload a, withdraw b
                 x:a:1.0.0 r1 UNLOADING
                 x:b:1.0.0 r1 DEACTIVATING
-                x:c:1.0.0 r1 ACTIVE
+                x:c:1.0.0 r1 ACTIVE: serves until x:b:1.0.0, which calls it, is gone [dependents-active]
             ok b => drain b
             ok => stop b, unload b, withdraw c, drain c, stop c, unload c
         "#]],
@@ -168,12 +168,12 @@ fn a_new_revision_starts_before_the_old_one_goes() {
             plan 2: b a->b => load b, load a
             ok a => start a
             ok b => start b
-                x:a:1.0.0 r1 ACTIVE
+                x:a:1.0.0 r1 ACTIVE: serves until what comes after it is ACTIVE [min-ready]
                 x:a:1.0.0 r2 ACTIVATING
-                x:b:1.0.0 r1 ACTIVE
+                x:b:1.0.0 r1 ACTIVE: serves until what comes after it is ACTIVE [min-ready]
                 x:b:1.0.0 r2 ACTIVATING
             ok b => announce b, withdraw b
-                x:a:1.0.0 r1 ACTIVE
+                x:a:1.0.0 r1 ACTIVE: serves until what comes after it is ACTIVE [min-ready]
                 x:a:1.0.0 r2 ACTIVATING
                 x:b:1.0.0 r1 DEACTIVATING
                 x:b:1.0.0 r2 ACTIVE
@@ -204,22 +204,22 @@ fn an_old_version_serves_until_the_new_one_is_active() {
             plan 2: b@2 a@2->b@2 => load b@2, load a@2
             ok b@2 => start b@2
             fail b@2 => discard b@2
-                x:a:1.0.0 r1 ACTIVE
+                x:a:1.0.0 r1 ACTIVE: serves until what comes after it is ACTIVE [min-ready]
                 x:a:2.0.0 r2 LOADING
-                x:b:1.0.0 r1 ACTIVE
+                x:b:1.0.0 r1 ACTIVE: serves until what comes after it is ACTIVE [min-ready]
                 x:b:2.0.0 r2 FAILED: no luck [start-failed]
             wait 2 => load b@2
             ok b@2 => start b@2
             ok b@2 => announce b@2
-                x:a:1.0.0 r1 ACTIVE
+                x:a:1.0.0 r1 ACTIVE: serves until what comes after it is ACTIVE [min-ready]
                 x:a:2.0.0 r2 LOADING
-                x:b:1.0.0 r1 ACTIVE
+                x:b:1.0.0 r1 ACTIVE: serves until x:a:1.0.0, which calls it, is gone [dependents-active]
                 x:b:2.0.0 r2 ACTIVE
             ok a@2 => start a@2
             ok a@2 => announce a@2, withdraw a
                 x:a:1.0.0 r1 DEACTIVATING
                 x:a:2.0.0 r2 ACTIVE
-                x:b:1.0.0 r1 ACTIVE
+                x:b:1.0.0 r1 ACTIVE: serves until x:a:1.0.0, which calls it, is gone [dependents-active]
                 x:b:2.0.0 r2 ACTIVE
             ok => drain a, stop a, unload a, withdraw b, drain b, stop b, unload b
                 x:a:2.0.0 r2 ACTIVE
@@ -244,7 +244,7 @@ fn a_new_version_that_never_starts_does_not_take_the_old_one_down() {
             ok => start a, announce a
             plan 2: a@2 => load a@2
             fatal a@2 => discard a@2
-                x:a:1.0.0 r1 ACTIVE
+                x:a:1.0.0 r1 ACTIVE: serves until what comes after it is ACTIVE [min-ready]
                 x:a:2.0.0 r2 FAILED: no luck [start-failed]
             wait 600 =>
             plan 3: a@3 => load a@3
@@ -468,7 +468,7 @@ fn a_shutdown_takes_everything_down_in_order() {
             ok b@2 => start b@2
             shutdown => withdraw a, discard a@2
                 x:a:1.0.0 r1 DEACTIVATING
-                x:b:1.0.0 r1 ACTIVE
+                x:b:1.0.0 r1 ACTIVE: serves until x:a:1.0.0, which calls it, is gone [dependents-active]
                 x:b:2.0.0 r2 ACTIVATING
             ok => stop b@2, drain a, unload b@2, stop a, unload a, withdraw b, drain b, stop b, unload b
 
