@@ -62,8 +62,8 @@ pub const TICK: Duration = Duration::from_millis(100);
 pub const SILENCE_MAX: Duration = Duration::from_millis(800);
 
 /// Ticks in which a link must answer when another process claims the identity of its peer: as long
-/// as silence is tolerated, and less than [`HELLO_TIME_MAX`], in which the claimant waits. In ticks,
-/// so that a pause of our own uses up one of them only.
+/// as silence is tolerated, and less than [`HELLO_TIME_MAX`], in which the claimant waits. In
+/// ticks, so that a pause of our own uses up one of them only.
 pub const PROBE_TICKS: u32 = (SILENCE_MAX.as_millis() / TICK.as_millis()) as u32;
 
 /// How long a link that is replaced or shut down may finish what is in flight.
