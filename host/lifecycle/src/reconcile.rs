@@ -114,8 +114,8 @@ impl Reconciler {
     }
 
     /// Whether an ACTIVE instance that is not wanted can go: what comes after it is ready, and
-    /// nobody that goes with it still calls it. The plan has seen to both already, as far as it could
-    /// see: a node that was lost, and is back before its replacement is up, goes on serving.
+    /// nobody that goes with it still calls it. The plan has seen to both, as far as it could see:
+    /// a node that was lost, and is back before its replacement is up, goes on serving.
     fn may_leave(&self, instance: &Instance) -> bool {
         let is_next_ready = self.shutting_down || self.successor_is_ready(instance);
         is_next_ready && self.caller_of(instance).is_none()

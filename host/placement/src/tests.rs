@@ -1,10 +1,12 @@
 //! Tests of the planner and the check. Use std, which the crate itself does not.
 
+mod budget;
 mod check;
 mod cluster;
 mod dependents;
 mod hints;
 mod plan;
+mod script;
 mod settings;
 mod walk;
 mod world;

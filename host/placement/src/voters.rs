@@ -1,5 +1,5 @@
-//! Which nodes vote: a small odd number of the nodes that there are, the rest listens. Knows no Raft
-//! and no clock.
+//! Which nodes vote: a small odd number of the nodes that there are, the rest listens. Knows no
+//! Raft and no clock.
 
 use aether_types::NodeId;
 use alloc::collections::BTreeSet;

@@ -46,8 +46,8 @@ pub struct Assignment {
 pub const PLAN_BYTES_MAX: usize = 896 << 10;
 
 impl InstanceKey {
-    /// What an assignment of this instance adds to the bytes of a plan, at most: the names, a digest
-    /// of 64 characters, a node's id of 10 bytes, 24 for the other numbers (revisions and
+    /// What an assignment of this instance adds to the bytes of a plan, at most: the names, a
+    /// digest of 64 characters, a node's id of 10 bytes, 24 for the other numbers (revisions and
     /// generations below 2^35, memory of 4 GiB), and a few lengths.
     pub fn assignment_bytes_max(&self) -> usize {
         self.app.as_str().len() + self.coordinates.to_string().len() + 64 + 10 + 24
