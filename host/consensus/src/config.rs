@@ -13,10 +13,7 @@ pub const ENTRY_BYTES_MAX: usize = 5 << 20;
 /// Reads that wait for confirmation at once; all that wait are confirmed by one round.
 pub const READS_MAX: usize = 10_000;
 
-/// Bytes of entries in one message, if there is more than one.
-pub(crate) const MESSAGE_BYTES_MAX: u64 = 1 << 20;
-
-/// Append messages on their way to one follower: 64 MiB of them at most.
+/// Append messages on their way to one follower: 64 MiB of them at most, if each has 1 MiB.
 pub(crate) const MESSAGES_IN_FLIGHT_MAX: usize = 64;
 
 /// Bytes of proposals that are not committed yet. Beyond it, proposals are refused.
@@ -48,6 +45,10 @@ pub struct Config {
     pub log_bytes_max: u64,
     /// Entries before a snapshot that are kept for followers that are a little behind.
     pub log_entries_kept: u64,
+    /// Bytes of entries in one message, if there is more than one.
+    pub message_bytes_max: u64,
+    #[cfg(feature = "planted")]
+    pub planted: Option<crate::Planted>,
 }
 
 /// Settings that no group can run with.
@@ -71,6 +72,9 @@ impl Config {
             log_entries_max: 10_000,
             log_bytes_max: 64 << 20,
             log_entries_kept: 1_000,
+            message_bytes_max: 1 << 20,
+            #[cfg(feature = "planted")]
+            planted: None,
         }
     }
 
@@ -91,7 +95,7 @@ impl Config {
             election_tick: self.election_ticks,
             heartbeat_tick: self.heartbeat_ticks,
             applied,
-            max_size_per_msg: MESSAGE_BYTES_MAX,
+            max_size_per_msg: self.message_bytes_max,
             max_inflight_msgs: MESSAGES_IN_FLIGHT_MAX,
             check_quorum: true,
             pre_vote: true,

@@ -29,6 +29,8 @@ mod group;
 mod log;
 mod membership;
 mod message;
+#[cfg(feature = "planted")]
+mod planted;
 mod reads;
 mod restored;
 mod screen;
@@ -41,4 +43,6 @@ pub use entry::{Entry, GroupId, HardState, Payload, Position, ProposalId, ReadId
 pub use group::{Group, Role, StartError, Status};
 pub use membership::{Change, Membership, MembershipChange, MembershipError};
 pub use message::{Body, Message};
+#[cfg(feature = "planted")]
+pub use planted::Planted;
 pub use restored::{Restored, RestoredError};

@@ -73,16 +73,36 @@ impl Reads {
         ready.into_iter().map(|(id, _)| id).collect()
     }
 
-    /// Gives up those that were asked for at `deadline` or before.
+    /// Gives up those that were asked for at `deadline` or before. Also confirmed ones: a node that
+    /// is no member any more never gets there.
     pub(crate) fn take_expired(&mut self, deadline: u64) -> Vec<ReadId> {
-        let batches = self.asked.values_mut().map(|(batch, _)| batch);
-        let unconfirmed = std::iter::once(&mut self.waiting).chain(batches);
-        let expired: Vec<_> = unconfirmed
+        let asked = self.asked.values_mut().map(|(batch, _)| batch);
+        let confirmed = self.confirmed.iter_mut().map(|(_, batch)| batch);
+        let batches = std::iter::once(&mut self.waiting).chain(asked).chain(confirmed);
+        let expired: Vec<_> = batches
             .flat_map(|batch| batch.extract_if(.., |(_, since)| *since <= deadline))
             .map(|(id, _)| id)
             .collect();
         self.asked.retain(|_, (batch, _)| !batch.is_empty());
+        self.confirmed.retain(|(_, batch)| !batch.is_empty());
         self.count -= expired.len();
         expired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_confirmed_read_that_is_never_applied_is_given_up() {
+        let mut reads = Reads::default();
+        reads.add(ReadId(1), 10).unwrap();
+        assert_eq!(reads.take_questions(10, 5), [ReadId(1)]);
+        reads.on_confirmed(ReadId(1), LogIndex(7));
+        assert_eq!(reads.take_ready(LogIndex(6)), []);
+        assert_eq!(reads.take_expired(9), []);
+        assert_eq!(reads.take_expired(10), [ReadId(1)]);
+        assert_eq!((reads.len(), reads.take_ready(LogIndex(7))), (0, vec![]));
     }
 }

@@ -89,6 +89,9 @@ impl Member {
             self.reply(ticket, Err(Refusal::ProposalsExhausted.into()));
             return ticket;
         }
+        #[cfg(feature = "planted")]
+        let decided = decided
+            .filter(|_| self.settings.group.planted != Some(aether_consensus::Planted::SkipFence));
         let until = Tick(self.now.0.saturating_add(self.settings.timeout_ms));
         self.waiting.add(ticket, Request { write, decided, until, sent: None });
         self.try_unsent = true;
@@ -306,6 +309,8 @@ impl Member {
     fn on_forward(&mut self, forward: Forward) {
         let Forward { group, from, to, term, id, write } = forward;
         let leads = self.group.role() == Role::Leader && self.group.term() == term;
+        // Whoever was removed has no say any more.
+        let leads = leads && self.group.membership().contains(from);
         let taken = match leads {
             true if !self.forwards.is_new(term, id) => return,
             true => self.propose(id, write, None),

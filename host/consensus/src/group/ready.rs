@@ -1,13 +1,18 @@
 //! What follows from the inputs: raft's wishes turned into effects, in the order that makes them
 //! safe. Knows no inputs.
 
-use aether_types::LogIndex;
+#[cfg(feature = "planted")]
+mod planted;
+
+use std::collections::BTreeSet;
+
+use aether_types::{LogIndex, NodeId};
 use raft::{Ready, eraftpb};
 
 use super::{Group, Held};
 use crate::{
-    Body, Committed, Effect, Loss, MembershipChange, Payload, Persist, PersistNumber, Position,
-    ProposalId, Role, Snapshot, Term, convert,
+    Body, Committed, Effect, Loss, Membership, MembershipChange, Payload, Persist, PersistNumber,
+    Position, ProposalId, Role, Snapshot, Term, convert,
 };
 
 impl Group {
@@ -19,6 +24,8 @@ impl Group {
                 self.campaign();
             }
             self.ask_reads();
+            #[cfg(feature = "planted")]
+            self.plant_commit();
             if !self.node.has_ready() {
                 break;
             }
@@ -50,18 +57,23 @@ impl Group {
         if ready.ss().is_some() {
             self.note_leader();
         }
-        // A leader's messages may overtake its own disk: its own vote for them counts only later.
-        let now = ready.take_messages();
-        self.send(now);
+        // A leader's messages may overtake its own disk: its own vote for them counts only later. Not
+        // so those of the only voter, which was elected by nobody else: after a crash it would not
+        // know its term, and lead in it again with other entries.
+        let mut messages = ready.take_messages();
+        if !self.is_only_voter() {
+            self.send(std::mem::take(&mut messages));
+        }
         for state in ready.take_read_states() {
             let batch = convert::read_from_context(&state.request_ctx);
             self.reads.on_confirmed(batch, LogIndex(state.index));
         }
         let restore = self.persist_ready(&mut ready);
+        messages.extend(ready.take_persisted_messages());
         self.held.push_back(Held {
             until: self.asked,
             ready: Some(ready.number()),
-            messages: ready.take_persisted_messages(),
+            messages,
             restore,
         });
         let committed = ready.take_committed_entries();
@@ -98,10 +110,13 @@ impl Group {
             retain.end = retain.end.min(LogIndex(first.index));
         }
         self.node.mut_store().append(entries.clone());
+        let hard_state = self.node.store().hard_state();
+        #[cfg(feature = "planted")]
+        let hard_state = self.plant_persist(hard_state);
         self.effects.push(Effect::Persist(Persist {
             group: self.config.group,
             number: self.asked,
-            hard_state: self.node.store().hard_state(),
+            hard_state,
             snapshot,
             retain,
             entries: entries.into_iter().map(convert::entry_from_raft).collect(),
@@ -183,8 +198,21 @@ impl Group {
         if let Ok(state) = self.node.apply_conf_change(&convert::change_to_raft(change)) {
             self.membership = convert::membership_from_raft(&state);
         }
+        self.leave_office();
         let membership = self.membership.clone();
         self.effects.push(Effect::MembershipChanged { index, id, membership });
+    }
+
+    /// A leader that has no vote any more, because of what it found in its log when it was elected,
+    /// leaves the group to the others. Raft would go on, and fail with the next commit.
+    fn leave_office(&mut self) {
+        let Membership { voters, voters_outgoing, .. } = &self.membership;
+        let votes = |voters: &BTreeSet<NodeId>| voters.contains(&self.config.node);
+        if self.role() == Role::Leader && !votes(voters) && !votes(voters_outgoing) {
+            let term = self.node.raft.term;
+            self.node.raft.become_follower(term, raft::INVALID_ID);
+            self.draw_timeout();
+        }
     }
 
     fn note_leader(&mut self) {

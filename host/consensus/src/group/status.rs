@@ -78,6 +78,10 @@ impl Group {
         self.known_leader()
     }
 
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
     /// The last entry that was handed out, or that a snapshot covers.
     pub fn applied(&self) -> Position {
         Position { index: self.applied, term: self.applied_term }

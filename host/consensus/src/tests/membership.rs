@@ -62,6 +62,27 @@ fn a_promoted_voter_can_take_over() {
 }
 
 #[test]
+fn a_leader_that_finds_its_own_removal_in_its_log_leaves_office() {
+    let mut net = Net::new(4, 3, 0);
+    let old = net.elect();
+    let (removed, other) = (1 + old % 3, 1 + (old + 1) % 3);
+    net.cut_off.insert(id(other));
+    change(&mut net, old, &[Change::Remove(id(removed))]).unwrap();
+    // Its last words are on the wire.
+    net.crash(old);
+    net.tick();
+    net.cut_off.clear();
+    net.tick_until("the removal", |net| !net.status(other).membership.contains(id(removed)));
+    assert_ne!(net.leader(), Some(removed));
+    net.start(old);
+    let new = net.elect();
+    assert_ne!(new, removed);
+    net.propose(new).unwrap();
+    net.ticks(3);
+    assert_eq!(net.acknowledged.len(), 1);
+}
+
+#[test]
 fn impossible_changes_are_refused() {
     let mut net = Net::new(3, 3, 0);
     let leader = net.elect();

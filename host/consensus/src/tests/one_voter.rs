@@ -4,7 +4,7 @@ use aether_types::LogIndex;
 use bytes::Bytes;
 use expect_test::expect;
 
-use super::net::{Net, id, write};
+use super::net::{CHANGES, Net, id, write};
 use crate::*;
 
 #[test]
@@ -84,4 +84,22 @@ fn what_the_disk_did_not_finish_was_not_acknowledged() {
     net.faults.slow_disk = 0;
     net.start(1);
     assert_eq!(net.nodes[&id(1)].machine.len(), 1);
+}
+
+#[test]
+fn the_only_voter_says_nothing_in_a_term_that_its_disk_does_not_have() {
+    let mut net = Net::new(6, 1, 1);
+    let add = MembershipChange(vec![Change::Learner(id(2))]);
+    net.with(1, |group| group.propose_membership(CHANGES, add)).unwrap();
+    net.ticks(10);
+    let known = net.status(2).term;
+    net.crash(1);
+    net.faults.slow_disk = 100;
+    net.start(1);
+    net.ticks(5);
+    assert!(net.status(1).term > known);
+    assert_eq!(net.status(2).term, known);
+    net.faults.slow_disk = 0;
+    net.ticks(5);
+    assert_eq!(net.status(2).term, net.status(1).term);
 }
