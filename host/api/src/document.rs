@@ -113,6 +113,10 @@ fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
         Endpoint::ListKeys => ("keys", "Every key, without its secret."),
         Endpoint::CreateKey => ("createKey", "Creates a key and shows its secret, once."),
         Endpoint::DeleteKey => ("deleteKey", "Makes a key worthless."),
+        Endpoint::CreateToken => ("createToken", "Creates a token with which nodes can join."),
+        Endpoint::DrainNode => ("drainNode", "Takes its instances and its vote from a node."),
+        Endpoint::ActivateNode => ("activateNode", "Lets a drained node take part again."),
+        Endpoint::RemoveNode => ("removeNode", "Takes a node out of the cluster for ever."),
     }
 }
 
@@ -125,6 +129,7 @@ fn body(endpoint: Endpoint, all: &mut Schemas) -> Option<(&'static str, Value)> 
         Endpoint::CheckApplication => Some((JSON, schema::<CheckRequest>(all))),
         Endpoint::CallApplication => Some((JSON, schema::<CallRequest>(all))),
         Endpoint::CreateKey => Some((JSON, schema::<KeyRequest>(all))),
+        Endpoint::CreateToken => Some((JSON, schema::<TokenRequest>(all))),
         _ => None,
     }
 }
@@ -150,7 +155,12 @@ fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) 
         Endpoint::CallApplication => schema::<CallAnswer>(all),
         Endpoint::ListKeys => schema::<Keys>(all),
         Endpoint::CreateKey => return ("201", Some(schema::<KeyCreated>(all))),
-        Endpoint::RemoveApplication | Endpoint::DeleteKey => return ("204", None),
+        Endpoint::CreateToken => return ("201", Some(schema::<TokenCreated>(all))),
+        Endpoint::RemoveApplication
+        | Endpoint::DeleteKey
+        | Endpoint::DrainNode
+        | Endpoint::ActivateNode
+        | Endpoint::RemoveNode => return ("204", None),
     };
     ("200", Some(schema))
 }

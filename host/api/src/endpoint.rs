@@ -34,6 +34,10 @@ pub enum Endpoint {
     ListKeys,
     CreateKey,
     DeleteKey,
+    CreateToken,
+    DrainNode,
+    ActivateNode,
+    RemoveNode,
 }
 
 /// Values of the `{…}` segments of a path.
@@ -63,6 +67,10 @@ impl Endpoint {
         Self::ListKeys,
         Self::CreateKey,
         Self::DeleteKey,
+        Self::CreateToken,
+        Self::DrainNode,
+        Self::ActivateNode,
+        Self::RemoveNode,
     ];
 
     /// Method and path template.
@@ -90,6 +98,10 @@ impl Endpoint {
             Self::ListKeys => (Method::GET, "/api/keys"),
             Self::CreateKey => (Method::POST, "/api/keys"),
             Self::DeleteKey => (Method::DELETE, "/api/keys/{id}"),
+            Self::CreateToken => (Method::POST, "/api/tokens"),
+            Self::DrainNode => (Method::POST, "/api/nodes/{node}/drain"),
+            Self::ActivateNode => (Method::POST, "/api/nodes/{node}/activate"),
+            Self::RemoveNode => (Method::DELETE, "/api/nodes/{node}"),
         }
     }
 
@@ -115,7 +127,13 @@ impl Endpoint {
             | Self::CheckApplication
             | Self::RemoveApplication
             | Self::CallApplication => Some(Role::Operator),
-            Self::ListKeys | Self::CreateKey | Self::DeleteKey => Some(Role::Admin),
+            Self::ListKeys
+            | Self::CreateKey
+            | Self::DeleteKey
+            | Self::CreateToken
+            | Self::DrainNode
+            | Self::ActivateNode
+            | Self::RemoveNode => Some(Role::Admin),
         }
     }
 
@@ -140,7 +158,10 @@ impl Endpoint {
         match self {
             Self::PutArtifact | Self::CheckArtifact => ARTIFACT_BYTES_MAX,
             Self::CheckApplication => CHECK_BYTES_MAX,
-            Self::ApplyApplication | Self::CallApplication | Self::CreateKey => BODY_BYTES_MAX,
+            Self::ApplyApplication
+            | Self::CallApplication
+            | Self::CreateKey
+            | Self::CreateToken => BODY_BYTES_MAX,
             _ => 0,
         }
     }

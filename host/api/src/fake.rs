@@ -6,7 +6,7 @@ use aether_types::code::Code;
 use aether_types::description::Description;
 use aether_types::slice_toml::SliceToml;
 use aether_types::wit::{Field, Function, Type};
-use aether_types::{AppName, CallError, Digest, FunctionName};
+use aether_types::{AppName, CallError, Digest, FunctionName, NodeId, TimeSpan};
 use bytes::Bytes;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -136,6 +136,12 @@ impl Management for Fake {
             generation: 3,
             memory: MemoryStatus { budget: 1 << 30, committed: 128 << 20, resident: 96 << 20 },
             active_instances: 1,
+            state: NodeState::OnDuty,
+            role: Some(RaftRole::Leader),
+            reachable: true,
+            cluster: "127.0.0.1:8090".to_owned(),
+            zone: String::new(),
+            reason: None,
         }])
     }
 
@@ -323,6 +329,28 @@ impl Management for Fake {
         let minted = StoredKey::mint(&random, request.name, request.role, 1_795_298_523_045);
         state.keys.push(minted.stored.clone());
         Ok(minted)
+    }
+
+    async fn create_token(&self, _: TimeSpan, _: &Principal) -> Result<TokenCreated, ApiError> {
+        Ok(TokenCreated {
+            token: "aether1.token".to_owned(),
+            join: "127.0.0.1:8090".to_owned(),
+            expires: rfc3339(1_795_298_523_045),
+        })
+    }
+
+    async fn change_node(
+        &self,
+        node: NodeId,
+        change: NodeChange,
+        _: &Principal,
+    ) -> Result<(), ApiError> {
+        match node.to_string() == NODE && change != NodeChange::Remove {
+            true => Ok(()),
+            false => {
+                Err(ApiError::not_found(Code::UnknownNode, format!("there is no node {node}")))
+            }
+        }
     }
 
     async fn delete_key(&self, id: &str) -> Result<(), ApiError> {

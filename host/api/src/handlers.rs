@@ -4,11 +4,11 @@ use crate::auth::Principal;
 use crate::body::{Query, json};
 use crate::endpoint::{Endpoint, PathParams};
 use crate::error::ApiError;
-use crate::management::{Apply, Call, LogQuery, Management, MintRequest};
+use crate::management::{Apply, Call, LogQuery, Management, MintRequest, NodeChange};
 use crate::model::*;
 use aether_types::blueprint::Blueprint;
 use aether_types::code::Code;
-use aether_types::{Digest, Problem, Problems, RequestId, Revision};
+use aether_types::{Digest, Problem, Problems, RequestId, Revision, TimeSpan};
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
@@ -20,6 +20,9 @@ use std::str::FromStr;
 const LOG_LINES: usize = 200;
 const LOG_LINES_MAX: usize = 1_000;
 const KEY_NAME_MAX: usize = 64;
+/// Lives of join tokens.
+const TOKEN_TTL_MIN: TimeSpan = TimeSpan::from_secs(1);
+const TOKEN_TTL_MAX: TimeSpan = TimeSpan::from_secs(30 * 86_400);
 
 /// A request that found its endpoint and may do what it asks.
 pub(crate) struct Authorized {
@@ -86,6 +89,10 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
             node.delete_key(&req.param::<String>("id")?).await?;
             Ok(Answer { status: StatusCode::NO_CONTENT, body: None })
         }
+        Endpoint::CreateToken => create_token(node, req).await,
+        Endpoint::DrainNode => change_node(node, req, NodeChange::Drain).await,
+        Endpoint::ActivateNode => change_node(node, req, NodeChange::Activate).await,
+        Endpoint::RemoveNode => change_node(node, req, NodeChange::Remove).await,
     }
 }
 
@@ -210,6 +217,20 @@ fn call(req: Authorized) -> Result<Call> {
         }
     };
     Ok(Call { app, function: request.function, params, request_id: req.request_id, by: req.by })
+}
+
+async fn create_token(node: &dyn Management, req: Authorized) -> Result<Answer> {
+    let TokenRequest { ttl } = json(&req.body)?;
+    if !(TOKEN_TTL_MIN..=TOKEN_TTL_MAX).contains(&ttl) {
+        let message = format!("a token lives {TOKEN_TTL_MIN} to {TOKEN_TTL_MAX}, not {ttl}");
+        return Err(ApiError::invalid(Code::RequestInvalid, message));
+    }
+    answer(StatusCode::CREATED, &node.create_token(ttl, &req.by).await?)
+}
+
+async fn change_node(node: &dyn Management, req: Authorized, change: NodeChange) -> Result<Answer> {
+    node.change_node(req.param("node")?, change, &req.by).await?;
+    Ok(Answer { status: StatusCode::NO_CONTENT, body: None })
 }
 
 async fn create_key(node: &dyn Management, req: Authorized) -> Result<Answer> {

@@ -7,7 +7,7 @@ use crate::{ApplicationRoute, MintedKey, StoredKey};
 use aether_types::blueprint::Blueprint;
 use aether_types::code::Code;
 use aether_types::description::Description;
-use aether_types::{AppName, Digest, RequestId, Revision};
+use aether_types::{AppName, Digest, NodeId, RequestId, Revision, TimeSpan};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -65,6 +65,15 @@ pub trait Management: Send + Sync + 'static {
     async fn create_key(&self, request: MintRequest) -> Result<MintedKey, ApiError>;
     /// Not-found where there is no such key; conflict where it is the last administrator's.
     async fn delete_key(&self, id: &str) -> Result<(), ApiError>;
+
+    /// Lets nodes join for some time.
+    async fn create_token(&self, ttl: TimeSpan, by: &Principal) -> Result<TokenCreated, ApiError>;
+    async fn change_node(
+        &self,
+        node: NodeId,
+        change: NodeChange,
+        by: &Principal,
+    ) -> Result<(), ApiError>;
 }
 
 /// A blueprint to apply: parsed, with the name that the path has, every `file` entry bound.
@@ -163,4 +172,15 @@ pub struct MintRequest {
     pub name: String,
     pub role: Role,
     pub by: Principal,
+}
+
+/// What an operator wants of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeChange {
+    /// Give its instances and its vote away.
+    Drain,
+    /// Take part again.
+    Activate,
+    /// Forget it for ever.
+    Remove,
 }

@@ -18,7 +18,8 @@ pub use artifact::{
 pub use call::{CallAnswer, CallRequest, Candidate, Explanation, Outcome};
 pub use cluster::{
     ApplicationSummary, ClusterStatus, Health, KeyCreated, KeyRequest, KeyView, Keys, MemoryStatus,
-    NodeStatus, Nodes, RaftRole, RaftStatus, Status, TaskStatus,
+    NodeState, NodeStatus, Nodes, RaftRole, RaftStatus, Status, TaskStatus, TokenCreated,
+    TokenRequest,
 };
 pub use log::{LogLevel, LogLine, LogPage};
 pub use time::rfc3339;

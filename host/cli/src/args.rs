@@ -1,7 +1,7 @@
 //! The command line: nouns, verbs, flags and their help. Knows nothing of what they do.
 
 use aether_api::{LogLevel, Role};
-use aether_types::{AppName, TimeSpan};
+use aether_types::{AppName, NodeId, TimeSpan};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -56,7 +56,7 @@ pub(crate) struct Output {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a node of a cluster until it is told to stop
+    /// Run a node of a cluster until it is told to stop, or look after the nodes
     Node(NodeArgs),
     /// Make an application what its blueprint says, and wait until it is active
     Deploy(DeployArgs),
@@ -125,7 +125,51 @@ pub(crate) struct ExplainArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct NodeArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<NodeCommand>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// List the nodes
+    List(Remote),
+    /// Print a token with which nodes can join
+    Token {
+        /// How long they can
+        #[arg(long, value_name = "TIME", default_value = "1h")]
+        ttl: TimeSpan,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Give a node's instances and its vote to others
+    Drain {
+        /// As `node list` shows it
+        node: NodeId,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Let a drained node take part again
+    Activate {
+        /// As `node list` shows it
+        node: NodeId,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Take a drained or dead node out of the cluster, for ever
+    Remove {
+        /// As `node list` shows it
+        node: NodeId,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
     /// Folder of the node's identity, log and artifacts; created where it does not exist
     #[arg(long, env = "AETHER_DATA", hide_env_values = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -135,6 +179,24 @@ pub(crate) struct NodeArgs {
     /// Address of the management API
     #[arg(long, value_name = "ADDR")]
     pub(crate) api: Option<SocketAddr>,
+    /// Address for other nodes
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) cluster: Option<SocketAddr>,
+    /// Where other nodes reach this one, if not at that address
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) advertise: Option<String>,
+    /// Cluster address of any member: joins its cluster, unless the node belongs to it already
+    #[arg(long, value_name = "HOST:PORT", requires = "token")]
+    pub(crate) join: Option<String>,
+    /// What `aether node token` printed
+    #[arg(long, env = "AETHER_JOIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+    /// Failure domain: a rack, a room, a data centre
+    #[arg(long, value_name = "NAME")]
+    pub(crate) zone: Option<String>,
+    /// How many nodes of a new cluster vote: 1, 3, 5 or 7
+    #[arg(long, value_name = "N")]
+    pub(crate) voters: Option<u8>,
     /// What is logged: a level, or `info,aether_engine=debug`
     #[arg(long, value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -276,7 +338,10 @@ impl Command {
     /// Whether data is wanted as JSON.
     pub(crate) fn json(&self) -> bool {
         match self {
-            Self::Node(_) | Self::Completions { .. } => false,
+            Self::Node(NodeArgs { command, .. }) => {
+                command.as_ref().is_some_and(|command| command.remote().output.json)
+            }
+            Self::Completions { .. } => false,
             Self::Deploy(args) => args.remote.output.json,
             Self::Undeploy(args) => args.remote.output.json,
             Self::Status(args) | Self::Openapi(args) => args.remote.output.json,
@@ -291,6 +356,18 @@ impl Command {
             ) => output.json,
             Self::Blueprint(BlueprintCommand::Check { output, .. }) => output.json,
             Self::Keys(command) => command.remote().output.json,
+        }
+    }
+}
+
+impl NodeCommand {
+    pub(crate) fn remote(&self) -> &Remote {
+        match self {
+            Self::List(remote)
+            | Self::Token { remote, .. }
+            | Self::Drain { remote, .. }
+            | Self::Activate { remote, .. }
+            | Self::Remove { remote, .. } => remote,
         }
     }
 }

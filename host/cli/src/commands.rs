@@ -7,10 +7,11 @@ mod keys;
 mod lists;
 mod logs;
 mod node;
+mod nodes;
 mod slice;
 mod status;
 
-use crate::args::{AppArgs, BlueprintCommand, Cli, Command, ExplainArgs, Remote};
+use crate::args::{AppArgs, BlueprintCommand, Cli, Command, ExplainArgs, NodeArgs, Remote};
 use crate::exit::{Failure, Result};
 use crate::target::{self, Surroundings};
 use crate::ui::Ui;
@@ -52,7 +53,10 @@ pub(crate) fn run(command: Command, around: &Surroundings, ui: &mut Ui) -> Resul
             clap_complete::generate(shell, &mut Cli::command(), "aether", &mut ui.out);
             Ok(())
         }
-        Command::Node(args) => node::run(args, around, ui),
+        Command::Node(NodeArgs { command: Some(command), .. }) => {
+            wait(nodes::run(&client(command.remote())?, command, ui))
+        }
+        Command::Node(NodeArgs { run, .. }) => node::run(run, around, ui),
         Command::Slice(command) => slice::run(command, ui),
     }
 }

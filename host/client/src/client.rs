@@ -4,9 +4,10 @@ use crate::error::{Error, Failure};
 use aether_api::{
     Application, Applications, Applied, ApplyRequest, Artifact, Artifacts, CallAnswer, CallRequest,
     CheckReport, CheckRequest, CheckedArtifact, Endpoint, Explanation, Health, KeyCreated,
-    KeyRequest, Keys, LogLevel, LogPage, Nodes, Problem, Routes, Slices, Status,
+    KeyRequest, Keys, LogLevel, LogPage, Nodes, Problem, Routes, Slices, Status, TokenCreated,
+    TokenRequest,
 };
-use aether_types::{AppName, Digest};
+use aether_types::{AppName, Digest, NodeId};
 use bytes::Bytes;
 use reqwest::{RequestBuilder, Response, Url};
 use serde::Serialize;
@@ -178,6 +179,27 @@ impl Client {
     pub async fn delete_key(&self, id: &str) -> Result<()> {
         let endpoint = Endpoint::DeleteKey;
         self.send("delete the key", endpoint, self.request(endpoint, &[id])).await.map(drop)
+    }
+
+    pub async fn create_token(&self, request: &TokenRequest) -> Result<TokenCreated> {
+        self.tell("create a token", Endpoint::CreateToken, &[], request).await
+    }
+
+    pub async fn drain_node(&self, node: NodeId) -> Result<()> {
+        self.change_node(&format!("drain node {node}"), Endpoint::DrainNode, node).await
+    }
+
+    pub async fn activate_node(&self, node: NodeId) -> Result<()> {
+        self.change_node(&format!("activate node {node}"), Endpoint::ActivateNode, node).await
+    }
+
+    pub async fn remove_node(&self, node: NodeId) -> Result<()> {
+        self.change_node(&format!("remove node {node}"), Endpoint::RemoveNode, node).await
+    }
+
+    async fn change_node(&self, action: &str, endpoint: Endpoint, node: NodeId) -> Result<()> {
+        let request = self.request(endpoint, &[&node.to_string()]);
+        self.send(action, endpoint, request).await.map(drop)
     }
 
     async fn component<T: DeserializeOwned>(

@@ -101,11 +101,7 @@ impl Admissions {
 
 impl crate::records::NodeRecord {
     pub(crate) fn addresses(&self) -> Addresses {
-        Addresses {
-            cluster: self.cluster.clone(),
-            http: self.http.clone(),
-            api: self.api.clone(),
-        }
+        Addresses { cluster: self.cluster.clone(), http: self.http.clone(), api: self.api.clone() }
     }
 }
 

@@ -34,9 +34,13 @@ pub enum BelongingError {
     Token(#[from] TokenError),
     #[error("failed to join")]
     Join(#[from] aether_transport::JoinError),
-    #[error("this data folder belongs to cluster {own}, the join token to {wanted}: use another folder")]
+    #[error(
+        "this data folder belongs to cluster {own}, the join token to {wanted}: use another folder"
+    )]
     OtherCluster { own: ClusterId, wanted: ClusterId },
-    #[error("this node has not finished joining its cluster: start it with --join and --token again")]
+    #[error(
+        "this node has not finished joining its cluster: start it with --join and --token again"
+    )]
     NotJoined,
 }
 
@@ -119,8 +123,7 @@ async fn enter(
     };
     let key = NodeKey::generate()?;
     let settings = aether_transport::Settings::new(addresses.clone());
-    let admission =
-        aether_transport::join(address, token, identity.node, &key, &settings).await?;
+    let admission = aether_transport::join(address, token, identity.node, &key, &settings).await?;
     let material = TlsMaterial {
         ca: admission.ca,
         certificate: admission.certificate,

@@ -348,7 +348,11 @@ impl ControlLoop {
         Ok(())
     }
 
-    fn on_effect(&mut self, effect: Effect, steps: &mut Vec<Persist>) -> Result<(), ControlFailure> {
+    fn on_effect(
+        &mut self,
+        effect: Effect,
+        steps: &mut Vec<Persist>,
+    ) -> Result<(), ControlFailure> {
         match effect {
             Effect::Persist(step) => steps.push(step),
             Effect::Send(message) => (self.outlet)(message.to(), message),

@@ -85,7 +85,9 @@ impl Depot {
         match blocking(move || artifacts.get(&digest)).await {
             Ok(bytes) => return Ok(bytes.into()),
             // A damaged file is mended by the bytes of another node.
-            Err(aether_storage::Error::NoArtifact { .. } | aether_storage::Error::Damaged { .. }) => {}
+            Err(
+                aether_storage::Error::NoArtifact { .. } | aether_storage::Error::Damaged { .. },
+            ) => {}
             Err(error) => return Err(error.into()),
         }
         for node in self.others() {
@@ -128,15 +130,13 @@ impl Depot {
         self.tasks.spawn("artifact", OnFailure::Log, async move {
             let Stream { send, mut recv } = stream;
             match read_all(&mut recv).await {
-                Ok(bytes) if Artifacts::digest(&bytes) == digest => {
-                    match this.keep(bytes).await {
-                        Ok(_) => drop(send.finish()),
-                        Err(error) => {
-                            tracing::warn!(%digest, %error, "failed to keep an artifact");
-                            send.reset(NOT_KEPT);
-                        }
+                Ok(bytes) if Artifacts::digest(&bytes) == digest => match this.keep(bytes).await {
+                    Ok(_) => drop(send.finish()),
+                    Err(error) => {
+                        tracing::warn!(%digest, %error, "failed to keep an artifact");
+                        send.reset(NOT_KEPT);
                     }
-                }
+                },
                 _ => send.reset(NOT_KEPT),
             }
             Ok::<(), Infallible>(())
@@ -155,8 +155,7 @@ impl Depot {
     }
 
     async fn send(&self, to: NodeId, digest: Digest, bytes: Bytes) -> Result<(), StreamError> {
-        let Stream { mut send, mut recv } =
-            self.open(to, StreamHead::PutArtifact(digest)).await?;
+        let Stream { mut send, mut recv } = self.open(to, StreamHead::PutArtifact(digest)).await?;
         send.send(bytes).await?;
         send.finish()?;
         // It ends when the bytes are on that node's disk.

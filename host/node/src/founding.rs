@@ -41,8 +41,7 @@ impl Founding<'_> {
         };
         written.map_err(|source| Error::KeyFile { path: key_file.to_owned(), source })?;
         let cluster = ClusterRecord { voters_max: self.voters };
-        let member =
-            Member { duty: Duty::Full, joined_ms: unix_ms(), address: address.to_owned() };
+        let member = Member { duty: Duty::Full, joined_ms: unix_ms(), address: address.to_owned() };
         let authority = AuthorityRecord {
             certificate_pem: self.authority.ca_pem().to_owned(),
             key_pem: self.authority.key_pem().to_owned(),

@@ -7,9 +7,9 @@ use crate::depot::{Depot, DepotError};
 use crate::examine::{Descriptions, Examined, examine, report};
 use crate::explain;
 use crate::keys;
+use crate::network::Network;
 use crate::planner::Reports;
 use crate::projector::{Picture, Pictures};
-use crate::network::Network;
 use crate::reach::Reaches;
 use crate::readiness::Readiness;
 use crate::records::{Duty, Member, NodeRecord};
@@ -21,7 +21,9 @@ use crate::views::Views;
 use crate::world::At;
 use aether_api::{
     ApiError, Applied, Apply, Artifact, Call, CallAnswer, CheckReport, Explanation, LogPage,
-    LogQuery, Management, MintRequest, MintedKey, NodeStatus, Principal, Role, Status, StoredKey, NodeChange, NodeState, TokenCreated};
+    LogQuery, Management, MintRequest, MintedKey, NodeChange, NodeState, NodeStatus, Principal,
+    Role, Status, StoredKey, TokenCreated,
+};
 use aether_engine::Engine;
 use aether_kv::{Condition, Operation, Transaction};
 use aether_storage::Identity;

@@ -96,15 +96,11 @@ struct Seen {
 
 fn advice(picture: &Picture, reach: &Reach, status: &Status, seen: Seen) -> MembersAdvice {
     let nodes = picture.world.members.iter().filter(|(_, at)| at.value.duty != Duty::Removed);
-    let nodes: Vec<(NodeId, Standing)> = nodes
-        .map(|(id, at)| (*id, standing(*id, at.value.duty, reach, status, seen)))
-        .collect();
+    let nodes: Vec<(NodeId, Standing)> =
+        nodes.map(|(id, at)| (*id, standing(*id, at.value.duty, reach, status, seen))).collect();
     let membership = &status.membership;
-    let now = Members {
-        leader: seen.me,
-        voters: &membership.voters,
-        learners: &membership.learners,
-    };
+    let now =
+        Members { leader: seen.me, voters: &membership.voters, learners: &membership.learners };
     let voters_max = picture.world.cluster.as_ref().map_or(1, |cluster| cluster.voters_max);
     members(&nodes, now, usize::from(voters_max))
 }

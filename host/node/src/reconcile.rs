@@ -259,7 +259,13 @@ pub(crate) async fn publish(
     mut observed: watch::Receiver<Option<Observed>>,
     runs: Runs,
 ) -> Result<(), Infallible> {
-    // Ends with the reconciler, whose last word is written first.
+    // Nothing is lost if the node stops before that.
+    let mut ended = observed.clone();
+    tokio::select! {
+        () = crate::run::heard(&control) => {}
+        _ = ended.wait_for(|_| false) => return Ok(()),
+    }
+    // Ends with the reconciler, whose last word is written first, if there is a leader.
     while observed.changed().await.is_ok() {
         loop {
             let Some(newest) = observed.borrow_and_update().clone() else { break };
@@ -271,6 +277,7 @@ pub(crate) async fn publish(
             runs.note("publisher", since, written.as_ref().err().map(ToString::to_string));
             match written {
                 Ok(_) => break,
+                Err(_) if observed.has_changed().is_err() => return Ok(()),
                 Err(error) => {
                     tracing::warn!(%error, "failed to publish the node's instances");
                     tokio::time::sleep(PUBLISH_RETRY).await;

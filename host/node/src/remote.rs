@@ -186,13 +186,13 @@ fn answered(response: Response) -> Result<Vec<u8>, Attempt> {
             let error = postcard::from_bytes(&response.body)
                 .unwrap_or_else(|_| CallError::Other("a node answered with garbage".to_owned()));
             // Refused before it was begun: another instance may have room.
-            let may_repeat =
-                matches!(error, CallError::Unavailable(_) | CallError::Overloaded(_));
+            let may_repeat = matches!(error, CallError::Unavailable(_) | CallError::Overloaded(_));
             let final_answer = matches!(error, CallError::DeadlineExceeded | CallError::Denied(_));
             Err(Attempt { may_repeat: may_repeat && !final_answer, error })
         }
         _ => {
-            let error = CallError::Other("a node of another version does not know calls".to_owned());
+            let error =
+                CallError::Other("a node of another version does not know calls".to_owned());
             Err(Attempt { error, may_repeat: true })
         }
     }

@@ -24,6 +24,7 @@ use crate::tasks::{OnFailure, Runs, Tasks};
 use crate::world::WorldError;
 use crate::{ControlError, ControlFailure, keys, unix_ms};
 use aether_api::local;
+use aether_consensus::Restored;
 use aether_engine::{Engine, ErasedInfra};
 use aether_ingress::FrontDoor;
 use aether_kv::{Operation, Transaction};
@@ -137,6 +138,7 @@ pub async fn run(
     let belonging = establish(&settings, &mut storage, &addresses).await?;
     let Belonging { identity, tls, restored, authority, introduced } = belonging;
     let Storage { log, artifacts, compiled, .. } = storage;
+    let is_new = restored == Restored::default();
 
     let (run, network) = (rand::random(), Network::default());
     let outlet = network.clone();
@@ -174,6 +176,7 @@ pub async fn run(
         cluster: local_address(&listeners.cluster),
         key_file: key_file.is_file().then_some(key_file),
     };
+    let caught_up = catch_up(control.clone(), pictures.clone());
     let parts = Parts {
         settings,
         identity,
@@ -189,6 +192,10 @@ pub async fn run(
     };
     let peers = Peers { tls, addresses, introduced };
     let node = parts.start(&tasks, projector, cache, listeners, peers);
+    if is_new {
+        // It knows no keys, no applications and no members before it has heard of a leader.
+        tasks.shutdown().run_until_cancelled(caught_up).await;
+    }
     announce(state_folder.as_deref(), &started);
     let Started { node: id, http, api, cluster, .. } = &started;
     tracing::info!(node = %id, %http, %api, %cluster, "node started");
@@ -296,8 +303,7 @@ impl Parts {
         tasks.spawn("links", vital, follow_links(statuses, reaching, stop_rest.clone()));
         let Peers { introduced, .. } = peers;
         let pictures = self.pictures.clone();
-        let members =
-            follow_members(links.clone(), node, pictures, introduced, stop_rest.clone());
+        let members = follow_members(links.clone(), node, pictures, introduced, stop_rest.clone());
         tasks.spawn("peers", vital, members);
         let reports = self.lead(tasks, &reaches, &runs, &stop_rest);
 
@@ -313,8 +319,12 @@ impl Parts {
         tasks.spawn("buckets", vital, forget_buckets(cache, pictures, stop_rest.clone()));
         let record = write_record(self.control.clone(), node, self.record.clone());
         tasks.spawn("record", vital, ends_with(stop_rest.clone(), record));
-        let tell =
-            samples::tell(self.engine.clone(), self.started, self.network.clone(), stop_rest.clone());
+        let tell = samples::tell(
+            self.engine.clone(),
+            self.started,
+            self.network.clone(),
+            stop_rest.clone(),
+        );
         tasks.spawn("samples", vital, tell);
         let published = tokio::spawn(publish(self.control.clone(), observed, runs.clone()));
         let reconciled = tokio::spawn(reconcile.run(stop_instances.clone()));
@@ -515,12 +525,28 @@ fn engine_settings(
     }
 }
 
+/// Returns when a leader was heard of and this node has caught up with it.
+pub(crate) async fn heard(control: &Control) {
+    while control.fresh().await.is_err() {
+        tokio::time::sleep(RECORD_RETRY).await;
+    }
+}
+
+/// Returns when this node shows what the cluster had when it started.
+async fn catch_up(control: Control, mut pictures: Pictures) {
+    heard(&control).await;
+    let revision = control.read(aether_kv::State::revision);
+    // The projector ends with the node.
+    let _ = pictures.wait_for(|picture| picture.world.revision >= revision).await;
+}
+
 /// Says what this node is, as soon as there is a leader to say it to.
 async fn write_record(
     control: Control,
     node: NodeId,
     record: NodeRecord,
 ) -> Result<(), Infallible> {
+    heard(&control).await;
     let put = Operation::Put { key: keys::node(node), value: encode(&record).into(), lease: None };
     let transaction = Transaction { conditions: vec![], operations: vec![put] };
     while let Err(error) = control.transact(transaction.clone()).await {

@@ -22,9 +22,9 @@ mod error;
 mod files;
 mod identity;
 mod log;
-mod tls;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use artifacts::Artifacts;
 pub use compiled::Compiled;

@@ -1,6 +1,7 @@
 //! The cluster, its nodes and its keys. Knows no consensus.
 
 use crate::auth::{Role, StoredKey};
+use aether_types::TimeSpan;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -36,6 +37,54 @@ pub struct NodeStatus {
     pub memory: MemoryStatus,
     /// Instances that take calls.
     pub active_instances: u32,
+    pub state: NodeState,
+    /// What it is in the group that keeps the state; absent where it is no member yet.
+    #[serde(default)]
+    pub role: Option<RaftRole>,
+    /// Whether it answers the node that was asked.
+    pub reachable: bool,
+    /// Address at which other nodes reach it.
+    pub cluster: String,
+    /// Its failure domain; empty where it names none.
+    pub zone: String,
+    /// Why it is not as it should be.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Where a node is in its life in the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum NodeState {
+    /// Admitted; it has not said yet what it is.
+    Joining,
+    OnDuty,
+    /// Gives its instances and its vote away.
+    Draining,
+    /// Has none of them left: it can be stopped and removed, or activated again.
+    Decommissioned,
+    /// Is about to end; it keeps its place.
+    ShuttingDown,
+}
+
+/// A token to create.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TokenRequest {
+    /// How long nodes may join with it, such as `1h`: 1 second to 30 days.
+    #[schema(value_type = String)]
+    pub ttl: TimeSpan,
+}
+
+/// A new token. It is shown here and never again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct TokenCreated {
+    /// What `aether node --join ADDRESS --token` takes.
+    pub token: String,
+    /// Address of a node that admits others.
+    pub join: String,
+    pub expires: String,
 }
 
 /// Memory in bytes.

@@ -1,6 +1,6 @@
 //! `aether node`: settings, log and signals of a node's process. Knows nothing of what a node does.
 
-use crate::args::NodeArgs;
+use crate::args::RunArgs;
 use crate::exit::{Exit, Failure, Result, chain};
 use crate::target::Surroundings;
 use crate::ui::{Ui, step};
@@ -16,7 +16,7 @@ const LOG_KEPT: ByteSize = ByteSize::mib(16);
 /// What is left of blocking work after the node has stopped gets this long.
 const END_TIME: Duration = Duration::from_secs(1);
 
-pub(super) fn run(args: NodeArgs, around: &Surroundings, ui: &mut Ui) -> Result {
+pub(super) fn run(args: RunArgs, around: &Surroundings, ui: &mut Ui) -> Result {
     let settings = settings(args)?;
     let log = aether_telemetry::Settings {
         filter: settings.log.level.clone(),
@@ -43,7 +43,7 @@ pub(super) fn run(args: NodeArgs, around: &Surroundings, ui: &mut Ui) -> Result 
 }
 
 /// The file, and the flags over it.
-fn settings(args: NodeArgs) -> Result<Settings> {
+fn settings(args: RunArgs) -> Result<Settings> {
     let mut settings = match &args.config {
         Some(path) if !path.exists() => {
             let message = format!("failed to read {}: there is no such file", path.display());
@@ -52,23 +52,34 @@ fn settings(args: NodeArgs) -> Result<Settings> {
         Some(path) => Settings::load(path)?,
         None => Settings::default(),
     };
-    let NodeArgs { data, http, api, log, config: _ } = args;
+    let RunArgs { data, http, api, cluster, log, config: _, .. } = args;
+    settings.listen.cluster = cluster.unwrap_or(settings.listen.cluster);
+    let place = &mut settings.cluster;
+    place.advertise = args.advertise.or(place.advertise.take());
+    place.join = args.join.or(place.join.take());
+    place.token = args.token.or(place.token.take());
+    place.zone = args.zone.unwrap_or(std::mem::take(&mut place.zone));
+    place.voters = args.voters.unwrap_or(place.voters);
     settings.data = data.unwrap_or(settings.data);
     settings.listen.http = http.unwrap_or(settings.listen.http);
     settings.listen.api = api.unwrap_or(settings.listen.api);
     settings.log.level = log.unwrap_or(settings.log.level);
+    settings.validate("the command line")?;
     Ok(settings)
 }
 
 /// Where everything is. The reader may have gone; the node stays.
 fn greet(started: &Started, colour: bool) {
-    let Started { node, http, api, key_file } = started;
-    let lines = [
+    let Started { node, http, api, cluster, key_file } = started;
+    let mut lines = vec![
         ("Started", format!("node {node}")),
         ("applications", format!("http://{http}")),
         ("management", format!("http://{api}")),
-        ("key", key_file.display().to_string()),
+        ("other nodes", cluster.to_string()),
     ];
+    if let Some(file) = key_file {
+        lines.push(("key", file.display().to_string()));
+    }
     for (verb, what) in lines {
         let _ = writeln!(std::io::stderr(), "{}", step(verb, what, colour));
     }

@@ -4,6 +4,7 @@
 
 mod apps;
 mod bad_input;
+mod cluster;
 mod crash;
 mod hostile;
 mod http;

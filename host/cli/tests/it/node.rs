@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -19,6 +20,10 @@ pub(crate) struct Node {
     pub(crate) id: String,
     pub(crate) http: SocketAddr,
     api: String,
+    /// Address for other nodes.
+    cluster: String,
+    /// An administrator's key, where the node has none of its own.
+    key: Option<String>,
     home: TempDir,
 }
 
@@ -32,13 +37,28 @@ pub(crate) struct Ended {
 
 impl Node {
     pub(crate) fn start() -> Self {
-        Self::start_in(tempfile::tempdir().unwrap())
+        Self::start_in(tempfile::tempdir().unwrap(), &["--cluster", &own_address()], None)
     }
 
-    fn start_in(home: TempDir) -> Self {
+    /// Another node of the cluster of this one.
+    pub(crate) fn joined(&self) -> Self {
+        let token = self.json(&["node", "token"]).expect("an administrator creates tokens");
+        let (token, own) = (token["token"].as_str().unwrap(), own_address());
+        let join = ["--cluster", &own, "--join", &self.cluster, "--token", token];
+        Self::start_in(tempfile::tempdir().unwrap(), &join, Some(self.key()))
+    }
+
+    fn key(&self) -> String {
+        let file = || std::fs::read_to_string(self.home.path().join("data/admin.key")).unwrap();
+        self.key.clone().unwrap_or_else(|| file().trim().to_owned())
+    }
+
+    fn start_in(home: TempDir, more: &[&str], key: Option<String>) -> Self {
         let mut process = Command::new(AETHER)
-            .args(["node", "--http", "127.0.0.1:0", "--api", "127.0.0.1:0", "--data"])
+            .args(["node", "--http", "127.0.0.1:0", "--api", "127.0.0.1:0"])
+            .arg("--data")
             .arg(home.path().join("data"))
+            .args(more)
             .env("XDG_STATE_HOME", home.path().join("state"))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -61,7 +81,8 @@ impl Node {
         let id = find("Started", "");
         let http = find("applications", "http://").parse().unwrap();
         let api = find("management", "");
-        Self { process, id, http, api, home }
+        let cluster = find("other", "");
+        Self { process, id, http, api, cluster, key, home }
     }
 
     /// kill -9.
@@ -73,8 +94,24 @@ impl Node {
     /// kill -9, then the same command again on the same folder.
     pub(crate) fn restart(mut self) -> Self {
         self.kill();
+        self.again()
+    }
+
+    /// A killed node, started once more on its folder, at other addresses.
+    pub(crate) fn again(self) -> Self {
+        self.again_with(&["--cluster", "127.0.0.1:0"])
+    }
+
+    /// The same, but other nodes find it where it was. Needs an address that nobody else takes.
+    pub(crate) fn again_there(self) -> Self {
+        let address = self.cluster.clone();
+        self.again_with(&["--cluster", &address])
+    }
+
+    fn again_with(mut self, address: &[&str]) -> Self {
         let empty = tempfile::tempdir().unwrap();
-        Self::start_in(std::mem::replace(&mut self.home, empty))
+        let key = self.key.clone();
+        Self::start_in(std::mem::replace(&mut self.home, empty), address, key)
     }
 
     /// A folder for an application's files.
@@ -87,12 +124,21 @@ impl Node {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(AETHER);
         command.args(args).env_remove("AETHER_KEY").env("AETHER_SERVER", &self.api);
+        if let Some(key) = &self.key {
+            command.env("AETHER_KEY", key);
+        }
         command.env("XDG_STATE_HOME", self.home.path().join("state"));
         command
     }
 
     pub(crate) fn aether(&self, args: &[&str]) -> Ended {
         Ended::of(self.command(args).output().unwrap())
+    }
+
+    /// Prints JSON, for as long as it takes to succeed.
+    pub(crate) fn json(&self, args: &[&str]) -> Option<serde_json::Value> {
+        let output = self.command(args).arg("--json").output().unwrap();
+        output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
     }
 
     pub(crate) fn deploy(&self, folder: &Path) -> Ended {
@@ -132,6 +178,13 @@ impl Ended {
         let text = String::from_utf8_lossy(&text).into_owned();
         Self { exit: output.status.code().unwrap_or(-1), text }
     }
+}
+
+/// An address of the loopback network that no other node has, in this process or another.
+fn own_address() -> String {
+    static COUNT: AtomicU8 = AtomicU8::new(1);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    format!("127.{}.{low}.{}:0", high.max(1), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Lines of a stream as they come. Reads on when nobody listens, so that the writer never blocks.

@@ -57,10 +57,7 @@ impl Remote {
         let mut failure = None;
         for endpoint in self.in_turn() {
             let head = HttpHead {
-                callee: Callee {
-                    instance: endpoint.instance.clone(),
-                    revision: endpoint.revision,
-                },
+                callee: Callee { instance: endpoint.instance.clone(), revision: endpoint.revision },
                 context: Context::of(&ctx),
                 left_ms: u64::try_from(ctx.remaining().as_millis()).unwrap_or(u64::MAX),
                 method: parts.method.to_string(),
@@ -193,9 +190,8 @@ fn read_body(parts: Parts) -> impl Body<Data = Bytes, Error = BoxError> + Send +
 }
 
 fn fields(headers: &HeaderMap) -> Fields {
-    let field = |(name, value): (&HeaderName, &HeaderValue)| {
-        (name.to_string(), value.as_bytes().to_vec())
-    };
+    let field =
+        |(name, value): (&HeaderName, &HeaderValue)| (name.to_string(), value.as_bytes().to_vec());
     headers.iter().map(field).collect()
 }
 

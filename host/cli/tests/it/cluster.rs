@@ -1,0 +1,131 @@
+//! Several nodes are one Aether: joining, losing nodes, coming back, leaving.
+
+use crate::apps::{web, write};
+use crate::node::{Node, wait};
+
+/// `id role reachable` of each node, as one of them sees it.
+fn members(node: &Node) -> Vec<(String, String, bool)> {
+    let Some(listed) = node.json(&["node", "list"]) else { return Vec::new() };
+    let member = |node: &serde_json::Value| {
+        let text = |key: &str| node[key].as_str().unwrap_or("-").to_owned();
+        (text("id"), text("role"), node["reachable"] == true)
+    };
+    listed["nodes"].as_array().unwrap().iter().map(member).collect()
+}
+
+fn votes((_, role, reachable): &(String, String, bool)) -> bool {
+    *reachable && (role == "leader" || role == "follower")
+}
+
+/// The place of the leader among the nodes.
+fn leader(nodes: &[Node]) -> Option<usize> {
+    nodes.iter().find_map(|node| {
+        let members = members(node);
+        let (id, ..) = members.iter().find(|(_, role, up)| role == "leader" && *up)?;
+        nodes.iter().position(|node| node.id == *id)
+    })
+}
+
+/// Three nodes that vote.
+fn three() -> Vec<Node> {
+    let first = Node::start();
+    let second = first.joined();
+    let third = second.joined();
+    let nodes = vec![first, second, third];
+    for node in &nodes {
+        wait("three nodes vote", || members(node).iter().filter(|m| votes(m)).count() == 3);
+    }
+    nodes
+}
+
+#[test]
+fn any_node_takes_any_request_and_losing_one_loses_nothing() {
+    let mut nodes = three();
+    let folder = nodes[0].folder("shop");
+    write(&folder, "shop", &[web("shop", "/shop")], "");
+    // Any node takes a deployment; one instance serves the requests of all nodes.
+    nodes[1].deployed(&folder);
+    for node in &nodes {
+        node.wait_for("/shop", 200);
+    }
+    let lost = leader(&nodes).unwrap();
+    nodes[lost].kill();
+    let others: Vec<usize> = (0..3).filter(|i| *i != lost).collect();
+    for i in &others {
+        nodes[*i].wait_for("/shop", 200);
+    }
+    // Writes go on with the two that are left.
+    let folder = nodes[others[0]].folder("late");
+    write(&folder, "late", &[web("late", "/late")], "");
+    nodes[others[0]].deployed(&folder);
+    // The lost one comes back as itself, at other addresses, and knows what it missed.
+    let id = nodes[lost].id.clone();
+    let back = nodes.remove(lost).again();
+    assert_eq!(back.id, id);
+    back.wait_for("/shop", 200);
+    back.wait_for("/late", 200);
+    nodes.push(back);
+    for node in &nodes {
+        wait("three nodes vote again", || members(node).iter().filter(|m| votes(m)).count() == 3);
+    }
+}
+
+#[test]
+fn all_nodes_lose_power_and_bring_everything_back() {
+    let mut nodes = three();
+    let folder = nodes[2].folder("shop");
+    write(&folder, "shop", &[web("shop", "/shop")], "");
+    nodes[2].deployed(&folder);
+    nodes.iter_mut().for_each(Node::kill);
+    let nodes: Vec<Node> = nodes.into_iter().map(Node::again_there).collect();
+    for node in &nodes {
+        node.wait_for("/shop", 200);
+    }
+}
+
+#[test]
+fn a_minority_serves_and_refuses_writes() {
+    let mut nodes = three();
+    let folder = nodes[0].folder("shop");
+    write(&folder, "shop", &[web("shop", "/shop")], "instances = 3");
+    nodes[0].deployed(&folder);
+    for node in &nodes {
+        node.wait_for("/shop", 200);
+    }
+    nodes[1].kill();
+    nodes[2].kill();
+    nodes[0].wait_for("/shop", 200);
+    let late = nodes[0].folder("late");
+    write(&late, "late", &[web("late", "/late")], "");
+    let refused = nodes[0].deploy(&late);
+    assert_ne!(refused.exit, 0, "{}", refused.text);
+    assert_eq!(nodes[0].get("/shop").status, 200, "nothing is unloaded for want of a quorum");
+    let back = nodes.pop().unwrap().again();
+    nodes[0].deployed(&late);
+    back.wait_for("/late", 200);
+}
+
+#[test]
+fn a_node_is_drained_and_removed() {
+    let nodes = three();
+    let folder = nodes[0].folder("shop");
+    write(&folder, "shop", &[web("shop", "/shop")], "");
+    nodes[0].deployed(&folder);
+    let gone = &nodes[2];
+    let refused = nodes[0].aether(&["node", "remove", &gone.id]);
+    assert!(refused.text.contains("node-in-use"), "{}", refused.text);
+    let drained = nodes[0].aether(&["node", "drain", &gone.id]);
+    assert_eq!(drained.exit, 0, "{}", drained.text);
+    let state = |node: &Node| {
+        let listed = node.json(&["node", "list"])?;
+        let nodes = listed["nodes"].as_array().unwrap().clone();
+        let gone = nodes.iter().find(|node| node["id"] == *gone.id)?;
+        Some(gone["state"].as_str().unwrap().to_owned())
+    };
+    wait("it is drained", || state(&nodes[0]).as_deref() == Some("DECOMMISSIONED"));
+    assert_eq!(nodes[0].get("/shop").status, 200);
+    let removed = nodes[0].aether(&["node", "remove", &gone.id]);
+    assert_eq!(removed.exit, 0, "{}", removed.text);
+    wait("it is gone", || state(&nodes[1]).is_none() && members(&nodes[1]).len() == 2);
+    assert_eq!(nodes[1].get("/shop").status, 200);
+}
