@@ -138,9 +138,20 @@ impl Group {
         self.draw_timeout();
     }
 
-    /// The link to a node broke: what was sent may be lost.
+    /// The link to a node broke: what was sent may be lost. If that node led, this one stops
+    /// waiting for it, and stands for election soon: voters do so in turns, lowest id first.
     pub fn on_unreachable(&mut self, node: NodeId) {
         self.node.report_unreachable(node.0);
+        if self.role() == Role::Follower && self.known_leader() == Some(node) {
+            // Only a hint and a lease of raft's own, by which a voter refuses others its vote.
+            self.node.raft.leader_id = raft::INVALID_ID;
+            let voters = self.membership.voters.iter().filter(|voter| **voter != node);
+            let turn = voters.take_while(|voter| **voter != self.config.node).count();
+            let wait = 1 + turn * self.config.heartbeat_ticks;
+            let raft = &mut self.node.raft;
+            let early = raft.randomized_election_timeout().saturating_sub(wait);
+            raft.election_elapsed = raft.election_elapsed.max(early);
+        }
         if self.snapshots_sent.remove(&node).is_some() {
             self.node.report_snapshot(node.0, SnapshotStatus::Failure);
         }

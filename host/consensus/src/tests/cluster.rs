@@ -77,6 +77,31 @@ fn a_crashed_leader_is_replaced_and_catches_up_when_it_is_back() {
 }
 
 #[test]
+fn followers_whose_link_to_the_leader_breaks_do_not_wait_for_its_silence() {
+    for seed in 0..20 {
+        let mut net = Net::new(seed, 3, 0);
+        let old = net.elect();
+        net.ticks(3);
+        net.crash(old);
+        for follower in others(old) {
+            net.with(follower, |group| group.on_unreachable(id(old)));
+        }
+        net.ticks(4);
+        let new = net.leader().filter(|new| *new != old);
+        assert_eq!(new, others(old).into_iter().min(), "seed {seed}");
+    }
+}
+
+#[test]
+fn one_broken_link_deposes_nobody() {
+    let mut net = Net::new(8, 3, 0);
+    let leader = net.elect();
+    net.with(others(leader)[0], |group| group.on_unreachable(id(leader)));
+    net.ticks(20);
+    assert_eq!(net.leader(), Some(leader));
+}
+
+#[test]
 fn a_leader_without_a_majority_acknowledges_nothing_and_steps_down() {
     let mut net = Net::new(5, 3, 0);
     let old = net.elect();
