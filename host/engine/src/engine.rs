@@ -6,7 +6,7 @@ use crate::edge::Edge;
 use crate::pool::Pool;
 use crate::provided::Provided;
 use crate::runtime::{Lane, Runtime, Trim, Trims};
-use crate::slice::{Admission, Slice};
+use crate::slice::Slice;
 use crate::{AppContext, ErasedInfra, Error, HostState, Router, Settings, codec, reflect};
 use aether_types::code::Code as ProblemCode;
 use aether_types::description::{Description, HttpVersion};
@@ -93,7 +93,7 @@ impl Engine {
         let Load { description, bytes, app, router } = load;
         check_digest(&description, bytes)?;
         check_reuse(&app, &description)?;
-        let admission = self.admit(app.limits.memory)?;
+        let admission = self.runtime.admissions.admit(&app)?;
         let lane = self.runtime.lane(description.is_async);
         let component = self
             .compile(lane, &description.digest, bytes)
@@ -130,29 +130,13 @@ impl Engine {
             wasm_instances_max: runtime.settings.wasm_instances_max,
             memory: ByteSize(runtime.budget.bytes()),
             memory_budget: runtime.settings.memory_budget,
-            memory_admitted: ByteSize(runtime.admitted.load(Relaxed)),
+            memory_admitted: runtime.admissions.bytes(),
         }
     }
 
     fn compile(&self, lane: &Lane, digest: &Digest, bytes: &[u8]) -> wasmtime::Result<Component> {
         let key = CodeKey { component: *digest, compiler: lane.key };
         self.runtime.cache.component(&lane.engine, &key, bytes)
-    }
-
-    fn admit(&self, memory: ByteSize) -> Result<Admission, Reason> {
-        let (admitted, budget) = (&self.runtime.admitted, self.runtime.settings.memory_budget);
-        let more = |held: u64| held.checked_add(memory.bytes()).filter(|b| *b <= budget.bytes());
-        match admitted.fetch_update(Relaxed, Relaxed, more) {
-            Ok(_) => Ok(Admission { admitted: Arc::clone(admitted), bytes: memory.bytes() }),
-            Err(held) => {
-                let message = format!(
-                    "the slice may use {memory} for each instance; the node's memory budget of \
-                     {budget} has {} left",
-                    ByteSize(budget.bytes().saturating_sub(held))
-                );
-                Err(Reason { code: ProblemCode::OutOfCapacity, message, retryable: true })
-            }
-        }
     }
 }
 

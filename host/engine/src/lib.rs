@@ -1,5 +1,6 @@
 //! Runs slices: compiles, links, limits and calls components. Knows no cluster, no plan, no routes.
 
+mod admission;
 #[cfg(test)]
 mod arbitrary;
 mod code;

@@ -4,6 +4,7 @@
 //! calls are 3 to 4 times cheaper there. Whether a component needs the other one is read from its
 //! bytes.
 
+use crate::admission::Admissions;
 use crate::codec::Concurrency;
 use crate::compile_cache::{CompileCache, CompilerKey};
 use crate::meter::{Budget, CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
@@ -48,8 +49,7 @@ pub(crate) struct Runtime {
     pub(crate) shared: Arc<Shared>,
     plain: Lane,
     concurrent: Lane,
-    /// Memory that loaded slices were admitted with.
-    pub(crate) admitted: Arc<AtomicU64>,
+    pub(crate) admissions: Arc<Admissions>,
     /// The clock stops when this is dropped.
     _clock: mpsc::Sender<()>,
 }
@@ -94,7 +94,7 @@ impl Runtime {
         Ok(Self {
             budget: Budget::new(settings.memory_budget),
             _clock: start_clock(engines, Arc::clone(&shared), Arc::clone(trims))?,
-            admitted: Arc::default(),
+            admissions: Admissions::new(settings.memory_budget),
             settings,
             infra,
             cache,

@@ -1,5 +1,6 @@
 //! One loaded slice on this node: its pool and its calls. Knows no plan and no routes.
 
+use crate::admission::Admission;
 use crate::code::{Code, WasmInstance};
 use crate::deadline::until;
 use crate::joint::{Job, Joint, Reply, Work};
@@ -13,7 +14,6 @@ use aether_types::slice_toml::Reuse;
 use aether_types::{CallError, FunctionName, InterfaceName};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -37,13 +37,6 @@ pub struct Slice {
 /// A function of a slice, found once: a call by its place needs no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(usize);
-
-/// Memory that the slice was admitted with; given back when it is unloaded.
-#[derive(Debug)]
-pub(crate) struct Admission {
-    pub(crate) admitted: Arc<AtomicU64>,
-    pub(crate) bytes: u64,
-}
 
 impl Slice {
     pub(crate) fn new(
@@ -229,12 +222,6 @@ pub(crate) fn admit(mut ctx: CallContext, timeout: Duration) -> Result<CallConte
 /// What those get whose instance went away without a word.
 pub(crate) fn stopped() -> CallError {
     CallError::Unavailable("the slice was stopped".to_owned())
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        self.admitted.fetch_sub(self.bytes, Relaxed);
-    }
 }
 
 impl std::fmt::Debug for Slice {

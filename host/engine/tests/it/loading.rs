@@ -72,13 +72,23 @@ fn imports_are_linked_or_refused_by_name() {
 #[test]
 fn slices_are_admitted_while_one_instance_of_each_fits() {
     let node = Node::with(|settings| settings.memory_budget = ByteSize::mib(100));
-    let load =
-        || node.load(&wat::parse_str(format!("(component {EXPORT})")).unwrap(), Wanted::default());
-    let first = load().unwrap();
-    expect!["the slice may use 64MiB for each instance; the node's memory budget of 100MiB has 36MiB left [out-of-capacity]"].assert_eq(&load().unwrap_err().to_string());
-    drop(first);
+    let load = |extra: &str| {
+        let component = wat::parse_str(format!("(component {extra} {EXPORT})")).unwrap();
+        node.load(&component, Wanted::default())
+    };
+    let (first, other) = ("", "(core module)");
+    let slice = load(first).unwrap();
+    expect!["the slice may use 64MiB for each instance; the node's memory budget of 100MiB has 36MiB left [out-of-capacity]"].assert_eq(&load(other).unwrap_err().to_string());
+
+    // What comes after it fits beside it, and holds what they shared when it is gone.
+    let next = load(first).unwrap();
+    assert_eq!(node.engine.usage().memory_admitted, ByteSize::mib(64));
+    drop(slice);
+    assert_eq!(node.engine.usage().memory_admitted, ByteSize::mib(64));
+    load(other).unwrap_err();
+    drop(next);
     node.unload();
-    load().unwrap();
+    load(other).unwrap();
 }
 
 #[tokio::test]
