@@ -130,13 +130,6 @@ impl<'d, 'a> Ask<'d, 'a> {
         (self.draft.ledger.on(self.slot, node), zone.copied().unwrap_or(0))
     }
 
-    /// Whether a node that was chosen once may still have the instance.
-    pub(super) fn may_stay(&self, node: NodeIndex) -> bool {
-        let ledger = &self.draft.ledger;
-        self.want.require_near.iter().all(|lineage| ledger.has(*lineage, node))
-            && !self.want.require_away.iter().any(|lineage| ledger.has(*lineage, node))
-    }
-
     fn hint_against(&self, node: NodeIndex) -> Option<Verdict> {
         let ledger = &self.draft.ledger;
         let (near, away) = (&self.want.require_near, &self.want.require_away);
@@ -161,4 +154,11 @@ impl<'d, 'a> Ask<'d, 'a> {
             Spread::Zone => in_zone,
         }
     }
+}
+
+/// Whether a node that was chosen once may still have the instance.
+pub(super) fn may_stay(draft: &Draft<'_>, slot: SlotIndex, node: NodeIndex) -> bool {
+    let Some(want) = draft.want(slot) else { return false };
+    want.require_near.iter().all(|lineage| draft.ledger.has(*lineage, node))
+        && !want.require_away.iter().any(|lineage| draft.ledger.has(*lineage, node))
 }

@@ -1,6 +1,6 @@
 //! Which instances of the previous plan stay. Finds no new places.
 
-use super::choose::Ask;
+use super::choose::{Ask, may_stay};
 use super::draft::{Draft, Seat, SlotIndex};
 use crate::view::{Duty, Status};
 use alloc::vec::Vec;
@@ -37,7 +37,7 @@ fn retire_where(draft: &mut Draft<'_>, slot: SlotIndex, goes: impl Fn(&Draft<'_>
 
 fn keep_one(draft: &mut Draft<'_>, slot: SlotIndex, ordinal: u32) {
     let seat = draft.slots[slot].seats[&ordinal];
-    if !Ask::new(draft, slot, ordinal).may_stay(seat.node) {
+    if !may_stay(draft, slot, seat.node) {
         return draft.retire(slot, ordinal);
     }
     let wanted = draft.new_seat(slot, seat.node);
