@@ -13,7 +13,8 @@ pub struct Settings {
     pub cache_bytes_max: ByteSize,
     /// Linear memory of all guests together. A slice is admitted when one instance of it still
     /// fits beside one instance of every other slice, whatever versions there are of each; growth
-    /// beyond the budget is refused while guests run. So a budget holds many slices that are allowed much and use little.
+    /// beyond the budget is refused while guests run. So a budget holds many slices that are
+    /// allowed much and use little.
     pub memory_budget: ByteSize,
     /// `WasmInstance`s that live at a time, idle ones included.
     pub wasm_instances_max: u32,
