@@ -1,5 +1,5 @@
 //! A node's member of the group that replicates the map: requests come in on any node, answers go
-//! out once a majority has them on disk. Knows no clock, thread, file or socket, nor what keys mean.
+//! out once a majority has them on disk. Knows no clock, thread, file or socket, and no keys.
 //!
 //! A [`Member`] is stepped like the [`Group`](aether_consensus::Group) inside it. It adds what lies
 //! between a group and those who ask: the requests that wait, their way to the leader and back, the
@@ -19,8 +19,8 @@
 //!
 //! A shell takes up all events that are ready, then advances: so one write to disk serves them all.
 //!
-//! **On any node.** A node that does not lead sends a write to the leader and waits until it applies
-//! the entry itself. So no result travels, and whoever was answered reads its own write there.
+//! **On any node.** A node that does not lead sends a write to the leader and waits until it has
+//! applied the entry itself. So no result travels, and whoever was answered reads its own write.
 //!
 //! **At most once.** A write is sent under a new [`ProposalId`](aether_consensus::ProposalId) each
 //! time, for one term, and the leader takes each of them once. Once an entry of a later term is

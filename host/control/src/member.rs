@@ -63,13 +63,14 @@ enum Tried {
 impl Member {
     /// Starts from what is on disk, with a state in which nothing is applied.
     pub fn new(settings: Settings, restored: Restored) -> Result<Self, StartError> {
+        let started = restored.hard_state.term;
         Ok(Self {
             group: Group::new(settings.group.clone(), restored)?,
             settings,
             now: Tick(0),
             last_number: 0,
             waiting: Waiting::default(),
-            forwards: Forwards::default(),
+            forwards: Forwards::new(started),
             lease_clock: None,
             lease_time: LeaseTime(0),
             expiring: None,
@@ -80,7 +81,7 @@ impl Member {
         })
     }
 
-    /// Asks for a change, on any node. Answered by one `Reply`, at the latest when its time is over.
+    /// Asks for a change, on any node. Answered by one `Reply`, at the latest when its time is up.
     ///
     /// `decided` is the term in which this node, as the leader, decided on it.
     pub fn write(&mut self, write: Write, decided: Option<Term>) -> Ticket {
@@ -308,11 +309,17 @@ impl Member {
 
     fn on_forward(&mut self, forward: Forward) {
         let Forward { group, from, to, term, id, write } = forward;
+        // A double of what was taken before: any answer but the entry itself would be wrong.
+        if !self.forwards.is_new(term, id) {
+            return;
+        }
         let leads = self.group.role() == Role::Leader && self.group.term() == term;
-        // Whoever was removed has no say any more.
-        let leads = leads && self.group.membership().contains(from);
         let taken = match leads {
-            true if !self.forwards.is_new(term, id) => return,
+            true if !self.forwards.take(term, id) => Err(Refusal::ProposalsExhausted),
+            // Whoever was removed has no say any more.
+            true if !self.group.membership().contains(from) => {
+                Err(Refusal::NotLeader { leader: None })
+            }
             true => self.propose(id, write, None),
             false => Err(Refusal::NotLeader { leader: self.group.leader() }),
         };

@@ -2,7 +2,7 @@
 
 mod table;
 
-use aether_consensus::{Refusal, Term};
+use aether_consensus::{ProposalId, Refusal, Term};
 use aether_kv::{LeaseId, LeaseTtl};
 use expect_test::expect;
 
@@ -55,6 +55,23 @@ fn a_double_forward_is_taken_once() {
     table.settle();
     assert!(matches!(table.answer(follower, ticket), Some(Ok(_))));
     assert_eq!(table.revision(leader), 1);
+}
+
+#[test]
+fn of_a_write_that_it_took_a_former_leader_does_not_say_that_it_did_not() {
+    let mut table = Table::new();
+    let leader = table.elect();
+    let follower = 1 + leader % 3;
+    table.write(follower, put("x", "1"), None);
+    table.settle();
+    table.cut_off(leader);
+    table.ticks(30);
+    let forward = table.last_forward.clone().expect("the follower sent it on");
+    table.deliver(Message::Forward(forward.clone()));
+    assert_eq!(table.not_taken, 0, "the double of a message that was taken");
+    let new = Forward { id: ProposalId(forward.id.0 + 1_000), ..forward };
+    table.deliver(Message::Forward(new));
+    assert_eq!(table.not_taken, 1);
 }
 
 #[test]

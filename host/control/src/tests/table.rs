@@ -19,6 +19,8 @@ pub(super) struct Table {
     now: u64,
     /// Every message arrives twice.
     pub(super) double: bool,
+    pub(super) last_forward: Option<Forward>,
+    pub(super) not_taken: u32,
 }
 
 pub(super) fn put(key: &str, value: &str) -> Write {
@@ -45,6 +47,8 @@ impl Table {
             cut_off: None,
             now: 0,
             double: false,
+            last_forward: None,
+            not_taken: 0,
         }
     }
 
@@ -136,6 +140,12 @@ impl Table {
         }
     }
 
+    pub(super) fn deliver(&mut self, message: Message) {
+        let to = message.to().0;
+        self.member(to).on_message(message);
+        self.run(to);
+    }
+
     fn member(&mut self, node: u64) -> &mut Member {
         &mut self.members.get_mut(&node).unwrap().0
     }
@@ -150,7 +160,14 @@ impl Table {
             for effect in effects {
                 match effect {
                     Effect::Persist(persist) => member.on_persisted(persist.number),
-                    Effect::Send(message) => self.wire.push_back(message),
+                    Effect::Send(message) => {
+                        match &message {
+                            Message::Forward(forward) => self.last_forward = Some(forward.clone()),
+                            Message::NotTaken(_) => self.not_taken += 1,
+                            Message::Raft(_) => {}
+                        }
+                        self.wire.push_back(message);
+                    }
                     Effect::Change(change) => member.apply(state, change).unwrap(),
                     Effect::Reply(Reply { ticket, answer }) => {
                         let twice = self.answers.insert((node, ticket), answer);
