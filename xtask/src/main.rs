@@ -10,6 +10,7 @@ mod http;
 mod node;
 mod setup;
 mod shell;
+mod sim;
 mod steps;
 mod test;
 mod tidy;
@@ -31,6 +32,13 @@ enum Task {
     Test,
     /// Build the applications in examples/, deploy them on a node and run their cases
     Examples,
+    /// Simulate whole clusters from seeds, with faults of every kind; `--help` says how
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// What the simulator takes: `--seed N`, `--seeds A..B`, `--planted`, `--jobs N`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Check what the compiler and clippy do not: layers, sizes, headers, documents
     Tidy {
         /// Lower the entries of the ratchet list that are larger than needed
@@ -52,6 +60,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::run(),
         Task::Test => test::run(),
         Task::Examples => examples::run(),
+        Task::Sim { arguments } => sim::run(&arguments),
         Task::Tidy { shrink } => tidy::run(shrink),
         Task::Audit => audit::run(),
         Task::Bench { name } => bench::run(&name),

@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::steps::Steps;
-use crate::{examples, guests, setup, shell, tidy};
+use crate::{examples, guests, setup, shell, sim, tidy};
 
-/// Formatting, rules, lints, guests, tests: cheapest first, so that news come early.
+/// Formatting, rules, lints, simulation, guests, tests: cheapest first, so that news come early.
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut steps = Steps::default();
     steps.run("setup", setup::run);
@@ -18,6 +18,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let lint = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
         shell::run(shell::cargo().args(lint))
     });
+    steps.run("sim", sim::check);
     steps.run("guests", || guests::build(guests::OF_TESTS));
     steps.run("examples", examples::run);
     steps.run("test", tests);

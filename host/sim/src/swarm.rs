@@ -1,0 +1,138 @@
+//! What a run has to live with: a subset of all faults, each with its own strength, drawn from the
+//! seed. Subsets find more than everything at once. Knows no events.
+
+use crate::rng::Rng;
+
+/// Milliseconds of simulated time.
+pub(crate) type Ms = u64;
+
+/// The options of one run. A rate is a mean time between two; `None` means never.
+#[derive(Debug, Clone)]
+pub(crate) struct Swarm {
+    pub(crate) voters: u64,
+    /// Nodes that start with nothing.
+    pub(crate) spares: u64,
+    /// How long faults are injected.
+    pub(crate) faults_ms: Ms,
+    pub(crate) tick_ms: Ms,
+    /// How far the clocks of nodes may be apart: per mille of a tick more or less.
+    pub(crate) drift: u64,
+    pub(crate) network: NetworkFaults,
+    pub(crate) disk: DiskFaults,
+    pub(crate) crash: Option<Ms>,
+    pub(crate) down_ms: Ms,
+    /// Among crashes, per mille that take all nodes at once.
+    pub(crate) power_cut: u64,
+    pub(crate) partition: Option<Ms>,
+    pub(crate) partition_ms: Ms,
+    /// Per mille of new leaders that are cut off or crash soon after.
+    pub(crate) hunt: u64,
+    pub(crate) hunt_ms: Ms,
+    /// Per mille of elections during which another node crashes and is back at once.
+    pub(crate) flicker: u64,
+    pub(crate) members: Option<Ms>,
+    pub(crate) transfer: Option<Ms>,
+    pub(crate) blueprints: Option<Ms>,
+    pub(crate) drain: Option<Ms>,
+    pub(crate) clients: u64,
+    pub(crate) think_ms: Ms,
+    /// Per mille of loads and starts that fail, and of these that are fatal.
+    pub(crate) guest_failures: u64,
+    pub(crate) guest_fatal: u64,
+    pub(crate) load_ms: Ms,
+    /// How long the leader's planner takes between deciding and writing.
+    pub(crate) planner_ms: Ms,
+    pub(crate) log_entries_max: u64,
+    pub(crate) message_bytes_max: u64,
+}
+
+/// What happens to messages; chances per mille.
+#[derive(Debug, Clone)]
+pub(crate) struct NetworkFaults {
+    pub(crate) delay_ms: Ms,
+    pub(crate) jitter_ms: Ms,
+    pub(crate) lose: u64,
+    pub(crate) double: u64,
+    /// Of a message that takes very long.
+    pub(crate) straggle: u64,
+    pub(crate) straggle_ms: Ms,
+}
+
+/// What happens to writes.
+#[derive(Debug, Clone)]
+pub(crate) struct DiskFaults {
+    pub(crate) write_ms: Ms,
+    /// Per mille of writes that take very long.
+    pub(crate) slow: u64,
+    pub(crate) slow_ms: Ms,
+    /// Per mille of writes that fail: the node stops.
+    pub(crate) fail: u64,
+}
+
+impl NetworkFaults {
+    pub(crate) const CALM: Self =
+        Self { delay_ms: 1, jitter_ms: 2, lose: 0, double: 0, straggle: 0, straggle_ms: 0 };
+}
+
+impl DiskFaults {
+    pub(crate) const CALM: Self = Self { write_ms: 1, slow: 0, slow_ms: 0, fail: 0 };
+}
+
+impl Swarm {
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
+        let voters = [1, 3, 3, 3, 5, 5, 7][rng.below(7) as usize];
+        let tick_ms = 20;
+        let on = |rng: &mut Rng, low: Ms, high: Ms| rng.chance(500).then(|| rng.between(low, high));
+        let per_mille = |rng: &mut Rng, high: u64| match rng.chance(500) {
+            true => rng.between(1, high),
+            false => 0,
+        };
+        // Leaders come and go as fast as they can be elected.
+        let storm = rng.chance(500);
+        let calm_or = |rng: &mut Rng, calm: (Ms, Ms), stormy: (Ms, Ms)| {
+            let (low, high) = if storm { stormy } else { calm };
+            rng.between(low, high)
+        };
+        Self {
+            voters,
+            spares: rng.between(0, 7 - voters.min(7)).min(3),
+            faults_ms: calm_or(rng, (5_000, 20_000), (4_000, 10_000)),
+            tick_ms,
+            drift: per_mille(rng, 500),
+            network: NetworkFaults {
+                delay_ms: rng.between(1, 10),
+                jitter_ms: rng.between(0, 30),
+                lose: per_mille(rng, 200),
+                double: per_mille(rng, 100),
+                straggle: per_mille(rng, 50),
+                straggle_ms: rng.between(200, 5_000),
+            },
+            disk: DiskFaults {
+                write_ms: rng.between(1, 10),
+                slow: per_mille(rng, 100),
+                slow_ms: rng.between(20, 500),
+                fail: per_mille(rng, 2),
+            },
+            crash: on(rng, 300, 5_000),
+            down_ms: calm_or(rng, (20, 1_500), (10, 300)),
+            power_cut: per_mille(rng, 200),
+            partition: on(rng, 300, 4_000),
+            partition_ms: calm_or(rng, (100, 2_000), (50, 500)),
+            hunt: if storm { rng.between(400, 1_000) } else { per_mille(rng, 500) },
+            hunt_ms: calm_or(rng, (5, 150), (1, 60)),
+            flicker: if storm { per_mille(rng, 700) } else { 0 },
+            members: on(rng, 500, 4_000),
+            transfer: on(rng, 500, 4_000),
+            blueprints: on(rng, 1_000, 5_000).filter(|_| !storm),
+            drain: on(rng, 2_000, 8_000).filter(|_| !storm),
+            clients: rng.between(1, 5),
+            think_ms: calm_or(rng, (10, 300), (5, 60)),
+            guest_failures: if storm { 0 } else { per_mille(rng, 300) },
+            guest_fatal: per_mille(rng, 50),
+            load_ms: rng.between(5, 500),
+            planner_ms: rng.between(1, 400),
+            log_entries_max: rng.between(8, 200),
+            message_bytes_max: if storm || rng.chance(300) { 1 } else { 1 << 20 },
+        }
+    }
+}

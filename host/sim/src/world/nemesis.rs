@@ -1,0 +1,139 @@
+//! Everything that goes wrong with machines and cables. Knows no requests.
+
+use aether_types::NodeId;
+
+use super::{Event, World};
+use crate::swarm::Ms;
+
+/// How long an election goes on, about, and how long a node that flickers is away.
+const FLICKER_MS: Ms = 20;
+
+impl World {
+    /// Power off: what was not durable is gone, and so is everything in memory.
+    fn crash(&mut self, id: NodeId) {
+        let down_ms = self.rng.around(self.swarm.down_ms);
+        self.crash_for(id, down_ms);
+    }
+
+    fn crash_for(&mut self, id: NodeId, down_ms: Ms) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        if node.up.take().is_none() {
+            return;
+        }
+        node.disk.crash(&mut self.rng);
+        self.trace.add(self.now, format_args!("{id} crashes"));
+        self.on_node_gone(id);
+        for other in self.running() {
+            // The connection resets, unless there is nobody left to say so.
+            if self.rng.chance(500) {
+                self.up(other).expect("it runs").member.on_unreachable(id);
+                self.settle(other);
+            }
+        }
+        self.after(down_ms, Event::Restart(id));
+    }
+
+    pub(super) fn on_restart(&mut self, id: NodeId) {
+        if self.nodes.get(&id).is_some_and(|node| node.up.is_none()) {
+            self.start(id);
+        }
+    }
+
+    pub(super) fn on_disk_failure(&mut self, id: NodeId, run: u64) {
+        if self.up_in(id, run).is_some() {
+            self.trace.add(self.now, format_args!("{id} cannot write"));
+            self.crash(id);
+        }
+    }
+
+    pub(super) fn on_crash(&mut self) {
+        if self.healed {
+            return;
+        }
+        let running = self.running();
+        if self.rng.chance(self.swarm.power_cut) {
+            running.into_iter().for_each(|id| self.crash(id));
+        } else if let Some(id) = self.rng.pick(&running) {
+            self.crash(id);
+        }
+        self.repeat(self.swarm.crash, Event::Crash);
+    }
+
+    pub(super) fn on_partition(&mut self) {
+        if self.healed {
+            return;
+        }
+        let all: Vec<NodeId> = self.nodes.keys().copied().collect();
+        let one = self.rng.pick(&all).expect("a cluster has nodes");
+        let two = self.rng.pick(&all).expect("a cluster has nodes");
+        let (in_half, both_ways) = (self.rng.draw(), self.rng.chance(600));
+        let kind = self.rng.below(6);
+        for from in &all {
+            for to in all.iter().filter(|to| *to != from) {
+                let half = |id: &NodeId| in_half >> (id.0 % 64) & 1 == 0;
+                let cut = match kind {
+                    0 | 1 => *from == one || (both_ways && *to == one),
+                    2 => half(from) != half(to) && (both_ways || half(from)),
+                    3 => self.rng.chance(200),
+                    _ => [(one, two), (two, one)].contains(&(*from, *to)),
+                };
+                if cut {
+                    self.network.cut(*from, *to);
+                }
+            }
+        }
+        self.trace.add(self.now, format_args!("partition {kind} around {one}"));
+        let wait = self.rng.around(self.swarm.partition_ms);
+        self.after(wait, Event::Mend);
+        self.repeat(self.swarm.partition, Event::Partition);
+    }
+
+    pub(super) fn on_mend(&mut self) {
+        self.network.mend();
+        self.trace.add(self.now, format_args!("the network is whole"));
+    }
+
+    /// A new leader is the best thing to lose.
+    pub(super) fn maybe_hunt(&mut self, id: NodeId) {
+        if !self.healed && self.rng.chance(self.swarm.hunt) {
+            let wait = self.rng.between(0, self.swarm.hunt_ms);
+            let run = self.up(id).expect("it runs").run;
+            self.after(wait, Event::Hunt { node: id, run });
+        }
+    }
+
+    /// Whoever is asked for a vote may have to remember what it said before it crashed.
+    pub(super) fn maybe_flicker(&mut self, candidate: NodeId) {
+        if !self.healed && self.rng.chance(self.swarm.flicker) {
+            let mut others = self.running();
+            others.retain(|id| *id != candidate);
+            let Some(node) = self.rng.pick(&others) else { return };
+            let run = self.up(node).expect("it runs").run;
+            let wait = self.rng.between(0, FLICKER_MS);
+            self.after(wait, Event::Flicker { node, run });
+        }
+    }
+
+    pub(super) fn on_flicker(&mut self, id: NodeId, run: u64) {
+        if !self.healed && self.up_in(id, run).is_some() {
+            let down_ms = self.rng.between(1, FLICKER_MS);
+            self.crash_for(id, down_ms);
+        }
+    }
+
+    pub(super) fn on_hunt(&mut self, id: NodeId, run: u64) {
+        if self.healed || self.up_in(id, run).is_none() {
+            return;
+        }
+        if self.rng.chance(500) {
+            return self.crash(id);
+        }
+        self.trace.add(self.now, format_args!("{id} is cut off"));
+        for other in self.nodes.keys().copied().collect::<Vec<_>>() {
+            self.network.cut(id, other);
+            self.network.cut(other, id);
+        }
+        let wait = self.rng.around(self.swarm.partition_ms);
+        self.after(wait, Event::Mend);
+    }
+}
