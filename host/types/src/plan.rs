@@ -32,8 +32,9 @@ pub struct Assignment {
     pub digest: Digest,
     /// Revision of the blueprint whose grants, limits and config the instance runs with.
     pub blueprint: Revision,
-    /// The first generation that has the instance on this node. What the node says of it counts
-    /// from there on: before, it may speak of an earlier instance with the same key.
+    /// The first generation that has the instance on this node, or has it leave there. What the
+    /// node says of it counts from there on: before, it may speak of an earlier instance with
+    /// the same key, or may not know that this one is to go.
     pub since: Generation,
     /// What the instance reserves of the node's memory budget.
     pub memory: ByteSize,

@@ -175,7 +175,7 @@ impl<'a> Draft<'a> {
     /// The instance serves until what comes after it is ready.
     pub(super) fn retire(&mut self, slot: SlotIndex, ordinal: u32) {
         let seat = self.remove(slot, ordinal);
-        self.add(slot, ordinal, Seat { leaving: true, ..seat });
+        self.add(slot, ordinal, Seat { leaving: true, since: self.generation, ..seat });
     }
 
     /// A new seat, of what is wanted now.

@@ -48,7 +48,8 @@ fn keep_one(draft: &mut Draft<'_>, slot: SlotIndex, ordinal: u32) {
     let lineage = draft.slots[slot].lineage;
     draft.remove(slot, ordinal);
     if next.memory > seat.memory && !draft.ledger.fits(seat.node, lineage, ordinal, next.memory) {
-        return draft.add(slot, ordinal, Seat { leaving: true, ..seat });
+        let since = draft.generation;
+        return draft.add(slot, ordinal, Seat { leaving: true, since, ..seat });
     }
     draft.add(slot, ordinal, next);
     // The node has the earlier revision until the new one is ready.

@@ -2,26 +2,30 @@
 //! nobody calls any more. The disruption budget is kept here and nowhere else.
 
 use super::Staying;
-use super::draft::{Draft, LineageIndex, SlotIndex};
+use super::draft::{Draft, LineageIndex, Node, SlotIndex};
 use crate::view::Status;
 use aether_types::checked::Applications;
 use aether_types::code::Code;
 use aether_types::observed::{InstanceState, Reason};
-use aether_types::{AppName, Coordinates, NodeId, Revision};
+use aether_types::{AppName, Coordinates, Generation, NodeId, Revision};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-/// An instance that may still call a slice that is not wanted any more.
-struct Caller<'a> {
-    revision: Revision,
-    coordinates: &'a Coordinates,
-    node: NodeId,
+/// Who may still call slices that are not wanted any more.
+struct Callers<'a> {
+    /// Slots that some known revision calls, with the oldest one.
+    called: BTreeMap<SlotIndex, Revision>,
+    /// Instances that do so, for each slot the one of the oldest revision.
+    running: BTreeMap<SlotIndex, (Revision, &'a Coordinates, NodeId)>,
+    /// The node that has taken up the oldest plan: until it has the one that retired a slice, it
+    /// may be starting what calls it.
+    slowest: Option<(Generation, NodeId)>,
 }
 
-/// The callers of slots, for each the one of the oldest revision.
-type Callers<'a> = BTreeMap<SlotIndex, Caller<'a>>;
+/// By importer, the slots that it calls.
+type Edges<'a> = BTreeMap<&'a Coordinates, BTreeSet<SlotIndex>>;
 
 /// Instances of a slot that are ready, and how many have to be.
 #[derive(Debug, Default, Clone, Copy)]
@@ -39,7 +43,7 @@ struct Count {
 /// Takes the seats of those that go; says why the others stay.
 pub(super) fn release(draft: &mut Draft<'_>, applications: &Applications) -> Vec<Staying> {
     let mut staying = Vec::new();
-    let callers = callers(draft, applications);
+    let callers = Callers::new(draft, applications);
     for lineage in 0..draft.lineages.len() {
         let slots = draft.lineages[lineage].clone();
         if slots.clone().all(|slot| draft.slots[slot].leaving().next().is_none()) {
@@ -94,8 +98,8 @@ fn release_slot(
         let why = match seat.status {
             Status::Coming | Status::Failed => None,
             Status::Ready | Status::Unknown => {
-                let caller = callers.get(&slot).filter(|caller| caller.revision <= seat.blueprint);
-                caller.map(still_called).or_else(|| shortage(counts, at, is_ready, is_forced))
+                let called = callers.reason(slot, seat.blueprint, seat.since);
+                called.or_else(|| shortage(counts, at, is_ready, is_forced))
             }
         };
         match why {
@@ -135,65 +139,67 @@ fn shortage(counts: &[Count], at: usize, is_ready: u32, is_forced: bool) -> Opti
     })
 }
 
-fn still_called(caller: &Caller<'_>) -> Reason {
-    let Caller { coordinates, node, .. } = caller;
-    Reason {
-        code: Code::DependentsActive,
-        message: format!("stays until {coordinates} on node {node}, which calls it, is gone"),
-        retryable: true,
-    }
-}
-
-/// Who may call slots that are not wanted any more and still have instances.
-fn callers<'a>(draft: &Draft<'a>, applications: &'a Applications) -> Callers<'a> {
-    let mut callers: Callers<'a> = BTreeMap::new();
-    let doomed = |slot: &SlotIndex| {
-        draft.slots[*slot].want.is_none() && !draft.slots[*slot].seats.is_empty()
-    };
-    let doomed: BTreeMap<(&AppName, &Coordinates), SlotIndex> = (0..draft.slots.len())
-        .filter(doomed)
-        .map(|slot| ((draft.slots[slot].app, draft.slots[slot].coordinates), slot))
-        .collect();
-    let apps: BTreeSet<&AppName> = doomed.keys().map(|(app, _)| *app).collect();
-    // By importer, for each revision that somebody runs.
-    let mut called: BTreeMap<(&AppName, Revision), BTreeMap<&Coordinates, BTreeSet<SlotIndex>>> =
-        BTreeMap::new();
-    for node in &draft.nodes {
-        let instances = node.view.observed.iter().flat_map(|observed| &observed.instances);
-        for i in instances.filter(|i| apps.contains(&i.instance.app) && may_call(i.state)) {
-            let app = &i.instance.app;
-            let Some(checked) = applications.get(app, i.blueprint) else { continue };
-            let edges = called.entry((app, i.blueprint)).or_insert_with(|| {
-                let mut edges: BTreeMap<&Coordinates, BTreeSet<SlotIndex>> = BTreeMap::new();
-                for edge in &checked.edges {
-                    if let Some(slot) = doomed.get(&(app, &edge.exporter)) {
-                        edges.entry(&edge.importer).or_default().insert(*slot);
-                    }
-                }
-                edges
-            });
-            let Some((importer, slots)) = edges.get_key_value(&i.instance.coordinates) else {
-                continue;
-            };
-            for slot in slots {
-                let (revision, node) = (i.blueprint, node.view.id);
-                let caller = Caller { revision, coordinates: importer, node };
-                let first = callers.entry(*slot).or_insert(caller);
-                if revision < first.revision {
-                    *first = Caller { revision, coordinates: importer, node };
+impl<'a> Callers<'a> {
+    fn new(draft: &Draft<'a>, applications: &'a Applications) -> Self {
+        let doomed = |slot: &SlotIndex| {
+            draft.slots[*slot].want.is_none() && !draft.slots[*slot].seats.is_empty()
+        };
+        let doomed: BTreeMap<(&AppName, &Coordinates), SlotIndex> = (0..draft.slots.len())
+            .filter(doomed)
+            .map(|slot| ((draft.slots[slot].app, draft.slots[slot].coordinates), slot))
+            .collect();
+        let apps: BTreeSet<&AppName> = doomed.keys().map(|(app, _)| *app).collect();
+        let mut called: BTreeMap<SlotIndex, Revision> = BTreeMap::new();
+        // By revision and importer.
+        let mut edges: BTreeMap<(&AppName, Revision), Edges<'a>> = BTreeMap::new();
+        for (revision, checked) in applications.all().filter(|(_, c)| apps.contains(&c.app)) {
+            let of_revision = edges.entry((&checked.app, revision)).or_default();
+            for edge in &checked.edges {
+                if let Some(slot) = doomed.get(&(&checked.app, &edge.exporter)) {
+                    of_revision.entry(&edge.importer).or_default().insert(*slot);
+                    let first = called.entry(*slot).or_insert(revision);
+                    *first = revision.min(*first);
                 }
             }
         }
+        let taken_up = |node: &Node<'_>| {
+            let generation = node.view.observed.as_ref().map(|observed| observed.generation);
+            (generation.unwrap_or_default(), node.view.id)
+        };
+        let slowest = draft.nodes.iter().map(taken_up).min();
+        let mut callers = Self { called, running: BTreeMap::new(), slowest };
+        for node in &draft.nodes {
+            let instances = node.view.observed.iter().flat_map(|observed| &observed.instances);
+            for i in instances.filter(|i| i.state != InstanceState::Unloading) {
+                let of_revision = edges.get(&(&i.instance.app, i.blueprint));
+                let found = of_revision.and_then(|e| e.get_key_value(&i.instance.coordinates));
+                let Some((importer, slots)) = found else { continue };
+                for slot in slots {
+                    let caller = (i.blueprint, *importer, node.view.id);
+                    let first = callers.running.entry(*slot).or_insert(caller);
+                    *first = caller.min(*first);
+                }
+            }
+        }
+        callers
     }
-    callers
-}
 
-fn may_call(state: InstanceState) -> bool {
-    match state {
-        InstanceState::Activating | InstanceState::Active | InstanceState::Deactivating => true,
-        InstanceState::Loading
-        | InstanceState::Loaded
-        | InstanceState::Unloading
-        | InstanceState::Failed => false,
+    /// Why a slot that was retired by a plan cannot go yet.
+    fn reason(&self, slot: SlotIndex, revision: Revision, since: Generation) -> Option<Reason> {
+        if *self.called.get(&slot)? > revision {
+            return None;
+        }
+        let running = self.running.get(&slot).filter(|(caller, ..)| *caller <= revision);
+        let lagging = self.slowest.filter(|(generation, _)| *generation < since);
+        let message = match (running, lagging) {
+            (Some((_, caller, node)), _) => {
+                format!("stays until {caller} on node {node}, which calls it, is gone")
+            }
+            (None, Some((_, node))) => {
+                format!("stays until node {node} has taken up the plan: it may start a caller")
+            }
+            (None, None) => return None,
+        };
+        Some(Reason { code: Code::DependentsActive, message, retryable: true })
     }
 }

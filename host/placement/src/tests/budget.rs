@@ -235,9 +235,10 @@ fn what_others_call_goes_last_on_whatever_node() {
             plan => 2 changes: b#0 on 1!
               shop/x:b:1.0.0#0 on 1: stays until x:a:1.0.0 on node 0000000000000002, which calls it, is gone [dependents-active]
             run 2
-            plan => 1 changes: 
+            plan => 0 changes: b#0 on 1!
+              shop/x:b:1.0.0#0 on 1: stays until node 0000000000000001 has taken up the plan: it may start a caller [dependents-active]
             run 1
-            plan => 0 changes: "#]],
+            plan => 1 changes: "#]],
     );
     check(
         "nodes 1 2
@@ -248,6 +249,8 @@ fn what_others_call_goes_last_on_whatever_node() {
         run 2
         plan
         run 2
+        plan
+        run 1
         plan",
         expect![[r#"
             nodes 1 2
@@ -261,6 +264,9 @@ fn what_others_call_goes_last_on_whatever_node() {
             plan => 1 changes: a@2#0 on 2, b#0 on 1!
               shop/x:b:1.0.0#0 on 1: stays until x:a:1.0.0 on node 0000000000000002, which calls it, is gone [dependents-active]
             run 2
+            plan => 0 changes: a@2#0 on 2, b#0 on 1!
+              shop/x:b:1.0.0#0 on 1: stays until node 0000000000000001 has taken up the plan: it may start a caller [dependents-active]
+            run 1
             plan => 1 changes: a@2#0 on 2"#]],
     );
 }

@@ -49,8 +49,8 @@ fn a_node_has_two_only_when_no_other_can_have_one() {
               x:a:1.0.0: 3 instances on 1 nodes
             nodes 2 3
             plan => 4 changes: a#0 on 1, a#1 on 1!, a#2 on 1!, a#3 on 2, a#4 on 3
-              shop/x:a:1.0.0#2 on 1: stays until 3 other instances of its slice are ready; 2 are now [min-ready]
-              shop/x:a:1.0.0#1 on 1: stays until 3 other instances of its slice are ready; 2 are now [min-ready]
+              shop/x:a:1.0.0#2 on 1: stays until 3 other instances of its slice are ready; 1 are now [min-ready]
+              shop/x:a:1.0.0#1 on 1: stays until 3 other instances of its slice are ready; 1 are now [min-ready]
             settle => 1 plans: a#0 on 1, a#3 on 2, a#4 on 3
             apply a=5
             settle => 1 plans: a#0 on 1, a#1 on 1, a#2 on 2, a#3 on 2, a#4 on 3

@@ -4,12 +4,13 @@
 use super::cluster::Cluster;
 use crate::{Change, Duty, MOVES_MAX, Report, View, plan};
 use aether_types::blueprint::Placement;
-use aether_types::checked::Applications;
+use aether_types::checked::{Applications, Checked};
 use aether_types::code::Code;
-use aether_types::plan::Plan;
-use aether_types::{ByteSize, NodeId, SliceName};
+use aether_types::observed::InstanceState;
+use aether_types::plan::{InstanceKey, Plan};
+use aether_types::{ByteSize, Coordinates, NodeId, SliceName};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::format;
 use std::string::String;
 use std::sync::Arc;
@@ -72,8 +73,9 @@ fn any_act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// One slice in the language of the cluster. Hints point to earlier names: no circles.
-fn spell(i: usize, wish: &Wish) -> String {
+/// One slice in the language of the cluster. Hints and calls point to earlier names: no circles.
+fn spell(i: usize, wishes: &[Wish]) -> String {
+    let wish = &wishes[i];
     let count = wish.instances.max(MIN_READY[i]).max(1);
     let Wish { version, memory, hint, .. } = wish;
     let mut text = format!("{}@{version}={count},min={},mem={memory}", NAMES[i], MIN_READY[i]);
@@ -83,6 +85,10 @@ fn spell(i: usize, wish: &Wish) -> String {
         2 => ",skew=2",
         _ => "",
     };
+    if i > 0 && hint % 3 > 0 {
+        let called = usize::from(*hint) % i;
+        text += &format!(",calls={}@{}", NAMES[called], wishes[called].version);
+    }
     if i > 0 {
         let other = NAMES[usize::from(hint >> 4) % i];
         text += &match (hint >> 2) % 4 {
@@ -105,8 +111,7 @@ fn act(cluster: &mut Cluster, act: &Act) {
             return cluster.add_nodes(&format!("{id}:{zone}:128"));
         }
         Act::Apply(wishes) => {
-            let words: Vec<String> =
-                wishes.iter().enumerate().map(|(i, wish)| spell(i, wish)).collect();
+            let words: Vec<String> = (0..wishes.len()).map(|i| spell(i, wishes)).collect();
             return cluster.apply("shop", &words.join(" "));
         }
         Act::Plan => return drop(cluster.replan()),
@@ -142,6 +147,33 @@ fn serving(cluster: &Cluster) -> BTreeMap<SliceName, u32> {
         *counts.entry(key.coordinates.slice.clone()).or_default() += 1;
     }
     counts
+}
+
+/// Who serves and calls a version that is not wanted any more. (A version that is wanted has its
+/// budget; whether it is there yet is for the caller's node to wait for.)
+fn calls(cluster: &Cluster) -> BTreeSet<(NodeId, InstanceKey, Coordinates)> {
+    let mut calls = BTreeSet::new();
+    for node in cluster.nodes.values() {
+        let active = node.instances.iter().filter(|(_, state)| **state == InstanceState::Active);
+        for ((key, revision), _) in active {
+            let checked = cluster.applications.get(&key.app, *revision).unwrap();
+            for callee in checked.dependencies(&key.coordinates) {
+                let is_wanted = |(_, c): (_, &Arc<Checked>)| c.slice(callee).is_some();
+                let is_wanted = cluster.applications.current(&key.app).is_some_and(is_wanted);
+                // The first one may stand still.
+                if !is_wanted && callee.slice.artifact() != NAMES[0] {
+                    calls.insert((node.view.id, key.clone(), callee.clone()));
+                }
+            }
+        }
+    }
+    calls
+}
+
+/// Versions that serve.
+fn versions(cluster: &Cluster) -> BTreeSet<Coordinates> {
+    let active = cluster.nodes.values().flat_map(|node| node.active());
+    active.map(|key| key.coordinates.clone()).collect()
 }
 
 /// Everybody is well again; it must converge, and say why what is not there is not there.
@@ -227,6 +259,7 @@ proptest! {
         act(&mut cluster, &Act::Apply(first));
         cluster.settle();
         let mut before = serving(&cluster);
+        let mut called = (calls(&cluster), versions(&cluster));
         for a in acts.iter().filter(|a| !matches!(a, Act::Lose(_))) {
             act(&mut cluster, a);
             let now = serving(&cluster);
@@ -239,6 +272,12 @@ proptest! {
                 );
             }
             before = now;
+            let next = (calls(&cluster), versions(&cluster));
+            for (_, caller, callee) in called.0.intersection(&next.0) {
+                let is_lost = called.1.contains(callee) && !next.1.contains(callee);
+                prop_assert!(!is_lost, "{caller} still calls {callee}, gone by {a:?}");
+            }
+            called = next;
         }
     }
 
