@@ -2,6 +2,7 @@
 //! the map. Executes what the member wants in the order that it wants; decides nothing, and knows
 //! nothing of what the keys mean.
 
+use crate::tasks::{OnFailure, Tasks};
 use aether_consensus::{Config, GroupId, MembershipChange, Persist, Restored, Status, Term};
 use aether_control::{Answer, Done, Effect, Member, Message, Settings, Tick, Ticket, Write};
 use aether_kv::{State, Transaction, TransactionError};
@@ -17,8 +18,8 @@ use tokio::sync::{oneshot, watch};
 /// The group that holds blueprints, the plan and what nodes observe.
 pub(crate) const CONTROL_GROUP: GroupId = GroupId(0);
 
-/// Heartbeats are 2 ticks apart. A follower that hears nothing for 10 to 20 stands for election; one
-/// whose link to the leader breaks does so at once.
+/// Heartbeats are 2 ticks apart. A follower that hears nothing for 10 to 20 stands for election;
+/// one whose link to the leader breaks does so at once.
 const TICK: Duration = Duration::from_millis(50);
 
 /// Requests and messages that wait for the control thread. Beyond it requests are refused as
@@ -143,12 +144,6 @@ impl Control {
         self.ask(|reply| Event::Write { write, decided, reply }).await.map(drop)
     }
 
-    /// Forgets the history of the map before a revision.
-    pub(crate) async fn compact(&self, first: Revision, decided: Term) -> Result<(), ControlError> {
-        let (write, decided) = (Write::Compact { first }, Some(decided));
-        self.ask(|reply| Event::Write { write, decided, reply }).await.map(drop)
-    }
-
     /// Returns when this node's copy of the map has everything that was acknowledged anywhere
     /// before the call.
     pub(crate) async fn fresh(&self) -> Result<(), ControlError> {
@@ -244,8 +239,20 @@ pub(crate) fn found(node: NodeId, log: &mut Log) -> Result<Restored, ControlFail
     Ok(founding)
 }
 
+/// Starts the control thread. When it returns, the state is what the disk has of it.
+pub(crate) async fn start(start: Start, tasks: &Tasks) -> Result<Control, ControlFailure> {
+    let (control, control_loop) = open(start)?;
+    tasks.spawn("control", OnFailure::StopNode, async move {
+        let thread = tokio::task::spawn_blocking(move || control_loop.run());
+        thread.await.expect("the control thread does not panic unless an invariant is broken")
+    });
+    // A thread that has failed already stops the node.
+    let _ = control.status().wait_for(Option::is_some).await;
+    Ok(control)
+}
+
 /// Nothing is executed before the loop runs.
-pub(crate) fn open(start: Start) -> Result<(Control, ControlLoop), ControlFailure> {
+fn open(start: Start) -> Result<(Control, ControlLoop), ControlFailure> {
     let Start { node, run, log, restored, outlet } = start;
     let settings = Settings {
         group: Config::new(CONTROL_GROUP, node, run),

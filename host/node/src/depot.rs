@@ -55,8 +55,8 @@ impl DepotError {
 }
 
 impl Depot {
-    /// Keeps the bytes here and on others: on a majority of the nodes that should have them. `nodes`
-    /// is how many the cluster has.
+    /// Keeps the bytes here and on others: on a majority of the nodes that should have them.
+    /// `nodes` is how many the cluster has.
     pub(crate) async fn put(&self, bytes: Bytes, nodes: usize) -> Result<Digest, DepotError> {
         let digest = self.keep(bytes.clone()).await?;
         let wanted = COPIES.min(nodes.max(1));

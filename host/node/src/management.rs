@@ -170,6 +170,9 @@ impl Management for Office {
             // this one was checked against: every blueprint must be as it was.
             let mut conditions = unchanged(&picture, &app);
             conditions.push(condition);
+            let bound = application.artifacts.iter();
+            let stored = bound.map(|b| Condition::Present { key: keys::artifact(&b.digest) });
+            conditions.extend(stored);
             revision = self.write(conditions, vec![put]).await?;
             tracing::info!(%app, by = apply.by.name, revision = revision.0, "blueprint applied");
         }

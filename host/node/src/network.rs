@@ -10,10 +10,11 @@ use crate::reach::{Reach, Seen};
 use crate::records::Duty;
 use crate::remote::{self, Callees};
 use crate::samples::{Sample, Samples};
+use crate::tasks::{OnFailure, Tasks};
 use aether_control::Message;
 use aether_transport::{
-    Admission, Class, Handler, JoinRequest, LinkState, Links, Peer, PeerStatus, Refusal, Request,
-    Response, Statuses, Stream,
+    Admission, Class, DownReason, Handler, JoinRequest, LinkState, Links, Peer, PeerStatus,
+    Refusal, Request, Response, Statuses, Stream, StreamError,
 };
 use aether_types::NodeId;
 use aether_types::versioned::{Versioned, decode, encode};
@@ -26,6 +27,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+/// Messages of a group up to this length go with the others: the largest entry (5 MiB) and room.
+const SHORT_BYTES_MAX: usize = 6 << 20;
+
+/// The longest message: a snapshot of the largest state (64 MiB) with its history (8 MiB) and room.
+const MESSAGE_BYTES_MAX: usize = 96 << 20;
 
 /// Links to other nodes; there are none while the node starts.
 #[derive(Debug, Default, Clone)]
@@ -47,6 +54,8 @@ pub(crate) enum StreamHead {
     PutArtifact(aether_types::Digest),
     /// An HTTP request for a slice: what follows is its body.
     Http(Box<remote::HttpHead>),
+    /// A message of a group that is too long to go with the others.
+    Message,
 }
 
 impl Versioned for StreamHead {
@@ -62,12 +71,23 @@ impl Network {
         self.0.set(links).expect("a node starts its links once");
     }
 
-    /// Raft's way out: what cannot be sent now is lost, and repeated.
-    pub(crate) fn send(&self, to: NodeId, message: &Message) {
-        if let Some(links) = self.links() {
-            let group = u64::from(message.group().0);
-            links.send(to, Class::Consensus, group, message.encode().into());
+    /// Raft's way out: what cannot be sent now is lost, and repeated. Long messages, which are
+    /// snapshots, go beside the others, so that heartbeats do not wait for them.
+    pub(crate) fn send(&self, to: NodeId, message: &Message, tasks: &Tasks) {
+        let Some(links) = self.links() else { return };
+        let bytes = Bytes::from(message.encode());
+        if bytes.len() <= SHORT_BYTES_MAX {
+            links.send(to, Class::Consensus, u64::from(message.group().0), bytes);
+            return;
         }
+        let links = links.clone();
+        tasks.spawn("snapshot", OnFailure::Log, async move {
+            let head = StreamHead::Message.bytes();
+            let Stream { mut send, recv } = links.open(to, Class::Bulk, head).await?;
+            drop(recv);
+            send.send(bytes).await?;
+            send.finish()
+        });
     }
 }
 
@@ -121,6 +141,7 @@ impl Handler for Switchboard {
             Ok(StreamHead::GetArtifact(digest)) => self.depot.serve(digest, stream),
             Ok(StreamHead::PutArtifact(digest)) => self.depot.take(digest, stream),
             Ok(StreamHead::Http(head)) => self.callees.http(*head, stream),
+            Ok(StreamHead::Message) => self.read_message(from.node, stream),
             // Dropping the stream resets it.
             Err(error) => tracing::warn!(from = %from.node, %error, "refused a stream"),
         }
@@ -135,6 +156,28 @@ impl Handler for Switchboard {
     fn admit(&self, request: JoinRequest) -> BoxFuture<'static, Result<Admission, Refusal>> {
         let admissions = self.admissions.clone();
         Box::pin(async move { admissions.admit(request).await })
+    }
+}
+
+impl Switchboard {
+    fn read_message(&self, from: NodeId, stream: Stream) {
+        let control = self.control.clone();
+        self.callees.tasks.spawn("snapshot", OnFailure::Log, async move {
+            let Stream { send, mut recv } = stream;
+            drop(send);
+            let mut bytes = Vec::new();
+            while let Some(more) = recv.next().await? {
+                bytes.extend_from_slice(&more);
+                if bytes.len() > MESSAGE_BYTES_MAX {
+                    break;
+                }
+            }
+            match Message::decode(&bytes) {
+                Ok(message) if message.from() == from => control.on_message(message),
+                _ => tracing::warn!(%from, "dropped a long message that makes no sense"),
+            }
+            Ok::<(), StreamError>(())
+        });
     }
 }
 
@@ -164,14 +207,23 @@ pub(crate) async fn follow_members(
     }
 }
 
-/// Keeps the view of who answers up to date with the links.
+/// This node was taken out of its cluster.
+#[derive(Debug, thiserror::Error)]
+#[error("this node was removed from its cluster: to use it again, give it an empty data folder")]
+pub(crate) struct Expelled;
+
+/// Keeps the view of who answers up to date with the links. Ends when others say that this node is
+/// no member any more.
 pub(crate) async fn follow_links(
     mut statuses: watch::Receiver<Statuses>,
     reaches: watch::Sender<Arc<Reach>>,
     shutdown: CancellationToken,
-) -> Result<(), Infallible> {
+) -> Result<(), Expelled> {
     loop {
         let seen = statuses.borrow_and_update().clone();
+        if seen.values().flat_map(|status| &status.links).any(says_removed) {
+            return Err(Expelled);
+        }
         reaches.send_if_modified(|reach| {
             let next = reach.next(&seen, Instant::now());
             let changed = *next != **reach;
@@ -183,6 +235,11 @@ pub(crate) async fn follow_links(
             _ => return Ok(()),
         }
     }
+}
+
+fn says_removed(link: &LinkState) -> bool {
+    let LinkState::Down { reason, .. } = link else { return false };
+    matches!(reason, DownReason::Refused(Refusal::Removed { .. }))
 }
 
 impl Reach {

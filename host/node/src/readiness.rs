@@ -1,5 +1,5 @@
-//! When a node that starts should get traffic: once every instance that the plan gives it serves, or
-//! has said why it does not. After that only its end makes it unready.
+//! When a node that starts should get traffic: once every instance that the plan gives it serves,
+//! or has said why it does not. After that only its end makes it unready.
 
 use crate::projector::Picture;
 use aether_types::NodeId;

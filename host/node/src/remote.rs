@@ -116,7 +116,7 @@ impl Remote {
         after.iter().chain(before).take(ATTEMPTS_MAX as usize)
     }
 
-    /// Calls a function of the first instance that takes the call. A call that may have been started
+    /// Calls a function of the first instance that takes the call. One that may have been started
     /// is repeated only if its function allows that.
     pub(crate) async fn invoke(
         &self,

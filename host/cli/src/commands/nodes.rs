@@ -1,4 +1,5 @@
-//! `aether node list`, `token`, `drain`, `activate`, `remove`: who is in the cluster. Knows no Raft.
+//! `aether node list`, `token`, `drain`, `activate`, `remove`: who is in the cluster. Knows no
+//! consensus.
 
 use crate::args::NodeCommand;
 use crate::exit::Result;
@@ -21,7 +22,7 @@ pub(super) async fn run(client: &Client, command: NodeCommand, ui: &mut Ui) -> R
             let created = client.create_token(&TokenRequest { ttl }).await?;
             let join = &created.join;
             ui.step("Created", format!("a token that is good until {}", created.expires))?;
-            ui.note(&format!("aether node --join {join} --token TOKEN --data DIR"))?;
+            ui.note(format!("aether node --join {join} --token TOKEN --data DIR"))?;
             ui.data(&created, |ui| ui.line(&created.token))
         }
         NodeCommand::Drain { node, .. } => {

@@ -38,16 +38,24 @@ enum Answer {
     Failed(CallError),
 }
 
+/// A body that comes from another node.
+pub(crate) trait StreamedBody:
+    Body<Data = Bytes, Error = BoxError> + Send + 'static
+{
+}
+
+impl<B: Body<Data = Bytes, Error = BoxError> + Send + 'static> StreamedBody for B {}
+
 type Fields = Vec<(String, Vec<u8>)>;
 
 impl Remote {
-    /// Lets an instance of another node answer. The next instance is tried only while nothing of the
-    /// request's body was given away.
+    /// Lets an instance of another node answer. The next instance is tried only while nothing of
+    /// the request's body was given away.
     pub(crate) async fn handle<B>(
         &self,
         request: http::Request<B>,
         ctx: CallContext,
-    ) -> Result<http::Response<impl Body<Data = Bytes, Error = BoxError> + Send + 'static>, CallError>
+    ) -> Result<http::Response<impl StreamedBody>, CallError>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Send,
@@ -79,7 +87,7 @@ async fn exchange<B>(
     stream: Stream,
     body: B,
     deadline: tokio::time::Instant,
-) -> Result<http::Response<impl Body<Data = Bytes, Error = BoxError> + Send + 'static>, CallError>
+) -> Result<http::Response<impl StreamedBody>, CallError>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Send,

@@ -1,0 +1,317 @@
+//! What the tasks of a node are made of, and in what order they start. Knows no end.
+
+use crate::admission::Admissions;
+use crate::config::Settings;
+use crate::control::Control;
+use crate::depot::Depot;
+use crate::door::Door;
+use crate::housekeeping::Housekeeping;
+use crate::keys;
+use crate::listeners::Listeners;
+use crate::loader::Loader;
+use crate::management::Office;
+use crate::members::MembersTask;
+use crate::network::{Network, Switchboard, follow_links, follow_members};
+use crate::planner::{Planner, Reports};
+use crate::projector::{Pictures, Projector};
+use crate::reach::{Reach, Reaches};
+use crate::readiness::Readiness;
+use crate::reconcile::{Reconcile, publish};
+use crate::records::NodeRecord;
+use crate::remote::Callees;
+use crate::routing::Routing;
+use crate::run::Running;
+use crate::samples::{self, Samples};
+use crate::tasks::{OnFailure, Runs, Tasks};
+use aether_engine::Engine;
+use aether_ingress::FrontDoor;
+use aether_kv::{Operation, Transaction};
+use aether_storage::Identity;
+use aether_telemetry::Logs;
+use aether_transport::{Addresses, Links, Tls};
+use aether_types::NodeId;
+use aether_types::versioned::encode;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// How long to wait before saying again what this node is.
+const RECORD_RETRY: Duration = Duration::from_millis(500);
+
+/// What the links to other nodes are made of.
+#[derive(Clone)]
+pub(crate) struct Peers {
+    pub(crate) tls: Tls,
+    pub(crate) addresses: Addresses,
+    pub(crate) introduced: BTreeMap<NodeId, Vec<String>>,
+}
+
+/// What the tasks of a node are made of.
+pub(crate) struct Parts {
+    pub(crate) settings: Settings,
+    pub(crate) identity: Identity,
+    /// Tells this run of the node from earlier ones.
+    pub(crate) run: u64,
+    pub(crate) started: Instant,
+    pub(crate) control: Control,
+    pub(crate) pictures: Pictures,
+    pub(crate) engine: Engine,
+    pub(crate) artifacts: aether_storage::Artifacts,
+    pub(crate) logs: Logs,
+    pub(crate) record: NodeRecord,
+    pub(crate) network: Network,
+}
+
+impl Parts {
+    pub(crate) fn start(
+        self,
+        tasks: &Tasks,
+        projector: Projector,
+        cache: Arc<aether_infra_cache::Embedded>,
+        listeners: Listeners,
+        peers: Peers,
+    ) -> Running {
+        let node = self.identity.node;
+        let runs = Runs::default();
+        let (stop_instances, stop_rest) = (CancellationToken::new(), CancellationToken::new());
+        let (reaching, reaches) = watch::channel(Arc::default());
+        let routing = Routing::new(node, self.run, self.network.clone());
+        routing.derive(self.pictures.borrow().clone(), &Reach::default());
+        let depot = Depot {
+            artifacts: self.artifacts.clone(),
+            network: self.network.clone(),
+            reaches: reaches.clone(),
+            tasks: tasks.clone(),
+        };
+        let samples = Samples::default();
+        let links = self.link(tasks, &routing, &depot, &samples, listeners.cluster, peers.clone());
+        let vital = OnFailure::StopNode;
+        let statuses = links.statuses();
+        tasks.spawn("links", vital, follow_links(statuses, reaching, stop_rest.clone()));
+        let Peers { introduced, .. } = peers;
+        let pictures = self.pictures.clone();
+        let members = follow_members(links.clone(), node, pictures, introduced, stop_rest.clone());
+        tasks.spawn("peers", vital, members);
+        let reports = self.lead(tasks, &reaches, &runs, &stop_rest);
+        let housekeeping = Housekeeping {
+            control: self.control.clone(),
+            pictures: self.pictures.clone(),
+            depot: depot.clone(),
+            leading: self.control.leading(),
+        };
+        tasks.spawn("housekeeping", vital, housekeeping.run(runs.clone(), stop_rest.clone()));
+
+        let loader = Loader::new(self.engine.clone(), depot.clone());
+        let lifecycle = aether_lifecycle::Settings { node, run: self.run, seed: self.run };
+        let pictures = self.pictures.clone();
+        let (reconcile, observed) =
+            Reconcile::new(lifecycle, loader, routing.clone(), tasks.clone(), pictures.clone());
+        tasks.spawn("projector", vital, projector.run(runs.clone(), stop_rest.clone()));
+        let table =
+            routing.clone().run(pictures.clone(), reaches.clone(), runs.clone(), stop_rest.clone());
+        tasks.spawn("routing", vital, table);
+        tasks.spawn("buckets", vital, forget_buckets(cache, pictures, stop_rest.clone()));
+        let record = write_record(self.control.clone(), node, self.record.clone());
+        tasks.spawn("record", vital, ends_with(stop_rest.clone(), record));
+        let tell = samples::tell(
+            self.engine.clone(),
+            self.started,
+            self.network.clone(),
+            stop_rest.clone(),
+        );
+        tasks.spawn("samples", vital, tell);
+        let published = tokio::spawn(publish(self.control.clone(), observed, runs.clone()));
+        let reconciled = tokio::spawn(reconcile.run(stop_instances.clone()));
+        let instances = watched(tasks, "instances", async move {
+            let ended = reconciled.await;
+            drop(published.await);
+            ended.map(drop).map_err(|e| e.to_string())
+        });
+        let control = self.control.clone();
+        let office = Shown { routing, depot, samples, reports, reaches, runs };
+        let doors = self.open(tasks, office, (listeners.http, listeners.api), &stop_rest);
+        Running { node, control, links, stop_instances, stop_rest, doors, instances }
+    }
+
+    /// The links to other nodes, and what they may ask of this one.
+    fn link(
+        &self,
+        tasks: &Tasks,
+        routing: &Routing,
+        depot: &Depot,
+        samples: &Samples,
+        listener: TcpListener,
+        peers: Peers,
+    ) -> Links {
+        let switchboard = Switchboard {
+            control: self.control.clone(),
+            pictures: self.pictures.clone(),
+            admissions: self.admissions(),
+            depot: depot.clone(),
+            callees: Callees { routing: routing.clone(), tasks: tasks.clone() },
+            samples: samples.clone(),
+        };
+        let mut settings = aether_transport::Settings::new(peers.addresses);
+        settings.run = aether_transport::Run(self.run);
+        let links = Links::start(settings, peers.tls, listener, Arc::new(switchboard));
+        self.network.begin(links.clone());
+        links
+    }
+
+    fn admissions(&self) -> Admissions {
+        Admissions {
+            cluster: self.identity.cluster,
+            control: self.control.clone(),
+            pictures: self.pictures.clone(),
+        }
+    }
+
+    /// What only the leader does: planning, and the care for the members.
+    fn lead(
+        &self,
+        tasks: &Tasks,
+        reaches: &Reaches,
+        runs: &Runs,
+        stop: &CancellationToken,
+    ) -> Reports {
+        let node = self.identity.node;
+        let (control, pictures) = (self.control.clone(), self.pictures.clone());
+        let (planner, reports) = Planner::new((node, self.run), control, pictures, reaches.clone());
+        tasks.spawn("planner", OnFailure::StopNode, planner.run(runs.clone(), stop.clone()));
+        let members = MembersTask {
+            node,
+            control: self.control.clone(),
+            pictures: self.pictures.clone(),
+            reaches: reaches.clone(),
+            leading: self.control.leading(),
+        };
+        tasks.spawn("members", OnFailure::StopNode, members.run(runs.clone(), stop.clone()));
+        reports
+    }
+
+    /// Opens both front doors. The one for applications ends with the node's shutdown.
+    fn open(
+        self,
+        tasks: &Tasks,
+        shown: Shown,
+        (http, api): (TcpListener, TcpListener),
+        stop_rest: &CancellationToken,
+    ) -> tokio::task::JoinHandle<()> {
+        let limits = aether_ingress::Limits {
+            body_bytes_max: self.settings.limits.request_body.bytes(),
+            drain_time_max: self.settings.limits.shutdown.duration(),
+            ..aether_ingress::Limits::STANDARD
+        };
+        let pictures = shown.routing.derived();
+        let door = Door { routing: shown.routing.clone(), pictures: pictures.clone() };
+        let door = FrontDoor::new(Arc::new(door), limits);
+        let shutdown = tasks.shutdown().clone();
+        let doors = watched(tasks, "front door", async move {
+            door.serve(http, shutdown).await;
+            Ok(())
+        });
+        let admissions = self.admissions();
+        let office = Arc::new(Office {
+            identity: self.identity,
+            run: self.run,
+            started: self.started,
+            record: self.record,
+            control: self.control,
+            pictures,
+            admissions,
+            reports: shown.reports,
+            reaches: shown.reaches,
+            routing: shown.routing,
+            engine: self.engine,
+            depot: shown.depot,
+            samples: shown.samples,
+            network: self.network,
+            logs: self.logs,
+            runs: shown.runs,
+            readiness: Readiness::default(),
+        });
+        let stop_api = stop_rest.clone();
+        tasks.spawn("management", OnFailure::StopNode, async move {
+            aether_api::serve(api, office, stop_api.cancelled_owned()).await;
+            Ok::<(), Infallible>(())
+        });
+        doors
+    }
+}
+
+/// What the management API shows of the other tasks.
+struct Shown {
+    routing: Routing,
+    depot: Depot,
+    samples: Samples,
+    reports: Reports,
+    reaches: Reaches,
+    runs: Runs,
+}
+
+/// A vital task whose end somebody waits for.
+fn watched(
+    tasks: &Tasks,
+    name: &'static str,
+    task: impl Future<Output = Result<(), String>> + Send + 'static,
+) -> tokio::task::JoinHandle<()> {
+    let ended = tokio::spawn(task);
+    let (tell, told) = tokio::sync::oneshot::channel::<()>();
+    tasks.spawn(name, OnFailure::StopNode, async move {
+        let result = ended.await.unwrap_or_else(|e| Err(e.to_string()));
+        drop(tell);
+        result
+    });
+    tokio::spawn(async move { drop(told.await) })
+}
+
+/// Returns when a leader was heard of and this node has caught up with it.
+pub(crate) async fn heard(control: &Control) {
+    while control.fresh().await.is_err() {
+        tokio::time::sleep(RECORD_RETRY).await;
+    }
+}
+
+/// Says what this node is, as soon as there is a leader to say it to.
+async fn write_record(
+    control: Control,
+    node: NodeId,
+    record: NodeRecord,
+) -> Result<(), Infallible> {
+    heard(&control).await;
+    let put = Operation::Put { key: keys::node(node), value: encode(&record).into(), lease: None };
+    let transaction = Transaction { conditions: vec![], operations: vec![put] };
+    while let Err(error) = control.transact(transaction.clone()).await {
+        tracing::warn!(%error, "failed to write this node's record");
+        tokio::time::sleep(RECORD_RETRY).await;
+    }
+    Ok(())
+}
+
+async fn ends_with(
+    stop: CancellationToken,
+    task: impl Future<Output = Result<(), Infallible>>,
+) -> Result<(), Infallible> {
+    stop.run_until_cancelled(task).await.unwrap_or(Ok(()))
+}
+
+/// Buckets of applications that are gone are given back.
+async fn forget_buckets(
+    cache: Arc<aether_infra_cache::Embedded>,
+    mut pictures: Pictures,
+    shutdown: CancellationToken,
+) -> Result<(), Infallible> {
+    let mut known = pictures.borrow_and_update().world.applications.clone();
+    while let Some(Ok(())) = shutdown.run_until_cancelled(pictures.changed()).await {
+        let now = pictures.borrow_and_update().world.applications.clone();
+        for app in known.keys().filter(|app| !now.contains_key(*app)) {
+            cache.forget(app);
+        }
+        known = now;
+    }
+    Ok(())
+}
