@@ -1,4 +1,4 @@
-//! The sockets that others connect to, and what they are told of them. Knows nothing of what is said.
+//! The sockets that others connect to, and what they are told of them. Knows no protocol.
 
 use crate::config::Settings;
 use crate::run::Error;

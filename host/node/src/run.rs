@@ -203,8 +203,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Stop accepting and drain the front door; hand leadership over; take the instances down; flush
-    /// the log; end.
+    /// Stop accepting and drain the front door; hand leadership over; take the instances down;
+    /// flush the log; end.
     async fn stop(self, tasks: &Tasks) {
         drop(self.doors.await);
         hand_over(&self.control, self.node).await;

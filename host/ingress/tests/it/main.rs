@@ -6,4 +6,5 @@ mod client;
 mod http1;
 mod http2;
 mod limits;
+mod refusals;
 mod shutdown;
