@@ -119,7 +119,7 @@ impl Swarm {
             partition: on(rng, 300, 4_000),
             partition_ms: calm_or(rng, (100, 2_000), (50, 500)),
             hunt: if storm { rng.between(400, 1_000) } else { per_mille(rng, 500) },
-            hunt_ms: calm_or(rng, (5, 150), (1, 60)),
+            hunt_ms: calm_or(rng, (5, 150), (1, 30)),
             flicker: if storm { per_mille(rng, 700) } else { 0 },
             members: on(rng, 500, 4_000),
             transfer: on(rng, 500, 4_000),

@@ -1,15 +1,11 @@
-//! Seeds that must run through, each twice with the same trace.
+//! Some seeds must run through, each twice with the same trace. What others once found is tested in
+//! the cores that were wrong. Knows no rules.
 
 use crate::{Options, run};
 
-/// Seeds that once failed, with what they found.
-const FOUND: &[u64] = &[
-    412, // a former leader denied a write that it had taken, so that it took effect twice
-];
-
 #[test]
 fn fixed_seeds_run_through_twice_alike() {
-    for seed in (0..4).chain(FOUND.iter().copied()) {
+    for seed in 0..4 {
         let first = run(seed, Options::default());
         assert_eq!(first.failure, None, "cargo xtask sim --seed {seed}");
         let second = run(seed, Options::default());

@@ -57,9 +57,9 @@ impl Group {
         if ready.ss().is_some() {
             self.note_leader();
         }
-        // A leader's messages may overtake its own disk: its own vote for them counts only later. Not
-        // so those of the only voter, which was elected by nobody else: after a crash it would not
-        // know its term, and lead in it again with other entries.
+        // A leader's messages may overtake its own disk: its own vote for them counts only later.
+        // Not so those of the only voter, which was elected by nobody else: after a crash it would
+        // not know its term, and lead in it again with other entries.
         let mut messages = ready.take_messages();
         if !self.is_only_voter() {
             self.send(std::mem::take(&mut messages));

@@ -93,7 +93,7 @@ impl World {
         self.trace.add(self.now, format_args!("the network is whole"));
     }
 
-    /// A new leader is the best thing to lose.
+    /// A new leader is the best thing to lose, and one that repairs the logs of others.
     pub(super) fn maybe_hunt(&mut self, id: NodeId) {
         if !self.healed && self.rng.chance(self.swarm.hunt) {
             let wait = self.rng.between(0, self.swarm.hunt_ms);

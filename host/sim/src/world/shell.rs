@@ -202,6 +202,10 @@ impl World {
             && let Body::Append { previous, entries, .. } = &raft.body
         {
             self.oracle.on_entries(Some(previous.term), entries);
+            let last = entries.last().map(|entry| entry.position.term);
+            if last.is_some_and(|term| term < raft.term) {
+                self.maybe_hunt(from);
+            }
         }
         for delay in self.network.send(from, to, &mut self.rng) {
             self.after(delay, Event::Deliver(message.clone()));
