@@ -6,7 +6,7 @@ mod http;
 use crate::network::{Kind, Network};
 use crate::routing::Routing;
 use crate::tasks::Tasks;
-use aether_engine::{CallContext, Origin, RemoteSlice, Slice};
+use aether_engine::{CallContext, Origin, Place, RemoteSlice, Slice};
 use aether_routing::Endpoint;
 use aether_transport::{CallFailure, Class, Request, Response, Stream};
 use aether_types::plan::InstanceKey;
@@ -25,10 +25,12 @@ const ATTEMPTS_MAX: u32 = 3;
 
 /// Answers with the bytes of a result.
 const ANSWERED: u32 = 0;
-/// Answers with a `CallError`.
+/// Answers with a `CallError`; the call may have been begun.
 const FAILED: u32 = 1;
+/// Answers with a `CallError`; the call was not begun.
+const REFUSED: u32 = 2;
 /// Does not know what is asked for.
-const UNKNOWN: u32 = 2;
+const UNKNOWN: u32 = 3;
 
 /// An instance, as both ends call it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +101,17 @@ pub(crate) struct Remote {
 /// Why one attempt failed, and whether another instance may be asked.
 struct Attempt {
     error: CallError,
-    may_repeat: bool,
+    repeat: Repeat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeat {
+    /// It was not begun.
+    Yes,
+    /// It may have been begun.
+    IfIdempotent,
+    /// Another instance would fail the same way.
+    No,
 }
 
 impl Remote {
@@ -129,7 +141,8 @@ impl Remote {
         for endpoint in self.in_turn() {
             match self.attempt(endpoint, function, args, &ctx).await {
                 Ok(answer) => return Ok(answer),
-                Err(Attempt { error, may_repeat }) if may_repeat || idempotent => {
+                Err(Attempt { error, repeat: Repeat::Yes }) => last = Some(error),
+                Err(Attempt { error, repeat: Repeat::IfIdempotent }) if idempotent => {
                     last = Some(error);
                 }
                 Err(Attempt { error, .. }) => return Err(error),
@@ -166,7 +179,15 @@ impl Remote {
     }
 }
 
-impl RemoteSlice for Remote {
+/// What one slice imports from another that runs elsewhere.
+#[derive(Debug)]
+pub(crate) struct RemoteImport {
+    pub(crate) remote: Arc<Remote>,
+    /// Functions that may not be called twice.
+    pub(crate) never_repeated: Vec<FunctionName>,
+}
+
+impl RemoteSlice for RemoteImport {
     fn call(
         self: Arc<Self>,
         interface: &InterfaceName,
@@ -175,38 +196,46 @@ impl RemoteSlice for Remote {
         ctx: CallContext,
     ) -> BoxFuture<'static, Result<Vec<u8>, CallError>> {
         let function = FunctionName { interface: interface.clone(), function: function.to_owned() };
-        Box::pin(async move { self.invoke(&function, &args, ctx, true).await })
+        let never = self.never_repeated.iter().any(|name| name.means(&function));
+        Box::pin(async move { self.remote.invoke(&function, &args, ctx, !never).await })
     }
 }
 
 fn answered(response: Response) -> Result<Vec<u8>, Attempt> {
+    let error = || {
+        postcard::from_bytes(&response.body)
+            .unwrap_or_else(|_| CallError::Other("a node answered with garbage".to_owned()))
+    };
     match response.status {
         ANSWERED => Ok(response.body.into()),
+        REFUSED => Err(Attempt { error: error(), repeat: Repeat::Yes }),
         FAILED => {
-            let error = postcard::from_bytes(&response.body)
-                .unwrap_or_else(|_| CallError::Other("a node answered with garbage".to_owned()));
-            // Refused before it was begun: another instance may have room.
-            let may_repeat = matches!(error, CallError::Unavailable(_) | CallError::Overloaded(_));
-            let final_answer = matches!(error, CallError::DeadlineExceeded | CallError::Denied(_));
-            Err(Attempt { may_repeat: may_repeat && !final_answer, error })
+            let error = error();
+            let repeat = match error {
+                CallError::Unavailable(_) | CallError::Overloaded(_) => Repeat::IfIdempotent,
+                _ => Repeat::No,
+            };
+            Err(Attempt { error, repeat })
         }
         _ => {
-            let error =
-                CallError::Other("a node of another version does not know calls".to_owned());
-            Err(Attempt { error, may_repeat: true })
+            let message = "a node of another version does not know calls";
+            Err(Attempt { error: CallError::Other(message.to_owned()), repeat: Repeat::Yes })
         }
     }
 }
 
 fn failed(failure: &CallFailure) -> Attempt {
-    let may_repeat = !failure.may_have_started();
+    let repeat = if failure.may_have_started() { Repeat::IfIdempotent } else { Repeat::Yes };
     let error = match failure {
         CallFailure::Deadline { .. } => CallError::DeadlineExceeded,
         CallFailure::Overloaded { .. } => CallError::Overloaded(None),
         other => CallError::Unavailable(other.to_string()),
     };
-    Attempt { error, may_repeat }
+    Attempt { error, repeat }
 }
+
+/// Who takes a call, which function, with what parameters.
+type Found<'a> = (Arc<Slice>, Place, &'a [u8], CallContext);
 
 /// The end that takes calls of other nodes.
 #[derive(Clone)]
@@ -219,21 +248,25 @@ impl Callees {
     pub(crate) fn call(&self, request: Request) -> BoxFuture<'static, Response> {
         let this = self.clone();
         Box::pin(async move {
-            match this.answer(&request).await {
+            let (slice, place, args, ctx) = match this.find(&request) {
+                Ok(found) => found,
+                Err(error) => return failure(REFUSED, &error),
+            };
+            match slice.call(place, args.to_vec(), ctx).await {
                 Ok(answer) => Response { status: ANSWERED, body: answer.into() },
-                Err(error) => failure(&error),
+                Err(error) => failure(FAILED, &error),
             }
         })
     }
 
-    async fn answer(&self, request: &Request) -> Result<Vec<u8>, CallError> {
+    fn find<'a>(&self, request: &'a Request) -> Result<Found<'a>, CallError> {
         let (head, args) = read(&request.body)?;
         let CallHead { callee, function, context } = head;
         let slice = self.slice(&callee)?;
         let place = slice.find(&function).ok_or_else(|| {
             CallError::Unavailable(format!("{} has no {function}", callee.instance.coordinates))
         })?;
-        slice.call(place, args.to_vec(), context.until(request.deadline)).await
+        Ok((slice, place, args, context.until(request.deadline)))
     }
 
     pub(crate) fn http(&self, head: HttpHead, stream: Stream) {
@@ -257,9 +290,9 @@ fn read(body: &[u8]) -> Result<(CallHead, &[u8]), CallError> {
     postcard::take_from_bytes(rest).map_err(|_| garbage())
 }
 
-fn failure(error: &CallError) -> Response {
+fn failure(status: u32, error: &CallError) -> Response {
     let body = postcard::to_extend(error, Vec::new());
-    Response { status: FAILED, body: body.expect("values in memory serialise").into() }
+    Response { status, body: body.expect("values in memory serialise").into() }
 }
 
 pub(crate) fn unknown_kind(kind: u32) -> Response {

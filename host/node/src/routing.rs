@@ -4,12 +4,15 @@
 use crate::network::Network;
 use crate::projector::{Picture, Pictures};
 use crate::reach::{Reach, Reaches};
-use crate::remote::Remote;
+use crate::remote::{Remote, RemoteImport};
 use crate::tasks::Runs;
 use aether_engine::{AppContext, CallContext, Router, Slice, Target};
 use aether_routing::{Endpoint, Table};
 use aether_types::plan::InstanceKey;
-use aether_types::{AppName, CallError, Coordinates, InterfaceName, NodeId, Revision};
+use aether_types::slice_toml::Retry;
+use aether_types::{
+    AppName, CallError, Coordinates, FunctionName, InterfaceName, NodeId, Revision,
+};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -29,7 +32,9 @@ struct Shared {
     run: u64,
     network: Network,
     table: ArcSwap<Table>,
-    /// The picture that the table is derived from.
+    /// The picture that the table is derived from, as soon as the table is.
+    picture: ArcSwap<Picture>,
+    /// The same, once every slice's way has followed.
     derived: watch::Sender<Arc<Picture>>,
     local: ArcSwap<Local>,
     /// One for each loaded slice; those that are gone are swept with the next change.
@@ -46,6 +51,7 @@ impl Routing {
             run,
             network,
             table: ArcSwap::default(),
+            picture: ArcSwap::default(),
             derived: watch::Sender::new(Arc::default()),
             local: ArcSwap::default(),
             routers: Mutex::default(),
@@ -78,6 +84,7 @@ impl Routing {
         let observed = picture.world.observed.values().map(|observed| &**observed);
         let observed = observed.filter(|o| self.is_alive(o, reach));
         self.0.table.store(Arc::new(Table::derive(&picture.applications, observed)));
+        self.0.picture.store(Arc::clone(&picture));
         self.show_ways();
         self.0.derived.send_replace(picture);
     }
@@ -112,6 +119,21 @@ impl Routing {
         }
         let others = same().filter(|e| e.node != self.0.node).cloned().collect();
         Remote::new(self.0.network.clone(), others).map(Way::Remote)
+    }
+
+    /// Functions of a slice that may not be called twice.
+    fn never_repeated(
+        &self,
+        app: &AppName,
+        revision: Revision,
+        slice: &Coordinates,
+    ) -> Vec<FunctionName> {
+        let picture = self.0.picture.load();
+        let checked = picture.applications.get(app, revision).and_then(|c| c.slice(slice));
+        let description = checked.and_then(|slice| picture.world.artifacts.get(&slice.digest));
+        let functions = description.into_iter().flat_map(|d| &d.settings.functions);
+        let never = functions.filter(|(_, settings)| settings.retry == Retry::Never);
+        never.map(|(name, _)| name.clone()).collect()
     }
 
     /// The pool of an instance of this node.
@@ -200,7 +222,7 @@ pub(crate) struct SliceRouter {
 struct Import {
     interface: InterfaceName,
     exporter: Coordinates,
-    way: Option<Way>,
+    target: Option<Target>,
 }
 
 /// Who takes a call.
@@ -217,7 +239,14 @@ impl SliceRouter {
         let import = |edge: &aether_routing::Edge| Import {
             interface: edge.interface.clone(),
             exporter: edge.exporter.clone(),
-            way: routing.way(&edge.endpoints),
+            target: routing.way(&edge.endpoints).map(|way| match way {
+                Way::Local(slice) => Target::Local(slice),
+                Way::Remote(remote) => {
+                    let (app, revision) = (&self.app, self.revision);
+                    let never_repeated = routing.never_repeated(app, revision, &edge.exporter);
+                    Target::Remote(Arc::new(RemoteImport { remote, never_repeated }))
+                }
+            }),
         };
         self.imports.store(Arc::new(edges.map(import).collect()));
     }
@@ -232,12 +261,7 @@ impl Router for SliceRouter {
     ) -> Result<Target, CallError> {
         let imports = self.imports.load();
         match imports.iter().find(|import| import.interface == *callee) {
-            Some(Import { way: Some(Way::Local(slice)), .. }) => {
-                Ok(Target::Local(Arc::clone(slice)))
-            }
-            Some(Import { way: Some(Way::Remote(remote)), .. }) => {
-                Ok(Target::Remote(Arc::<Remote>::clone(remote)))
-            }
+            Some(Import { target: Some(target), .. }) => Ok(target.clone()),
             Some(Import { exporter, .. }) => {
                 Err(CallError::Unavailable(format!("no instance of {exporter} is active")))
             }
