@@ -18,3 +18,4 @@ mod tests;
 mod wanted;
 
 pub use reconciler::{AttemptId, Effect, Outbox, Reconciler, Settings, Tick};
+pub use wanted::active_elsewhere;

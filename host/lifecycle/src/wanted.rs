@@ -1,6 +1,7 @@
-//! What the plan wants of this node, and what it has other nodes do. Knows no instance.
+//! What the plan wants of this node, and what it has other nodes do. Knows no instance of its own.
 
 use aether_types::checked::Applications;
+use aether_types::observed::{InstanceState, Observed};
 use aether_types::plan::{Assignment, InstanceKey, Plan};
 use aether_types::{AppName, Coordinates, Digest, Generation, NodeId, Revision, SliceName};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -64,6 +65,26 @@ impl Wanted {
     ) -> impl Iterator<Item = &'a Want> {
         self.here.iter().filter(move |w| w.key.app == *app && w.key.coordinates.slice == *slice)
     }
+}
+
+/// The slices that calls reach on other nodes, for `Reconciler::on_elsewhere`: those of which the
+/// plan has an ACTIVE instance there. What a node says counts when it has taken up the plan that put
+/// the instance there; what the plan has no more is on its way down, whatever was last heard of it.
+pub fn active_elsewhere<'a>(
+    me: NodeId,
+    plan: &Plan,
+    observed: impl Fn(NodeId) -> Option<&'a Observed>,
+) -> BTreeSet<(AppName, Coordinates)> {
+    let is_active = |assignment: &&Assignment| {
+        let Some(observed) = observed(assignment.node) else { return false };
+        let start = observed.instances.partition_point(|i| i.instance < assignment.instance);
+        let mut of_key =
+            observed.instances[start..].iter().take_while(|i| i.instance == assignment.instance);
+        observed.generation >= assignment.since && of_key.any(|i| i.state == InstanceState::Active)
+    };
+    let others = plan.assignments.iter().filter(|a| a.node != me);
+    let slice = |a: &Assignment| (a.instance.app.clone(), a.instance.coordinates.clone());
+    others.filter(is_active).map(slice).collect()
 }
 
 /// What is wanted, with its place in the load order of its application.

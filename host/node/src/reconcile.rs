@@ -4,17 +4,17 @@
 use crate::control::Control;
 use crate::keys;
 use crate::loader::Loader;
-use crate::projector::{Picture, Pictures};
+use crate::projector::Pictures;
 use crate::routing::Routing;
 use crate::tasks::{OnFailure, Runs, Tasks};
 use aether_engine::{CallContext, HOOK_TIMEOUT, Origin, Slice};
 use aether_kv::{Operation, Transaction};
-use aether_lifecycle::{AttemptId, Effect, Outbox, Reconciler, Tick};
-use aether_types::observed::{InstanceState, Observed, Reason};
+use aether_lifecycle::{AttemptId, Effect, Outbox, Reconciler, Tick, active_elsewhere};
+use aether_types::observed::{Observed, Reason};
 use aether_types::plan::InstanceKey;
 use aether_types::versioned::encode;
-use aether_types::{AppName, Coordinates, NodeId, RequestId, Revision};
-use std::collections::{BTreeMap, BTreeSet};
+use aether_types::{NodeId, RequestId, Revision};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,7 +118,10 @@ impl Reconcile {
     fn on_picture(&mut self) {
         let picture = self.pictures.borrow_and_update().clone();
         self.loader.show(&picture);
-        let elsewhere = active_elsewhere(&picture, self.node);
+        let world = &picture.world;
+        let elsewhere = active_elsewhere(self.node, &world.plan.value, |node| {
+            world.observed.get(&node).map(|observed| &**observed)
+        });
         self.step(|core, now, out| {
             core.on_elsewhere(now, elsewhere, out);
             core.on_plan(now, &picture.world.plan.value, &picture.applications, out);
@@ -243,14 +246,6 @@ impl Reconcile {
 fn hook_context() -> CallContext {
     let id: RequestId = uuid::Uuid::now_v7().to_string().parse().expect("a UUID is visible ASCII");
     CallContext::edge(Arc::new(Origin::anonymous(id)), Instant::now() + HOOK_TIMEOUT)
-}
-
-/// Slices that are ACTIVE on other nodes.
-fn active_elsewhere(picture: &Picture, me: NodeId) -> BTreeSet<(AppName, Coordinates)> {
-    let others = picture.world.observed.values().filter(|observed| observed.node != me);
-    let instances = others.flat_map(|observed| &observed.instances);
-    let active = instances.filter(|i| i.state == InstanceState::Active);
-    active.map(|i| (i.instance.app.clone(), i.instance.coordinates.clone())).collect()
 }
 
 /// Writes down what the reconciler says of the node; only the newest counts.

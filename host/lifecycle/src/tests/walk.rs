@@ -50,6 +50,7 @@ fn any_slices() -> impl Strategy<Value = Vec<Slice>> {
                 nodes: match place {
                     0 => [NodeId(2)].to_vec(),
                     1 => [NodeId(1), NodeId(2)].to_vec(),
+                    2 => [NodeId(1), NodeId(1)].to_vec(),
                     _ => [NodeId(1)].to_vec(),
                 },
             });

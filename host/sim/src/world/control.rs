@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aether_consensus::Term;
 use aether_control::{Answer, Write};
 use aether_kv::{Condition, Operation, Transaction};
-use aether_lifecycle::{AttemptId, Effect, Outbox, Reconciler, Tick};
+use aether_lifecycle::{AttemptId, Effect, Outbox, Reconciler, Tick, active_elsewhere};
 use aether_placement::{Duty, NodeView, Report, Transition, View, lint, lint_transition, plan};
 use aether_routing::Table;
 use aether_types::code::Code;
@@ -278,11 +278,11 @@ impl Up {
     }
 
     fn active_elsewhere(&self, me: NodeId) -> BTreeSet<(AppName, Coordinates)> {
-        let others = self.picture.observed.values().filter(|observed| observed.node != me);
-        let living = others.filter(|observed| is_current(observed, &self.runs));
-        let instances = living.flat_map(|observed| &observed.instances);
-        let active = instances.filter(|i| i.state == InstanceState::Active);
-        active.map(|i| (i.instance.app.clone(), i.instance.coordinates.clone())).collect()
+        let living = |node| {
+            let observed = self.picture.observed.get(&node)?;
+            is_current(observed, &self.runs).then_some(observed)
+        };
+        active_elsewhere(me, &self.picture.plan.1, living)
     }
 
     /// A node that is no member any more, and of which something is still observed.
