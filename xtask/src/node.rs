@@ -26,16 +26,19 @@ pub(crate) struct Addresses {
     pub(crate) http: SocketAddr,
     /// The management API.
     pub(crate) api: SocketAddr,
+    /// Other nodes.
+    pub(crate) cluster: SocketAddr,
 }
 
 impl Addresses {
     /// Those that a node has without settings.
-    pub(crate) const USUAL: Self = Self { http: loopback(8070), api: loopback(8080) };
+    pub(crate) const USUAL: Self =
+        Self { http: loopback(8070), api: loopback(8080), cluster: loopback(8090) };
 
-    /// Two that nobody uses.
+    /// Some that nobody uses.
     pub(crate) fn free() -> anyhow::Result<Self> {
         let free = || TcpListener::bind(loopback(0))?.local_addr();
-        Ok(Self { http: free()?, api: free()? })
+        Ok(Self { http: free()?, api: free()?, cluster: free()? })
     }
 
     /// The `aether` program, speaking to this node whatever the surroundings say.
@@ -77,6 +80,7 @@ impl Node {
         command.arg("node").arg("--data").arg(data);
         command.args(["--http", &addresses.http.to_string()]);
         command.args(["--api", &addresses.api.to_string()]);
+        command.args(["--cluster", &addresses.cluster.to_string()]);
         if let Some(log) = log {
             let file = std::fs::File::create(log).with_context(|| log.display().to_string())?;
             command.stdout(file.try_clone()?).stderr(file).stdin(Stdio::null());

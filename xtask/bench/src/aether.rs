@@ -34,6 +34,7 @@ impl Aether {
         let mut node = Command::new(&program);
         node.arg("node").arg("--data").arg(home.join("data")).args(["--log", "warn"]);
         node.args(["--http", &http.to_string(), "--api", &management.to_string()]);
+        node.args(["--cluster", "127.0.0.1:0"]);
         let log = home.join("node.log");
         let server = Server::start(&mut node, http, &log)?;
         let end = Instant::now() + READY_MAX;
