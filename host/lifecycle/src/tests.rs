@@ -1,5 +1,6 @@
 //! Tests of the reconciler: by transcript and by random walk.
 
+mod chain;
 mod elsewhere;
 mod shell;
 mod transcript;

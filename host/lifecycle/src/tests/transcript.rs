@@ -87,7 +87,7 @@ fn status(shell: &Shell) -> String {
 }
 
 /// Runs the script, a command a line. A line that ends with `?` also shows the published state.
-fn check(script: &str, expect: Expect) {
+pub(super) fn check(script: &str, expect: Expect) {
     let mut shell = Shell::new(7);
     assert_eq!(shell.core.observed().node, ME);
     let mut lines = Vec::new();
