@@ -126,8 +126,8 @@ impl<'a> Look<'a> {
         instance.needs().find(|slice| !self.active.contains(slice))
     }
 
-    /// The instance of the slice, if it is of the same revision and waits too. Two revisions may lie
-    /// across each other.
+    /// The instance of the slice, if it is of the same revision and waits too. Two revisions may
+    /// lie across each other.
     fn waiting(&self, slice: &SliceKey, caller: &Instance) -> Option<&'a Instance> {
         let dependency = self.newest.get(slice)?;
         let waits = dependency.phase == Phase::Loaded && dependency.revision == caller.revision;

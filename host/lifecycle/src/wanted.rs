@@ -68,8 +68,8 @@ impl Wanted {
 }
 
 /// The slices that calls reach on other nodes, for `Reconciler::on_elsewhere`: those of which the
-/// plan has an ACTIVE instance there. What a node says counts when it has taken up the plan that put
-/// the instance there; what the plan has no more is on its way down, whatever was last heard of it.
+/// plan has an ACTIVE instance there. What a node says counts when it has taken up the plan that
+/// put the instance there; what the plan has no more is on its way down, whatever was heard of it.
 pub fn active_elsewhere<'a>(
     me: NodeId,
     plan: &Plan,
