@@ -12,7 +12,7 @@ use clap::Parser;
 #[derive(Parser)]
 struct Arguments {
     /// Replay one seed with its trace
-    #[arg(long, conflicts_with_all = ["seeds", "planted"])]
+    #[arg(long, conflicts_with = "seeds")]
     seed: Option<u64>,
     /// Search these seeds: `A..B`
     #[arg(long, value_parser = parse_seeds, default_value = "0..100")]
@@ -22,7 +22,7 @@ struct Arguments {
     jobs: u64,
     /// Show that each planted defect is found within 2,000 seeds
     #[cfg(feature = "planted")]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "seed")]
     planted: bool,
     /// Only this planted defect; with `--seed`, replay with it
     #[cfg(feature = "planted")]

@@ -72,6 +72,7 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) now: Ms,
     swarm: Swarm,
+    #[cfg_attr(not(feature = "planted"), expect(dead_code, reason = "there is nothing to plant"))]
     planted: Planted,
     rng: Rng,
     queue: BTreeMap<(Ms, u64), Event>,
