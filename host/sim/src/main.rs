@@ -54,17 +54,19 @@ fn main() -> ExitCode {
 
 /// Shows everything that happens in one run.
 fn replay(seed: u64, arguments: &Arguments) -> bool {
-    let mut options = Options { keep_trace: true, ..Options::default() };
+    let mut options = Options::default();
     #[cfg(feature = "planted")]
     {
         options.planted = arguments.defect.as_deref().map(planted::named);
     }
     #[cfg(not(feature = "planted"))]
     let _ = arguments;
+    let mut again = options;
     options.keep_trace = true;
+    again.keep_trace = false;
     let report = run(seed, options);
     report.trace.iter().for_each(|line| println!("{line}"));
-    let again = run(seed, Options { keep_trace: false, ..options });
+    let again = run(seed, again);
     println!("{}", describe(&report));
     if again.hash != report.hash {
         println!("a second run of seed {seed} is another one");
