@@ -9,6 +9,7 @@ use crate::tasks::Runs;
 use aether_consensus::Term;
 use aether_kv::{Condition, Operation, Transaction};
 use aether_placement::{Duty, NodeView, Report, View, lint, plan};
+use aether_types::plan::Plan;
 use aether_types::versioned::encode;
 use aether_types::{ErrorKind, NodeId, Revision};
 use std::convert::Infallible;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// What the planner could not do the last time; empty on a node that does not lead.
+/// What a plan cannot do as things are, as this node sees them.
 pub(crate) type Reports = watch::Receiver<Arc<Report>>;
 
 /// How long to sleep when no node is about to be lost.
@@ -64,32 +65,34 @@ impl Planner {
         (Self { node, run, control, pictures, reaches, leading, reports }, receiver)
     }
 
-    /// Plans whenever something changed, for as long as this node leads.
+    /// Decides whenever something changed; the leader writes it down.
     pub(crate) async fn run(
         mut self,
         runs: Runs,
         shutdown: CancellationToken,
     ) -> Result<(), Infallible> {
         // A new leader has heard of nobody yet: it gives everybody the time that a silence takes.
+        let started = Instant::now();
         let mut led_since = None;
         loop {
             let term = *self.leading.borrow_and_update();
             let picture = self.pictures.borrow_and_update().clone();
             let reach = self.reaches.borrow_and_update().clone();
             let now = Instant::now();
-            let mut next_loss = None;
+            let since = match term {
+                Some(_) => *led_since.get_or_insert(now),
+                None => started,
+            };
+            let look = Look { node: self.node, run: self.run, since, now };
+            let (view, next_loss) = view(&picture, &reach, look);
             match term {
                 Some(term) => {
-                    let since = *led_since.get_or_insert(now);
-                    let look = Look { node: self.node, run: self.run, since, now };
-                    let (view, loss) = view(&picture, &reach, look);
-                    next_loss = loss;
                     let error = self.plan(&picture, &view, term).await.err();
                     runs.note("planner", now, error.map(|e| e.to_string()));
                 }
                 None => {
                     led_since = None;
-                    self.reports.send_replace(Arc::default());
+                    drop(self.decide(&picture, &view));
                 }
             }
             let sleep = next_loss.map_or(NO_DEADLINE, |at| at.saturating_duration_since(now));
@@ -103,12 +106,19 @@ impl Planner {
         }
     }
 
-    async fn plan(&self, picture: &Picture, view: &View, term: Term) -> Result<(), ControlError> {
-        let previous = &picture.world.plan;
-        let (next, report) = plan(&picture.applications, view, &previous.value);
+    /// The plan as this node sees the cluster. Nodes that do not lead want only the report of it.
+    fn decide(&self, picture: &Picture, view: &View) -> Plan {
+        let previous = &picture.world.plan.value;
+        let (next, report) = plan(&picture.applications, view, previous);
         let notes = lint(&picture.applications, view, &next);
         assert!(notes.is_empty(), "the plan breaks its own rules: {notes:?}");
         self.reports.send_replace(Arc::new(report));
+        next
+    }
+
+    async fn plan(&self, picture: &Picture, view: &View, term: Term) -> Result<(), ControlError> {
+        let previous = &picture.world.plan;
+        let next = self.decide(picture, view);
         if next == previous.value {
             return Ok(());
         }

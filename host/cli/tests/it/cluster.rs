@@ -1,6 +1,6 @@
 //! Several nodes are one Aether: joining, losing nodes, coming back, leaving.
 
-use crate::apps::{web, write};
+use crate::apps::{part, web, write};
 use crate::node::{Node, wait};
 
 /// `id role reachable` of each node, as one of them sees it.
@@ -128,4 +128,20 @@ fn a_node_is_drained_and_removed() {
     assert_eq!(removed.exit, 0, "{}", removed.text);
     wait("it is gone", || state(&nodes[1]).is_none() && members(&nodes[1]).len() == 2);
     assert_eq!(nodes[1].get("/shop").status, 200);
+}
+
+#[test]
+fn every_node_says_why_an_instance_is_nowhere() {
+    let nodes = three();
+    let folder = nodes[0].folder("shop");
+    // A node has 4 GiB for slices.
+    let large = part("shop", "", "[instances]\nmemory = \"3GiB\"");
+    write(&folder, "shop", &[large], "instances = 6");
+    let deploy = nodes[0].aether(&["deploy", "--no-wait", folder.to_str().unwrap()]);
+    assert_eq!(deploy.exit, 0, "{}", deploy.text);
+    for node in &nodes {
+        wait("it says what is missing", || {
+            node.aether(&["slices"]).text.contains("out-of-capacity")
+        });
+    }
 }
