@@ -2,6 +2,7 @@
 
 use crate::door::Shared;
 use crate::flow::Flow;
+use crate::head_timer::HeadTimer;
 use crate::io::Io;
 use crate::layers::{self, Answered};
 use crate::limits::Limits;
@@ -119,7 +120,7 @@ fn refuse_head(door: &Shared, status: StatusCode, error: &hyper::Error) -> Vec<u
 fn http1_builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
-        .timer(TokioTimer::new())
+        .timer(HeadTimer::default())
         .header_read_timeout(limits.head_time_max)
         .max_header_size(limits.head_bytes_max)
         .max_buf_size(limits.head_bytes_max.max(READ_BUFFER_MIN));

@@ -6,6 +6,7 @@ mod body;
 mod connection;
 mod door;
 mod flow;
+mod head_timer;
 mod io;
 mod layers;
 mod limits;

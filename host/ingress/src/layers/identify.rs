@@ -5,7 +5,6 @@
 use crate::body::ResponseBody;
 use crate::port::Call;
 use aether_types::RequestId;
-use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Response};
@@ -44,10 +43,10 @@ impl Identity {
 
 /// An id for a request that brought none.
 pub(crate) fn draw() -> (RequestId, HeaderValue) {
-    let text = Uuid::now_v7().to_string();
+    let mut buffer = Uuid::encode_buffer();
+    let text = &*Uuid::now_v7().hyphenated().encode_lower(&mut buffer);
     let id = text.parse().expect("a UUID is 36 visible ASCII characters");
-    let header = HeaderValue::from_maybe_shared(Bytes::from(text));
-    (id, header.expect("a UUID is visible ASCII"))
+    (id, HeaderValue::from_str(text).expect("a UUID is visible ASCII"))
 }
 
 fn trace_parent(headers: &HeaderMap) -> Option<String> {
