@@ -4,9 +4,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::mpsc;
 
+use aether_forge::http::{self, Request};
 use anyhow::{Context, ensure};
 
-use crate::http::{self, Request};
 use crate::node::{self, Addresses, Node, Stop};
 use crate::{guests, setup, shell};
 

@@ -6,7 +6,6 @@ mod bench;
 mod demo;
 mod examples;
 mod guests;
-mod http;
 mod node;
 mod setup;
 mod shell;

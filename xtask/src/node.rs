@@ -7,9 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use aether_forge::http;
 use anyhow::{Context, bail, ensure};
 
-use crate::{http, shell};
+use crate::shell;
 
 const READY_MAX: Duration = Duration::from_secs(30);
 /// A node that was asked to stop waits for its requests for ten seconds.

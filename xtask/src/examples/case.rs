@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use aether_forge::http::{self, Request};
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::pattern;
-use crate::http::{self, Request};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

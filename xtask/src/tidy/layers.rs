@@ -50,10 +50,11 @@ const RESERVED: &[(&str, &[&str])] = &[
             "host/engine",
             "slice-sdk/build", // reads cargo's messages
             "examples/",
+            "forge",
             "xtask",
         ],
     ),
-    ("anyhow", &["host/cli", "host/test-guests", "slice-sdk/build", "xtask"]),
+    ("anyhow", &["forge", "host/cli", "host/test-guests", "slice-sdk/build", "xtask"]),
 ];
 
 /// What the lower layers must not reach, not even through others.

@@ -1,46 +1,25 @@
 //! Several nodes are one Aether: joining, losing nodes, coming back, leaving.
 
 use crate::apps::{part, web, write};
-use crate::node::{Node, wait};
-
-/// `id role reachable` of each node, as one of them sees it.
-fn members(node: &Node) -> Vec<(String, String, bool)> {
-    let Some(listed) = node.json(&["node", "list"]) else { return Vec::new() };
-    let member = |node: &serde_json::Value| {
-        let text = |key: &str| node[key].as_str().unwrap_or("-").to_owned();
-        (text("id"), text("role"), node["reachable"] == true)
-    };
-    listed["nodes"].as_array().unwrap().iter().map(member).collect()
-}
-
-fn votes((_, role, reachable): &(String, String, bool)) -> bool {
-    *reachable && (role == "leader" || role == "follower")
-}
+use crate::node::{At, Node, cluster, wait, wait_for_voters};
 
 /// The place of the leader among the nodes.
-fn leader(nodes: &[Node]) -> Option<usize> {
-    nodes.iter().find_map(|node| {
-        let members = members(node);
-        let (id, ..) = members.iter().find(|(_, role, up)| role == "leader" && *up)?;
-        nodes.iter().position(|node| node.id == *id)
-    })
-}
-
-/// Three nodes that vote.
-fn three() -> Vec<Node> {
-    let first = Node::start();
-    let second = first.joined();
-    let third = second.joined();
-    let nodes = vec![first, second, third];
-    for node in &nodes {
-        wait("three nodes vote", || members(node).iter().filter(|m| votes(m)).count() == 3);
-    }
-    nodes
+fn leader(nodes: &[Node]) -> usize {
+    let mut found = None;
+    wait("a node leads", || {
+        found = nodes.iter().find_map(|node| {
+            let members = node.members().ok()?;
+            let leader = members.iter().find(|member| member.leads())?;
+            nodes.iter().position(|node| node.id == leader.id)
+        });
+        found.is_some()
+    });
+    found.unwrap()
 }
 
 #[test]
 fn any_node_takes_any_request_and_losing_one_loses_nothing() {
-    let mut nodes = three();
+    let mut nodes = cluster::<3>();
     let folder = nodes[0].folder("shop");
     write(&folder, "shop", &[web("shop", "/shop")], "");
     // Any node takes a deployment; one instance serves the requests of all nodes.
@@ -48,7 +27,7 @@ fn any_node_takes_any_request_and_losing_one_loses_nothing() {
     for node in &nodes {
         node.wait_for("/shop", 200);
     }
-    let lost = leader(&nodes).unwrap();
+    let lost = leader(&nodes);
     nodes[lost].kill();
     let others: Vec<usize> = (0..3).filter(|i| *i != lost).collect();
     for i in &others {
@@ -60,24 +39,22 @@ fn any_node_takes_any_request_and_losing_one_loses_nothing() {
     nodes[others[0]].deployed(&folder);
     // The lost one comes back as itself, at other addresses, and knows what it missed.
     let id = nodes[lost].id.clone();
-    let back = nodes.remove(lost).again();
+    let back = &mut nodes[lost];
+    back.again(At::Another);
     assert_eq!(back.id, id);
     back.wait_for("/shop", 200);
     back.wait_for("/late", 200);
-    nodes.push(back);
-    for node in &nodes {
-        wait("three nodes vote again", || members(node).iter().filter(|m| votes(m)).count() == 3);
-    }
+    wait_for_voters(&nodes, 3);
 }
 
 #[test]
 fn all_nodes_lose_power_and_bring_everything_back() {
-    let mut nodes = three();
+    let mut nodes = cluster::<3>();
     let folder = nodes[2].folder("shop");
     write(&folder, "shop", &[web("shop", "/shop")], "");
     nodes[2].deployed(&folder);
     nodes.iter_mut().for_each(Node::kill);
-    let nodes: Vec<Node> = nodes.into_iter().map(Node::again_there).collect();
+    nodes.iter_mut().for_each(|node| node.again(At::Same));
     for node in &nodes {
         node.wait_for("/shop", 200);
     }
@@ -85,7 +62,7 @@ fn all_nodes_lose_power_and_bring_everything_back() {
 
 #[test]
 fn a_minority_serves_and_refuses_writes() {
-    let mut nodes = three();
+    let mut nodes = cluster::<3>();
     let folder = nodes[0].folder("shop");
     write(&folder, "shop", &[web("shop", "/shop")], "instances = 3");
     nodes[0].deployed(&folder);
@@ -100,14 +77,14 @@ fn a_minority_serves_and_refuses_writes() {
     let refused = nodes[0].deploy(&late);
     assert_ne!(refused.exit, 0, "{}", refused.text);
     assert_eq!(nodes[0].get("/shop").status, 200, "nothing is unloaded for want of a quorum");
-    let back = nodes.pop().unwrap().again();
+    nodes[2].again(At::Another);
     nodes[0].deployed(&late);
-    back.wait_for("/late", 200);
+    nodes[2].wait_for("/late", 200);
 }
 
 #[test]
 fn a_node_is_drained_and_removed() {
-    let nodes = three();
+    let nodes = cluster::<3>();
     let folder = nodes[0].folder("shop");
     write(&folder, "shop", &[web("shop", "/shop")], "");
     nodes[0].deployed(&folder);
@@ -117,22 +94,22 @@ fn a_node_is_drained_and_removed() {
     let drained = nodes[0].aether(&["node", "drain", &gone.id]);
     assert_eq!(drained.exit, 0, "{}", drained.text);
     let state = |node: &Node| {
-        let listed = node.json(&["node", "list"])?;
-        let nodes = listed["nodes"].as_array().unwrap().clone();
-        let gone = nodes.iter().find(|node| node["id"] == *gone.id)?;
-        Some(gone["state"].as_str().unwrap().to_owned())
+        let members = node.members().ok()?;
+        members.into_iter().find(|member| member.id == gone.id).map(|member| member.state)
     };
     wait("it is drained", || state(&nodes[0]).as_deref() == Some("DECOMMISSIONED"));
     assert_eq!(nodes[0].get("/shop").status, 200);
     let removed = nodes[0].aether(&["node", "remove", &gone.id]);
     assert_eq!(removed.exit, 0, "{}", removed.text);
-    wait("it is gone", || state(&nodes[1]).is_none() && members(&nodes[1]).len() == 2);
+    wait("it is gone", || {
+        nodes[1].members().is_ok_and(|members| members.iter().all(|member| member.id != gone.id))
+    });
     assert_eq!(nodes[1].get("/shop").status, 200);
 }
 
 #[test]
 fn every_node_says_why_an_instance_is_nowhere() {
-    let nodes = three();
+    let nodes = cluster::<3>();
     let folder = nodes[0].folder("shop");
     // A node has 4 GiB for slices.
     let large = part("shop", "", "[instances]\nmemory = \"3GiB\"");

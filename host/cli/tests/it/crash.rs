@@ -13,7 +13,7 @@ fn what_was_deployed_survives_kill_9() {
         let folder = node.folder(&name);
         write(&folder, &name, &[web(&name, &format!("/{name}"))], "");
         node.deployed(&folder);
-        node = node.restart();
+        node.restart();
         assert_eq!(node.id, id, "round {i}");
         for j in 0..=i {
             node.wait_for(&format!("/app-{j}"), 200);
@@ -39,7 +39,7 @@ fn kill_9_in_the_middle_of_a_deploy_leaves_all_or_nothing() {
         let said = lines(deploy.stderr.take().unwrap());
         // The channel ends when the deploy has ended.
         said.iter().take(round).for_each(drop);
-        node = node.restart();
+        node.restart();
         let done = deploy.wait().unwrap().success();
         assert_eq!(node.id, id, "round {round}");
         node.wait_for("/good", 200);

@@ -1,4 +1,4 @@
-//! One HTTP request, one answer: what the automation asks a node. Knows nothing of what it means.
+//! One HTTP request, one answer, on a connection of its own. Knows nothing of what it means.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -9,23 +9,26 @@ use anyhow::Context;
 
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
-#[derive(Default)]
-pub(crate) struct Request<'a> {
-    pub(crate) method: &'a str,
+/// What is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Request<'a> {
+    pub method: &'a str,
     /// With the query.
-    pub(crate) path: &'a str,
-    pub(crate) headers: BTreeMap<String, String>,
+    pub path: &'a str,
+    pub headers: BTreeMap<String, String>,
     /// Sent as JSON.
-    pub(crate) body: Option<String>,
+    pub body: Option<String>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: String,
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
 }
 
-pub(crate) fn exchange(address: SocketAddr, request: &Request<'_>) -> anyhow::Result<Answer> {
+/// Sends the request and reads to the end of the connection.
+pub fn exchange(address: SocketAddr, request: &Request<'_>) -> anyhow::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(ANSWER_MAX))?;
     stream.write_all(text(request).as_bytes())?;
