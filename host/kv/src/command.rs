@@ -75,6 +75,8 @@ pub enum Refused {
     LeasesExhausted,
     #[error("the state would have {bytes} bytes, more than {STATE_BYTES_MAX}")]
     StateExhausted { bytes: u64 },
+    #[error("what is below {segment}/ would count {bytes} bytes, more than its share of {max}")]
+    ShareExhausted { segment: Key, bytes: u64, max: u64 },
 }
 
 impl Refused {
@@ -82,7 +84,9 @@ impl Refused {
         match self {
             Self::Conflict { .. } | Self::LeaseExists { .. } => ErrorKind::Conflict,
             Self::LeaseNotFound { .. } => ErrorKind::NotFound,
-            Self::LeasesExhausted | Self::StateExhausted { .. } => ErrorKind::Exhausted,
+            Self::LeasesExhausted | Self::StateExhausted { .. } | Self::ShareExhausted { .. } => {
+                ErrorKind::Exhausted
+            }
         }
     }
 }

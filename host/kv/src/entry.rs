@@ -4,7 +4,7 @@ use aether_types::Revision;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Key, LeaseId};
+use crate::{Key, LeaseId, limits::ENTRY_BYTES};
 
 /// A value and when it came to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,4 +37,9 @@ impl Event {
 /// What a key and its value weigh, in bytes.
 pub(crate) fn weight(key: &Key, value: &[u8]) -> u64 {
     (key.as_str().len() + value.len()) as u64
+}
+
+/// What an entry counts in the share of its first segment, in bytes.
+pub(crate) fn share_weight(key: &Key, value: &[u8]) -> u64 {
+    weight(key, value) + ENTRY_BYTES
 }

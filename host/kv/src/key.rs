@@ -39,6 +39,11 @@ impl Key {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What stands before the first `/`, or the whole.
+    pub(crate) fn first_segment(&self) -> &str {
+        self.0.split_once('/').map_or(&self.0, |(first, _)| first)
+    }
 }
 
 impl core::borrow::Borrow<str> for Key {

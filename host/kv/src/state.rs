@@ -1,7 +1,7 @@
 //! The map itself: current entries, leases, recent history. Knows no clock and no log but the
 //! index of the last command.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use core::ops::Bound;
 
 use aether_types::{
@@ -12,8 +12,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Applied, Command, Entry, Event, Key, LeaseId, LeaseTime, Watch, WatchError, entry::weight,
-    history::History, lease::Lease,
+    Applied, Command, Entry, Event, Key, LeaseId, LeaseTime, Watch, WatchError,
+    entry::{share_weight, weight},
+    history::History,
+    lease::Lease,
 };
 
 /// Equal on every node that applied the same commands.
@@ -24,6 +26,9 @@ pub struct State {
     lease_time: LeaseTime,
     entries: BTreeMap<Key, Entry>,
     bytes: u64,
+    /// By first segment; made from the entries, so it is in no snapshot.
+    #[serde(skip)]
+    shares: BTreeMap<String, u64>,
     pub(crate) leases: BTreeMap<LeaseId, Lease>,
     pub(crate) history: History,
 }
@@ -47,6 +52,7 @@ impl State {
             lease_time: LeaseTime(0),
             entries: BTreeMap::new(),
             bytes: 0,
+            shares: BTreeMap::new(),
             leases: BTreeMap::new(),
             history: History::new(),
         }
@@ -119,6 +125,12 @@ impl State {
         self.bytes
     }
 
+    /// What the entries with this first segment count: their bytes, and
+    /// [`ENTRY_BYTES`](crate::limits::ENTRY_BYTES) for each.
+    pub fn share(&self, segment: &Key) -> u64 {
+        self.shares.get(segment.as_str()).copied().unwrap_or(0)
+    }
+
     /// Where a new leader's lease clock starts.
     pub fn lease_time(&self) -> LeaseTime {
         self.lease_time
@@ -140,7 +152,8 @@ impl State {
 
     /// The state that was encoded. Another format or damaged bytes are refused.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let state: Self = versioned::decode(bytes)?;
+        let mut state: Self = versioned::decode(bytes)?;
+        state.shares = shares(&state.entries);
         match state.defect() {
             None => Ok(state),
             Some(_) => Err(DecodeError::Damaged { what: core::any::type_name::<Self>() }),
@@ -160,6 +173,7 @@ impl State {
         let in_order = |e: &Entry| e.created <= e.modified && e.modified <= self.revision;
         match () {
             () if bytes != self.bytes => Some("the bytes are not those of the entries"),
+            () if shares(&self.entries) != self.shares => Some("a share is not its entries'"),
             () if !leased.clone().all(holds) => Some("a key is not held by its lease"),
             () if leased.count() != held => Some("a lease holds a key that is not its own"),
             () if !self.entries.values().all(in_order) => Some("an entry is from the future"),
@@ -189,6 +203,11 @@ impl State {
             lease.keys.insert(key.clone());
         }
         self.bytes += weight(key, value);
+        let segment = key.first_segment();
+        match self.shares.get_mut(segment) {
+            Some(share) => *share += share_weight(key, value),
+            None => drop(self.shares.insert(segment.into(), share_weight(key, value))),
+        }
         self.entries.insert(key.clone(), entry.clone());
         Event { revision, key: key.clone(), entry: Some(entry) }
     }
@@ -208,9 +227,24 @@ impl State {
     fn take(&mut self, key: &Key) -> Option<Entry> {
         let entry = self.entries.remove(key)?;
         self.bytes -= weight(key, &entry.value);
+        let segment = key.first_segment();
+        let share = self.shares.get_mut(segment).expect("an entry counts in its share");
+        *share -= share_weight(key, &entry.value);
+        if *share == 0 {
+            self.shares.remove(segment);
+        }
         if let Some(lease) = entry.lease.and_then(|id| self.leases.get_mut(&id)) {
             lease.keys.remove(key);
         }
         Some(entry)
     }
+}
+
+fn shares(entries: &BTreeMap<Key, Entry>) -> BTreeMap<String, u64> {
+    let mut shares = BTreeMap::new();
+    for (key, entry) in entries {
+        let share: &mut u64 = shares.entry(key.first_segment().into()).or_default();
+        *share += share_weight(key, &entry.value);
+    }
+    shares
 }

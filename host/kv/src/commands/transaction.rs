@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Done, Event, Key, LeaseId, Refused, State,
-    entry::weight,
+    entry::{share_weight, weight},
     limits::{STATE_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_PARTS_MAX, VALUE_BYTES_MAX},
 };
 
-/// What must be true of one key.
+/// What must be true of one key. The order of the variants is part of the format: append only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Condition {
     Absent {
@@ -29,6 +29,12 @@ pub enum Condition {
     ValueIs {
         key: Key,
         value: Bytes,
+    },
+    /// After the operations, the entries whose first segment is `key` count at most so many bytes
+    /// (see [`State::share`]), or no more than before.
+    ShareWithin {
+        key: Key,
+        bytes: u64,
     },
 }
 
@@ -72,7 +78,8 @@ impl Condition {
             Self::Absent { key }
             | Self::Present { key }
             | Self::ModifiedAt { key, .. }
-            | Self::ValueIs { key, .. } => key,
+            | Self::ValueIs { key, .. }
+            | Self::ShareWithin { key, .. } => key,
         }
     }
 
@@ -83,6 +90,8 @@ impl Condition {
             Self::Present { .. } => entry.is_some(),
             Self::ModifiedAt { revision, .. } => entry.is_some_and(|e| e.modified == *revision),
             Self::ValueIs { value, .. } => entry.is_some_and(|e| e.value == *value),
+            // It is about what comes after.
+            Self::ShareWithin { .. } => true,
         }
     }
 
@@ -175,6 +184,14 @@ impl ValidTransaction {
         if bytes > STATE_BYTES_MAX && bytes > state.bytes() {
             return Err(Refused::StateExhausted { bytes });
         }
+        for condition in conditions {
+            if let Condition::ShareWithin { key, bytes: max } = condition {
+                let bytes = share_after(state, key, operations);
+                if bytes > *max && bytes > state.share(key) {
+                    return Err(Refused::ShareExhausted { segment: key.clone(), bytes, max: *max });
+                }
+            }
+        }
         for operation in operations {
             match operation {
                 Operation::Put { key, value, lease } => {
@@ -195,6 +212,22 @@ fn bytes_after(state: &State, operations: &[Operation]) -> u64 {
         bytes -= state.get(key).map_or(0, |entry| weight(key, &entry.value));
         if let Operation::Put { key, value, .. } = operation {
             bytes += weight(key, value);
+        }
+    }
+    bytes
+}
+
+/// What the share of the segment would count after the operations.
+fn share_after(state: &State, segment: &Key, operations: &[Operation]) -> u64 {
+    let mut bytes = state.share(segment);
+    for operation in operations {
+        let key = operation.key();
+        if key.first_segment() != segment.as_str() {
+            continue;
+        }
+        bytes -= state.get(key).map_or(0, |entry| share_weight(key, &entry.value));
+        if let Operation::Put { value, .. } = operation {
+            bytes += share_weight(key, value);
         }
     }
     bytes

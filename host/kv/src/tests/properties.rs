@@ -28,6 +28,8 @@ fn some_condition() -> impl Strategy<Value = Condition> {
         (some_key(), 0..20u64)
             .prop_map(|(key, r)| Condition::ModifiedAt { key, revision: Revision(r) }),
         (some_key(), some_value()).prop_map(|(key, value)| Condition::ValueIs { key, value }),
+        (0..2usize, 0..600u64)
+            .prop_map(|(i, bytes)| Condition::ShareWithin { key: key(["a", "b"][i]), bytes }),
     ]
 }
 

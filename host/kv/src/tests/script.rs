@@ -121,6 +121,7 @@ fn transaction(line: &str) -> Transaction {
             ["modified", k, at] => {
                 Condition::ModifiedAt { key: key(k), revision: Revision(number(at)) }
             }
+            ["share", k, bytes] => Condition::ShareWithin { key: key(k), bytes: number(bytes) },
             ["is", k, v] => Condition::ValueIs { key: key(k), value: value(v) },
             ["put", k, v] => {
                 transaction.operations.push(put(k, value(v), None));

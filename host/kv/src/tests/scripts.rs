@@ -78,6 +78,47 @@ fn conditions_compare_absence_presence_revision_and_value() {
 }
 
 #[test]
+fn a_share_bounds_what_is_below_a_segment() {
+    check(
+        "put tools/a 1; put plan 123456
+         share tools 300; put tools/b 2
+         share tools 300; put tools/c 3
+         share tools 200; put tools/b 4; delete tools/a
+         share tools 100; put tools/b 5
+         share tools 100; put tools/b 66
+         restart
+         share tools 300; put tools/c 3
+         share tools 300; put tools/d 3; put plan 2",
+        expect![[r#"
+            > put tools/a 1; put plan 123456
+              Transaction { revision: Revision(1) }
+              @1 tools/a = 1 (1, 1)
+              @1 plan = 123456 (1, 1)
+            > share tools 300; put tools/b 2
+              Transaction { revision: Revision(2) }
+              @2 tools/b = 2 (2, 2)
+            > share tools 300; put tools/c 3
+              exhausted: what is below tools/ would count 408 bytes, more than its share of 300
+            > share tools 200; put tools/b 4; delete tools/a
+              Transaction { revision: Revision(3) }
+              @3 tools/b = 4 (2, 3)
+              @3 tools/a deleted
+            > share tools 100; put tools/b 5
+              Transaction { revision: Revision(4) }
+              @4 tools/b = 5 (2, 4)
+            > share tools 100; put tools/b 66
+              exhausted: what is below tools/ would count 137 bytes, more than its share of 100
+            > restart
+            > share tools 300; put tools/c 3
+              Transaction { revision: Revision(5) }
+              @5 tools/c = 3 (5, 5)
+            > share tools 300; put tools/d 3; put plan 2
+              exhausted: what is below tools/ would count 408 bytes, more than its share of 300
+        "#]],
+    );
+}
+
+#[test]
 fn revisions_count_changes_and_creation_survives_a_put() {
     check(
         "put a 1
