@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use aether_forge::Node;
 use anyhow::ensure;
 
-use crate::aether::Aether;
+use crate::aether;
 use crate::client;
 use crate::guests::Guests;
 use crate::report::{self, Measure, median};
@@ -22,9 +23,9 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     Guests::build(&["url-shortener", "analytics"], folder)?;
     let (mut compiled, mut cached) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        let node = Aether::start(folder, "cold")?;
+        let node = aether::start(folder, "cold")?;
         compiled.push(deploy_ms(&node)?);
-        node.run(&["undeploy".as_ref(), "url-shortener".as_ref()])?;
+        node.order(&["undeploy", "url-shortener"])?;
         cached.push(deploy_ms(&node)?);
         let (a, b) = (compiled[round - 1], cached[round - 1]);
         eprintln!("round {round}: {a:.0} ms, with compiled code {b:.0} ms");
@@ -34,13 +35,13 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     report::publish(folder, "cold", &[measure])
 }
 
-fn deploy_ms(node: &Aether) -> anyhow::Result<f64> {
+fn deploy_ms(node: &Node) -> anyhow::Result<f64> {
     let start = Instant::now();
-    let mut deploy = node.command();
-    deploy.arg("deploy").arg(APPLICATION).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut deploy = node.command(&["deploy", APPLICATION]);
+    deploy.stdout(Stdio::null()).stderr(Stdio::null());
     let mut deploy = deploy.spawn()?;
     let json = r#"{"url":"https://www.rust-lang.org/"}"#;
-    while client::post(node.server.address, "/api/v1/urls/", json).is_err() {
+    while client::post(node.http, "/api/v1/urls/", json).is_err() {
         ensure!(start.elapsed() < FIRST_ANSWER_MAX, "no good answer after {FIRST_ANSWER_MAX:?}");
         std::thread::park_timeout(ASK_EVERY);
     }

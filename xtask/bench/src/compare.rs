@@ -1,10 +1,12 @@
 //! Several servers under the same load, turn by turn, in one run. Knows no server by name.
 
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use aether_forge::Process;
 
 use crate::load::{self, Load, Outcome, Pace};
 use crate::report::median;
-use crate::server::Server;
 
 const CONNECTIONS: u32 = 32;
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -14,7 +16,8 @@ const ROUNDS: usize = 5;
 /// One server and the request that it gets.
 pub(crate) struct Contender<'a> {
     pub(crate) name: &'static str,
-    pub(crate) server: &'a Server,
+    pub(crate) address: SocketAddr,
+    pub(crate) process: &'a Process,
     pub(crate) request: Vec<u8>,
 }
 
@@ -64,9 +67,9 @@ pub(crate) fn run(contenders: &[Contender<'_>]) -> anyhow::Result<Vec<Figures>> 
 
 impl Contender<'_> {
     fn round(&self, pace: Pace) -> anyhow::Result<Figures> {
-        let before = self.server.cpu()?;
+        let before = self.process.cpu()?;
         let full = self.load(ROUND, Pace::Closed)?;
-        let cpu = self.server.cpu()?.saturating_sub(before);
+        let cpu = self.process.cpu()?.saturating_sub(before);
         let paced = self.load(ROUND, pace)?;
         Ok(Figures {
             per_second: full.per_second,
@@ -77,7 +80,7 @@ impl Contender<'_> {
 
     fn load(&self, duration: Duration, pace: Pace) -> anyhow::Result<Outcome> {
         load::run(&Load {
-            address: self.server.address,
+            address: self.address,
             request: self.request.clone(),
             connections: CONNECTIONS,
             duration,

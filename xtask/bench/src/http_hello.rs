@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::aether::{Aether, plain};
+use crate::aether::{self, plain};
 use crate::compare::{self, Contender, request};
 use crate::guests::Guests;
 use crate::report::{self, Measure};
@@ -19,8 +19,9 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let guests = Guests::build(&["guest-http-hello"], folder)?;
     let component = guests.path("guest-http-hello");
 
-    let node = Aether::start(folder, "http-hello")?;
-    node.deploy(&plain("hello", component, &[("* /**", "handler = \"wasi:http\"")]))?;
+    let node = aether::start(folder, "http-hello")?;
+    let routes = [("* /**", "handler = \"wasi:http\"")];
+    aether::deploy(&node, &plain("hello", component, &routes))?;
     let address = free_address()?;
     let mut serve = Command::new(wasmtime);
     serve.args(["serve", "-Scli", "--max-instance-reuse-count", REUSE, "--addr"]);
@@ -32,10 +33,12 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let ceiling = Server::start(&mut bare, address, &folder.join("hyper.log"))?;
 
     let get = request("GET", "/hello", "");
+    let contender =
+        |name, address, process| Contender { name, address, process, request: get.clone() };
     let figures = compare::run(&[
-        Contender { name: "aether", server: &node.server, request: get.clone() },
-        Contender { name: "wasmtime serve", server: &peer, request: get.clone() },
-        Contender { name: "hyper", server: &ceiling, request: get },
+        contender("aether", node.http, node.process()),
+        contender("wasmtime serve", peer.address, &peer.process),
+        contender("hyper", ceiling.address, &ceiling.process),
     ])?;
     let [ours, serve, hyper] = figures[..] else { unreachable!("three contenders, three figures") };
     let (peer, ceiling) = ("wasmtime serve", "hyper");

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::aether::{self, Aether, plain};
+use crate::aether::{self, plain};
 use crate::client;
 use crate::guests::Guests;
 use crate::report::{self, Measure, median};
@@ -31,16 +31,16 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     plug.arg("plug").arg(caller).arg("--plug").arg(echo).arg("-o").arg(&composed);
     ensure!(plug.status()?.success(), "wac could not compose the pair");
 
-    let node = Aether::start(folder, "local-call")?;
+    let node = aether::start(folder, "local-call")?;
     let callee = aether::slice("pair-echo", echo);
     let routes = [
         ("GET /pair/record", "call = \"bench:pair/run#record-ns\""),
         ("GET /pair/bytes", "call = \"bench:pair/run#bytes-ns\""),
     ];
-    node.deploy(&(plain("pair", caller, &routes) + &callee))?;
+    aether::deploy(&node, &(plain("pair", caller, &routes) + &callee))?;
     let routes = routes.map(|(route, call)| (route.replace("/pair/", "/composed/"), call));
     let routes = routes.each_ref().map(|(route, call)| (route.as_str(), *call));
-    node.deploy(&plain("composed", &composed, &routes))?;
+    aether::deploy(&node, &plain("composed", &composed, &routes))?;
 
     let mut measures = Vec::new();
     for (name, path) in CASES {
@@ -48,7 +48,7 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
         for _ in 0..ROUNDS {
             for (application, figures) in [("pair", &mut ours), ("composed", &mut theirs)] {
                 let path = format!("/{application}/{path}{CALLS}");
-                let answer = client::get(node.server.address, &path)?;
+                let answer = client::get(node.http, &path)?;
                 figures.push(answer.trim().parse::<f64>().with_context(|| answer.clone())?);
             }
         }

@@ -5,15 +5,18 @@ mod aether;
 mod client;
 mod cold;
 mod compare;
+mod grpc;
 mod guests;
 mod http_hello;
 mod load;
 mod local_call;
+mod remote_call;
 mod report;
 mod server;
 mod tools;
 mod typed_route;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -38,6 +41,11 @@ enum Bench {
     TypedRoute,
     /// Slice to slice on one node, and the same pair composed statically
     LocalCall,
+    /// Slice to slice between two nodes, and a gRPC echo between two processes
+    RemoteCall,
+    /// The peer of `remote-call`
+    #[command(hide = true)]
+    GrpcEcho { address: SocketAddr },
     /// From `aether deploy` to the first good answer, without and with compiled code on disk
     Cold,
 }
@@ -59,6 +67,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Bench::HttpHello => http_hello::run(folder),
         Bench::TypedRoute => typed_route::run(folder),
         Bench::LocalCall => local_call::run(folder),
+        Bench::RemoteCall => remote_call::run(folder),
+        Bench::GrpcEcho { address } => grpc::serve(address, folder),
         Bench::Cold => cold::run(folder),
     }
 }

@@ -3,21 +3,25 @@
 
 use std::path::Path;
 
-use crate::aether::{Aether, plain};
+use crate::aether::{self, plain};
 use crate::compare::{self, Contender, request};
 use crate::guests::Guests;
 use crate::report::{self, Measure};
 
 pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let guests = Guests::build(&["guest-price-http", "guest-price-typed"], folder)?;
-    let node = Aether::start(folder, "typed-route")?;
-    node.deploy(&plain("price-typed", guests.path("guest-price-typed"), &[]))?;
+    let node = aether::start(folder, "typed-route")?;
+    aether::deploy(&node, &plain("price-typed", guests.path("guest-price-typed"), &[]))?;
     let own = [("POST /http/quote", "handler = \"wasi:http\"")];
-    node.deploy(&plain("price-http", guests.path("guest-price-http"), &own))?;
+    aether::deploy(&node, &plain("price-http", guests.path("guest-price-http"), &own))?;
 
     let json = r#"{"sku":"sku-4711","quantity":3,"coupon":"half"}"#;
-    let contender =
-        |name, path| Contender { name, server: &node.server, request: request("POST", path, json) };
+    let contender = |name, path| Contender {
+        name,
+        address: node.http,
+        process: node.process(),
+        request: request("POST", path, json),
+    };
     let figures = compare::run(&[
         contender("typed route", "/typed/quote"),
         contender("wasi:http with serde_json", "/http/quote"),
