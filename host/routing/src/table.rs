@@ -1,13 +1,20 @@
 //! Routes and edges with the instances behind them, derived from what was applied and observed.
 //! Knows no pools, no links and no load.
 
+#[cfg(test)]
+mod tests;
+mod versions;
+
+use crate::split::Arm;
 use crate::trie::RouteTrie;
 use aether_types::checked::{Applications, BoundRoute, Checked};
 use aether_types::observed::{InstanceState, Observed};
 use aether_types::plan::InstanceKey;
+use aether_types::traffic::{Traffic, TrafficRevision, Weight};
 use aether_types::{AppName, Coordinates, InterfaceName, NodeId, Revision};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use versions::Versions;
 
 /// An ACTIVE instance: calls can go there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +34,18 @@ pub struct HttpRoute {
     pub route: BoundRoute,
     /// Empty: the route exists, and nothing serves it now.
     pub endpoints: Vec<Endpoint>,
+    /// What the application's traffic makes of it: every version that gets some and has a route of
+    /// this shape. The heaviest first.
+    pub versions: Vec<RouteVersion>,
+    /// The switch of the traffic that they are of.
+    pub traffic: Option<TrafficRevision>,
+}
+
+/// A route as one version has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteVersion {
+    pub route: BoundRoute,
+    pub arm: Arm,
 }
 
 /// One slice's way to one interface that it imports.
@@ -35,7 +54,15 @@ pub struct Edge {
     pub interface: InterfaceName,
     pub exporter: Coordinates,
     pub endpoints: Vec<Endpoint>,
+    /// What the application's traffic makes of it. Those of another version than the importer's
+    /// export the same interface with the same types: no rollout starts where they do not.
+    pub arms: Vec<Arm>,
+    /// The switch of the traffic that they are of.
+    pub traffic: Option<TrafficRevision>,
 }
+
+/// The traffic of the applications that have a rollout or had one.
+pub type Traffics = BTreeMap<AppName, Arc<Traffic>>;
 
 /// Everything that a node needs to route, without asking anybody.
 #[derive(Debug, Default)]
@@ -56,17 +83,32 @@ impl Table {
         applications: &Applications,
         observed: impl Iterator<Item = &'a Observed>,
     ) -> Self {
+        Self::derive_under(applications, observed, &Traffics::new())
+    }
+
+    /// The same, where the versions of some applications share their traffic: the routes of such an
+    /// application are those of the versions that get traffic, and its edges lead to these.
+    pub fn derive_under<'a>(
+        applications: &Applications,
+        observed: impl Iterator<Item = &'a Observed>,
+        traffics: &Traffics,
+    ) -> Self {
         let mut table = Self { endpoints: Endpoints::of(observed), ..Self::default() };
+        let versions = |app: &AppName| versions::of(applications, app, traffics.get(app));
         // What runs may call, also while its application is being deleted.
         for (revision, checked) in applications.all() {
-            table.add_edges(revision, checked);
+            table.add_edges(revision, checked, versions(&checked.app).as_ref());
         }
         // The routes that are wanted go before those that an earlier revision has left.
         for (revision, checked) in applications.all_current() {
-            table.add_current_routes(applications, revision, checked);
+            match versions(&checked.app) {
+                Some(versions) => table.add_shared_routes(&versions),
+                None => table.add_current_routes(applications, revision, checked),
+            }
         }
         for (revision, checked) in applications.all() {
-            if applications.current(&checked.app).is_some() {
+            let app = &checked.app;
+            if applications.current(app).is_some() && versions(app).is_none() {
                 table.add_old_routes(revision, checked);
             }
         }
@@ -133,28 +175,103 @@ impl Table {
     }
 
     fn http_route(&self, revision: Revision, checked: &Checked, route: &BoundRoute) -> HttpRoute {
+        let endpoints = self.endpoints.of_slice(&checked.app, revision, &route.slice);
+        let arm = only(revision, &route.slice, &endpoints);
         HttpRoute {
             app: checked.app.clone(),
             revision,
             route: route.clone(),
-            endpoints: self.endpoints.of_slice(&checked.app, revision, &route.slice),
+            endpoints,
+            versions: vec![RouteVersion { route: route.clone(), arm }],
+            traffic: None,
         }
     }
 
-    fn add_edges(&mut self, revision: Revision, checked: &Checked) {
+    /// Every route of the versions that get traffic, with all of them that have it.
+    fn add_shared_routes(&mut self, versions: &Versions<'_>) {
+        for (revision, checked, _) in &versions.shares {
+            for route in &checked.routes {
+                let shape = route.pattern.shape();
+                let same = versions.shares.iter().filter_map(|(version, checked, weight)| {
+                    let route = checked.routes.iter().find(|r| r.pattern.shape() == shape)?;
+                    let arm = self.endpoints.arm(&checked.app, *version, &route.slice, *weight);
+                    Some(RouteVersion { route: route.clone(), arm })
+                });
+                let shared = HttpRoute {
+                    versions: same.collect(),
+                    traffic: Some(versions.traffic.revision),
+                    ..self.http_route(*revision, checked, route)
+                };
+                self.add(shared);
+            }
+        }
+    }
+
+    fn add_edges(
+        &mut self,
+        revision: Revision,
+        checked: &Checked,
+        versions: Option<&Versions<'_>>,
+    ) {
         for edge in &checked.edges {
             let endpoints = self.endpoints.of_slice(&checked.app, revision, &edge.exporter);
+            let arms = versions.map(|versions| self.arms(revision, checked, edge, versions));
             let key = (checked.app.clone(), revision, edge.importer.clone());
             self.edges.entry(key).or_default().push(Edge {
                 interface: edge.interface.clone(),
                 exporter: edge.exporter.clone(),
+                arms: arms.unwrap_or_else(|| vec![only(revision, &edge.exporter, &endpoints)]),
+                traffic: versions.map(|versions| versions.traffic.revision),
                 endpoints,
             });
         }
     }
+
+    /// Whom the calls of an edge go to: those of the importer's version where versions keep
+    /// together, or where no version that gets traffic has the interface any more.
+    fn arms(
+        &self,
+        revision: Revision,
+        checked: &Checked,
+        edge: &aether_types::checked::Edge,
+        versions: &Versions<'_>,
+    ) -> Vec<Arm> {
+        let arm = |version, slice, weight| self.endpoints.arm(&checked.app, version, slice, weight);
+        let shares = versions.shares.iter().filter_map(|(version, checked, weight)| {
+            let exporter = checked.exporter(&edge.interface)?;
+            Some(arm(*version, &exporter.coordinates, *weight))
+        });
+        let shares: Vec<Arm> = shares.collect();
+        match shares.is_empty() || versions.traffic.together {
+            true => vec![arm(revision, &edge.exporter, Weight::WHOLE)],
+            false => shares,
+        }
+    }
+}
+
+impl RouteVersion {
+    /// The parameters that the path has under the names that this version gives them: routes of one
+    /// shape may differ in these.
+    pub fn rename(&self, params: Vec<(String, String)>) -> Vec<(String, String)> {
+        let names = self.route.pattern.params().map(str::to_owned);
+        names.zip(params.into_iter().map(|(_, value)| value)).collect()
+    }
+}
+
+/// Everything to the instances of the first one's revision; those of others wait their turn.
+fn only(revision: Revision, slice: &Coordinates, endpoints: &[Endpoint]) -> Arm {
+    let version = endpoints.first().map_or(revision, |first| first.revision);
+    let same = endpoints.iter().filter(|e| e.revision == version).cloned();
+    Arm { version, slice: slice.clone(), weight: Weight::WHOLE, endpoints: same.collect() }
 }
 
 impl Endpoints {
+    fn arm(&self, app: &AppName, version: Revision, slice: &Coordinates, weight: Weight) -> Arm {
+        let known = self.0.get(&(app.clone(), slice.clone())).into_iter().flatten();
+        let endpoints = known.filter(|e| e.revision == version).cloned().collect();
+        Arm { version, slice: slice.clone(), weight, endpoints }
+    }
+
     fn of<'a>(observed: impl Iterator<Item = &'a Observed>) -> Self {
         let mut endpoints = Self::default();
         for node in observed {
@@ -176,200 +293,5 @@ impl Endpoints {
             foreign(a).cmp(&foreign(b)).then(b.revision.cmp(&a.revision)).then(a.cmp(b))
         });
         found
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Match;
-    use aether_types::checked::{CheckedSlice, Edge as CheckedEdge, RouteTarget};
-    use aether_types::description::HttpVersion;
-    use aether_types::observed::InstanceStatus;
-    use aether_types::{Digest, Generation, Method};
-    use expect_test::{Expect, expect};
-
-    /// An application "shop" whose slice `web:{version}` calls `stock:{version}`.
-    fn shop(version: &str, routes: &[&str]) -> Arc<Checked> {
-        application("shop", version, routes)
-    }
-
-    fn application(app: &str, version: &str, routes: &[&str]) -> Arc<Checked> {
-        let slice = |name: &str| format!("shop:{name}:{version}").parse().unwrap();
-        let handler = RouteTarget::Handler(HttpVersion::V02);
-        let route = |pattern: &&str| BoundRoute {
-            pattern: pattern.parse().unwrap(),
-            slice: slice("web"),
-            target: handler.clone(),
-        };
-        Arc::new(Checked {
-            app: app.parse().unwrap(),
-            slices: Vec::<CheckedSlice>::new(),
-            edges: vec![CheckedEdge {
-                importer: slice("web"),
-                interface: "shop:stock/api@1.0.0".parse().unwrap(),
-                exporter: slice("stock"),
-            }],
-            routes: routes.iter().map(route).collect(),
-        })
-    }
-
-    /// `web:1.0.0@1 ACTIVE`: slice, revision and state of one instance.
-    fn observed(lines: &[&str]) -> Observed {
-        let instance = |line: &&str| {
-            let (slice, state) = line.split_once(' ').unwrap();
-            let (slice, revision) = slice.split_once('@').unwrap();
-            let state = match state {
-                "ACTIVE" => InstanceState::Active,
-                _ => InstanceState::Loading,
-            };
-            InstanceStatus {
-                instance: InstanceKey {
-                    app: "shop".parse().unwrap(),
-                    coordinates: format!("shop:{slice}").parse().unwrap(),
-                    ordinal: 0,
-                },
-                digest: Digest([0; 32]),
-                blueprint: Revision(revision.parse().unwrap()),
-                state,
-                reason: None,
-            }
-        };
-        let instances = lines.iter().map(instance).collect();
-        Observed { node: NodeId(1), run: 1, generation: Generation(1), instances }
-    }
-
-    fn check(applications: &Applications, lines: &[&str], paths: &[&str], expect: Expect) {
-        let observed = observed(lines);
-        let table = Table::derive(applications, [&observed].into_iter());
-        let show = |endpoints: &[Endpoint]| match endpoints {
-            [] => "nobody".to_owned(),
-            all => all
-                .iter()
-                .map(|e| format!("{}@{}", e.instance.coordinates, e.revision))
-                .collect::<Vec<_>>()
-                .join(", "),
-        };
-        let mut shown: Vec<String> = paths
-            .iter()
-            .map(|path| match table.http.find(Method::Get, path) {
-                Match::Found { target, .. } => format!("{path} => {}", show(&target.endpoints)),
-                other => format!("{path} => {other:?}"),
-            })
-            .collect();
-        for ((_, revision, importer), edges) in &table.edges {
-            for edge in edges {
-                shown.push(format!("{importer}@{revision} calls {}", show(&edge.endpoints)));
-            }
-        }
-        expect.assert_eq(&shown.join("\n"));
-    }
-
-    #[test]
-    fn an_update_loses_no_route_until_the_new_revision_serves_it() {
-        let mut applications = Applications::default();
-        applications.accept(Revision(1), shop("1.0.0", &["GET /", "GET /old"]));
-        applications.accept(Revision(2), shop("2.0.0", &["GET /", "GET /new"]));
-        let paths = ["/", "/old", "/new"];
-        let old = ["web:1.0.0@1 ACTIVE", "stock:1.0.0@1 ACTIVE", "web:2.0.0@2 LOADING"];
-        check(
-            &applications,
-            &old,
-            &paths,
-            expect![[r#"
-            / => shop:web:1.0.0@1
-            /old => shop:web:1.0.0@1
-            /new => nobody
-            shop:web:1.0.0@1 calls shop:stock:1.0.0@1
-            shop:web:2.0.0@2 calls nobody"#]],
-        );
-        let both = ["web:1.0.0@1 ACTIVE", "web:2.0.0@2 ACTIVE", "stock:2.0.0@2 ACTIVE"];
-        check(
-            &applications,
-            &both,
-            &paths,
-            expect![[r#"
-            / => shop:web:2.0.0@2
-            /old => shop:web:1.0.0@1
-            /new => shop:web:2.0.0@2
-            shop:web:1.0.0@1 calls nobody
-            shop:web:2.0.0@2 calls shop:stock:2.0.0@2"#]],
-        );
-        applications.forget(|_, revision| revision != Revision(1));
-        check(
-            &applications,
-            &["web:2.0.0@2 ACTIVE"],
-            &paths,
-            expect![[r#"
-            / => shop:web:2.0.0@2
-            /old => Nothing
-            /new => shop:web:2.0.0@2
-            shop:web:2.0.0@2 calls nobody"#]],
-        );
-    }
-
-    #[test]
-    fn calls_stay_within_their_revision_where_they_can() {
-        let mut applications = Applications::default();
-        applications.accept(Revision(1), shop("1.0.0", &["GET /"]));
-        applications.accept(Revision(2), shop("1.0.0", &["GET /"]));
-        let both = [
-            "web:1.0.0@1 ACTIVE",
-            "web:1.0.0@2 ACTIVE",
-            "stock:1.0.0@1 ACTIVE",
-            "stock:1.0.0@2 ACTIVE",
-        ];
-        check(
-            &applications,
-            &both,
-            &["/"],
-            expect![[r#"
-            / => shop:web:1.0.0@2, shop:web:1.0.0@1
-            shop:web:1.0.0@1 calls shop:stock:1.0.0@1, shop:stock:1.0.0@2
-            shop:web:1.0.0@2 calls shop:stock:1.0.0@2, shop:stock:1.0.0@1"#]],
-        );
-    }
-
-    #[test]
-    fn a_deleted_application_has_no_routes_while_its_instances_drain() {
-        let mut applications = Applications::default();
-        applications.accept(Revision(1), shop("1.0.0", &["GET /"]));
-        applications.remove(&"shop".parse().unwrap());
-        check(
-            &applications,
-            &["web:1.0.0@1 ACTIVE", "stock:1.0.0@1 ACTIVE"],
-            &["/"],
-            expect![[r#"
-                / => Nothing
-                shop:web:1.0.0@1 calls shop:stock:1.0.0@1"#]],
-        );
-    }
-
-    #[test]
-    fn an_instance_can_go_when_no_call_goes_there() {
-        let observed = observed(&["web:1.0.0@1 LOADING", "web:1.0.0@2 ACTIVE"]);
-        let table = Table::derive(&Applications::default(), [&observed].into_iter());
-        let instance = &observed.instances[0].instance;
-        let sends_to = |node, revision| table.sends_to(NodeId(node), instance, Revision(revision));
-        assert_eq!([sends_to(1, 1), sends_to(1, 2), sends_to(2, 2)], [false, true, false]);
-    }
-
-    #[test]
-    fn a_route_that_was_given_up_is_free_for_others() {
-        let mut applications = Applications::default();
-        applications.accept(Revision(1), shop("1.0.0", &["GET /", "GET /x"]));
-        applications.accept(Revision(2), shop("2.0.0", &["GET /"]));
-        applications.accept(Revision(3), application("ushop", "1.0.0", &["GET /x"]));
-        check(
-            &applications,
-            &["web:1.0.0@1 ACTIVE"],
-            &["/", "/x"],
-            expect![[r#"
-                / => shop:web:1.0.0@1
-                /x => nobody
-                shop:web:1.0.0@1 calls nobody
-                shop:web:2.0.0@2 calls nobody
-                shop:web:1.0.0@3 calls nobody"#]],
-        );
     }
 }

@@ -16,6 +16,7 @@ pub mod plan;
 mod route;
 pub mod slice_toml;
 mod strict;
+pub mod traffic;
 mod unit;
 pub mod versioned;
 pub mod wit;
