@@ -13,6 +13,7 @@ pub mod limits;
 mod name;
 pub mod observed;
 pub mod plan;
+pub mod resolve;
 mod route;
 pub mod slice_toml;
 mod strict;
