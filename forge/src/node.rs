@@ -107,9 +107,13 @@ impl Node {
 
     /// Another node of the cluster of this one. Returns when it listens.
     pub fn joined(&self) -> anyhow::Result<Self> {
-        let more = self.invitation()?;
+        self.joined_by(self.invitation()?)
+    }
+
+    /// The same with an [`Self::invitation`] that is there already.
+    pub fn joined_by(&self, invitation: Vec<String>) -> anyhow::Result<Self> {
         let home = self.sandbox.home()?;
-        let key = Some(self.key.clone());
+        let (key, more) = (Some(self.key.clone()), invitation);
         Self::start(Start { sandbox: self.sandbox.clone(), home, key, more })
     }
 

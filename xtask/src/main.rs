@@ -46,7 +46,8 @@ enum Task {
     },
     /// Check licences, bans, sources and known vulnerabilities of all dependencies
     Audit,
-    /// Measure Aether beside its peers: http-hello, typed-route, local-call, cold
+    /// Measure Aether beside its peers: http-hello, typed-route, local-call, remote-call, cold,
+    /// kv-put, failover, join, scale
     Bench {
         /// Which bench
         name: String,

@@ -5,13 +5,21 @@ mod aether;
 mod client;
 mod cold;
 mod compare;
+mod etcd;
+mod failover;
 mod grpc;
 mod guests;
 mod http_hello;
+mod join;
+mod kv;
+mod kv_put;
 mod load;
 mod local_call;
+mod probe;
 mod remote_call;
+mod replicas;
 mod report;
+mod scale;
 mod server;
 mod tools;
 mod typed_route;
@@ -29,6 +37,9 @@ struct Arguments {
     /// Where tools, data and results go
     #[arg(long, global = true, default_value = "target/bench")]
     folder: PathBuf,
+    /// How many rounds the benches of clusters take, instead of their own number
+    #[arg(long, global = true)]
+    rounds: Option<usize>,
     #[command(subcommand)]
     bench: Bench,
 }
@@ -48,6 +59,14 @@ enum Bench {
     GrpcEcho { address: SocketAddr },
     /// From `aether deploy` to the first good answer, without and with compiled code on disk
     Cold,
+    /// Acknowledged writes to three nodes, and to three of etcd
+    KvPut,
+    /// From the loss of a leader to the next acknowledged write, here and in etcd
+    Failover,
+    /// From the start of a node that joins to its first answer, here and in etcd
+    Join,
+    /// Planning and reconciling 1,000 slices on 100 nodes, and the slope to 10,000
+    Scale,
 }
 
 fn main() -> ExitCode {
@@ -70,5 +89,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Bench::RemoteCall => remote_call::run(folder),
         Bench::GrpcEcho { address } => grpc::serve(address, folder),
         Bench::Cold => cold::run(folder),
+        Bench::KvPut => kv_put::run(folder, arguments.rounds),
+        Bench::Failover => failover::run(folder, arguments.rounds),
+        Bench::Join => join::run(folder, arguments.rounds),
+        Bench::Scale => scale::run(folder),
     }
 }
