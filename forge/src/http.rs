@@ -5,12 +5,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::Context;
-
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+use anyhow::{Context, ensure};
 
 /// What is asked.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Request<'a> {
     pub method: &'a str,
     /// With the query.
@@ -18,19 +16,30 @@ pub struct Request<'a> {
     pub headers: BTreeMap<String, String>,
     /// Sent as JSON.
     pub body: Option<String>,
+    /// How long nothing may come. Half a minute by default.
+    pub silence_max: Duration,
+}
+
+impl Default for Request<'_> {
+    fn default() -> Self {
+        let silence_max = Duration::from_secs(30);
+        Self { method: "GET", path: "/", headers: BTreeMap::new(), body: None, silence_max }
+    }
 }
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
+    /// By names in lower case.
+    pub headers: BTreeMap<String, String>,
     pub body: String,
 }
 
 /// Sends the request and reads to the end of the connection.
 pub fn exchange(address: SocketAddr, request: &Request<'_>) -> anyhow::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(ANSWER_MAX))?;
+    stream.set_read_timeout(Some(request.silence_max))?;
     stream.write_all(text(request).as_bytes())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
@@ -38,7 +47,7 @@ pub fn exchange(address: SocketAddr, request: &Request<'_>) -> anyhow::Result<An
 }
 
 fn text(request: &Request<'_>) -> String {
-    let Request { method, path, headers, body } = request;
+    let Request { method, path, headers, body, silence_max: _ } = request;
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\n");
     for (name, value) in headers {
         text += &format!("{name}: {value}\r\n");
@@ -57,9 +66,15 @@ fn read(answer: &str) -> anyhow::Result<Answer> {
     let (head, body) =
         answer.split_once("\r\n\r\n").context("the answer has no end of its head")?;
     let status = head.split(' ').nth(1).context("the answer has no status")?.parse()?;
-    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    let lines = head.lines().filter_map(|line| line.split_once(':'));
+    let headers = lines.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
+    let headers: BTreeMap<_, _> = headers.collect();
+    let chunked = headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked");
     let body = if chunked { unchunk(body)? } else { body.to_owned() };
-    Ok(Answer { status, body })
+    let length = headers.get("content-length").map_or(Ok(0), |length| length.parse())?;
+    // What is no text has become longer.
+    ensure!(body.len() >= length, "the answer was cut off");
+    Ok(Answer { status, headers, body })
 }
 
 fn unchunk(mut rest: &str) -> anyhow::Result<String> {
@@ -81,12 +96,17 @@ mod tests {
 
     #[test]
     fn answers_come_in_two_forms() {
-        let expected = |body: &str| Answer { status: 200, body: body.into() };
-        let plain = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nab";
-        assert_eq!(read(plain).unwrap(), expected("ab"));
+        let check = |text, header: (&str, &str)| {
+            let Answer { status, headers, body } = read(text).unwrap();
+            assert_eq!((status, body.as_str()), (200, "abc"));
+            assert_eq!(headers, [(header.0.to_owned(), header.1.to_owned())].into());
+        };
+        let plain = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
+        check(plain, ("content-length", "3"));
         let chunked =
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n";
-        assert_eq!(read(chunked).unwrap(), expected("abc"));
+        check(chunked, ("transfer-encoding", "chunked"));
         assert!(read("nothing").is_err());
+        assert!(read("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabc").is_err());
     }
 }

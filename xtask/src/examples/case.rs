@@ -58,7 +58,8 @@ impl Step {
         let headers = headers.map(|(name, value)| Ok((name.clone(), fill(value, saved)?)));
         let headers = headers.collect::<anyhow::Result<_>>()?;
         let body = self.body.as_ref().map(|body| fill(body, saved)).transpose()?;
-        let answer = http::exchange(door, &Request { method, path, headers, body })?;
+        let request = Request { method, path, headers, body, ..Request::default() };
+        let answer = http::exchange(door, &request)?;
         ensure!(
             answer.status == self.status,
             "status {} instead of {}: {}",
