@@ -14,6 +14,7 @@ mod name;
 pub mod observed;
 pub mod plan;
 pub mod resolve;
+pub mod rollout;
 mod route;
 pub mod slice_toml;
 mod strict;

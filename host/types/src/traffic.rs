@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::{fmt, str::FromStr};
 
 /// A share of the traffic, exact to 0.01 %. Written `"5%"` or `"0.25%"`.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Weight(u16);
 
 /// A text that is not a share.
@@ -198,6 +198,7 @@ impl fmt::Display for TrafficRevision {
 }
 
 crate::name::string_serde!(Weight: WANTED);
+crate::name::debug_as_display!(Weight);
 
 #[cfg(test)]
 mod tests {

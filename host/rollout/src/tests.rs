@@ -1,0 +1,6 @@
+//! Whole rollouts in a small world of instances, routers and requests.
+
+mod random;
+mod scenarios;
+mod trouble;
+mod world;
