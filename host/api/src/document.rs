@@ -10,6 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 const JSON: &str = "application/json";
 const WASM: &str = "application/wasm";
+const BYTES: &str = "application/octet-stream";
 
 type Schemas = BTreeMap<String, Value>;
 
@@ -17,10 +18,11 @@ type Schemas = BTreeMap<String, Value>;
 pub fn document() -> Value {
     let mut schemas = Schemas::new();
     let problem = schema::<Problem>(&mut schemas);
-    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for endpoint in Endpoint::ALL {
         let (method, path) = endpoint.method_and_path();
-        let operation = operation(*endpoint, path, &problem, &mut schemas);
+        let path = path.replace("...}", "}");
+        let operation = operation(*endpoint, &path, &problem, &mut schemas);
         let method = method.as_str().to_ascii_lowercase();
         paths.entry(path).or_default().insert(method, operation);
     }
@@ -60,7 +62,8 @@ fn operation(endpoint: Endpoint, path: &str, problem: &Value, schemas: &mut Sche
     }
     let mut good = json!({ "description": summary });
     if let Some(schema) = answer {
-        good["content"] = json!({ "application/json": { "schema": schema } });
+        let media = if endpoint == Endpoint::GetEntry { BYTES } else { JSON };
+        good["content"] = json!({ media: { "schema": schema } });
     }
     let bad = json!({
         "description": "Anything else.",
@@ -77,12 +80,20 @@ fn parameters(endpoint: Endpoint, path: &str) -> Vec<Value> {
         json!({ "name": name, "in": "path", "required": true, "schema": string })
     });
     let of_query = endpoint.query().iter().map(|(name, meaning)| {
-        let ty = if matches!(*name, "after" | "limit") { "integer" } else { "string" };
+        let ty = match (endpoint, *name) {
+            (_, "limit") | (Endpoint::Logs, "after") => "integer",
+            (_, "stale") => "boolean",
+            _ => "string",
+        };
         let required = *name == "target";
         let schema = json!({ "type": ty });
         json!({ "name": name, "in": "query", "required": required, "description": meaning, "schema": schema })
     });
-    of_path.chain(of_query).collect()
+    let of_head = endpoint.headers().iter().map(|(name, meaning)| {
+        let schema = json!({ "type": "string" });
+        json!({ "name": name, "in": "header", "required": false, "description": meaning, "schema": schema })
+    });
+    of_path.chain(of_query).chain(of_head).collect()
 }
 
 fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
@@ -117,6 +128,12 @@ fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
         Endpoint::DrainNode => ("drainNode", "Takes its instances and its vote from a node."),
         Endpoint::ActivateNode => ("activateNode", "Lets a drained node take part again."),
         Endpoint::RemoveNode => ("removeNode", "Takes a node out of the cluster for ever."),
+        Endpoint::PutEntry => {
+            ("putEntry", "Writes an entry of the store; the key may have several segments.")
+        }
+        Endpoint::GetEntry => ("entry", "The value of an entry; its revision is the ETag."),
+        Endpoint::DeleteEntry => ("deleteEntry", "Deletes an entry of the store."),
+        Endpoint::ListEntries => ("entries", "Entries of the store, without their values."),
     }
 }
 
@@ -125,6 +142,7 @@ fn body(endpoint: Endpoint, all: &mut Schemas) -> Option<(&'static str, Value)> 
     let bytes = || json!({ "type": "string", "contentMediaType": WASM });
     match endpoint {
         Endpoint::PutArtifact | Endpoint::CheckArtifact => Some((WASM, bytes())),
+        Endpoint::PutEntry => Some((BYTES, json!({ "type": "string", "format": "binary" }))),
         Endpoint::ApplyApplication => Some((JSON, schema::<ApplyRequest>(all))),
         Endpoint::CheckApplication => Some((JSON, schema::<CheckRequest>(all))),
         Endpoint::CallApplication => Some((JSON, schema::<CallRequest>(all))),
@@ -156,11 +174,15 @@ fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) 
         Endpoint::ListKeys => schema::<Keys>(all),
         Endpoint::CreateKey => return ("201", Some(schema::<KeyCreated>(all))),
         Endpoint::CreateToken => return ("201", Some(schema::<TokenCreated>(all))),
+        Endpoint::PutEntry => schema::<EntryWritten>(all),
+        Endpoint::GetEntry => json!({ "type": "string", "format": "binary" }),
+        Endpoint::ListEntries => schema::<Entries>(all),
         Endpoint::RemoveApplication
         | Endpoint::DeleteKey
         | Endpoint::DrainNode
         | Endpoint::ActivateNode
-        | Endpoint::RemoveNode => return ("204", None),
+        | Endpoint::RemoveNode
+        | Endpoint::DeleteEntry => return ("204", None),
     };
     ("200", Some(schema))
 }

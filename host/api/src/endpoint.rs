@@ -2,7 +2,7 @@
 
 use crate::auth::Role;
 use crate::error::ApiError;
-use crate::{ARTIFACT_BYTES_MAX, BODY_BYTES_MAX, CHECK_BYTES_MAX};
+use crate::{ARTIFACT_BYTES_MAX, BODY_BYTES_MAX, CHECK_BYTES_MAX, STORE_VALUE_BYTES_MAX};
 use aether_types::ErrorKind;
 use aether_types::code::Code;
 use http::Method;
@@ -38,7 +38,13 @@ pub enum Endpoint {
     DrainNode,
     ActivateNode,
     RemoveNode,
+    PutEntry,
+    GetEntry,
+    DeleteEntry,
+    ListEntries,
 }
+
+const STALE: (&str, &str) = ("stale", "`true`: what this node has, which may be behind.");
 
 /// Values of the `{…}` segments of a path.
 pub(crate) type PathParams = BTreeMap<&'static str, String>;
@@ -71,9 +77,13 @@ impl Endpoint {
         Self::DrainNode,
         Self::ActivateNode,
         Self::RemoveNode,
+        Self::PutEntry,
+        Self::GetEntry,
+        Self::DeleteEntry,
+        Self::ListEntries,
     ];
 
-    /// Method and path template.
+    /// Method and path template. `{name}` stands for one segment, `{name...}` for the rest.
     pub fn method_and_path(self) -> (Method, &'static str) {
         match self {
             Self::Live => (Method::GET, "/health/live"),
@@ -102,6 +112,10 @@ impl Endpoint {
             Self::DrainNode => (Method::POST, "/api/nodes/{node}/drain"),
             Self::ActivateNode => (Method::POST, "/api/nodes/{node}/activate"),
             Self::RemoveNode => (Method::DELETE, "/api/nodes/{node}"),
+            Self::PutEntry => (Method::PUT, "/api/kv/{key...}"),
+            Self::GetEntry => (Method::GET, "/api/kv/{key...}"),
+            Self::DeleteEntry => (Method::DELETE, "/api/kv/{key...}"),
+            Self::ListEntries => (Method::GET, "/api/kv"),
         }
     }
 
@@ -119,14 +133,18 @@ impl Endpoint {
             | Self::ListArtifacts
             | Self::ListApplications
             | Self::GetApplication
-            | Self::ApplicationDocument => Some(Role::Viewer),
+            | Self::ApplicationDocument
+            | Self::GetEntry
+            | Self::ListEntries => Some(Role::Viewer),
             // Checks change nothing, but compiling costs the node something.
             Self::PutArtifact
             | Self::CheckArtifact
             | Self::ApplyApplication
             | Self::CheckApplication
             | Self::RemoveApplication
-            | Self::CallApplication => Some(Role::Operator),
+            | Self::CallApplication
+            | Self::PutEntry
+            | Self::DeleteEntry => Some(Role::Operator),
             Self::ListKeys
             | Self::CreateKey
             | Self::DeleteKey
@@ -149,6 +167,24 @@ impl Endpoint {
                 ("after", "Lines after this place; absent: the newest."),
                 ("limit", "At most so many lines, 1 to 1000; default 200."),
             ],
+            Self::GetEntry => &[STALE],
+            Self::ListEntries => &[
+                ("prefix", "Keys that start with it."),
+                ("after", "Keys after this one."),
+                ("limit", "At most so many entries, 1 to 1000; default 1000."),
+                STALE,
+            ],
+            _ => &[],
+        }
+    }
+
+    /// Heads that it heeds, with what they mean.
+    pub(crate) fn headers(self) -> &'static [(&'static str, &'static str)] {
+        const IF_MATCH: (&str, &str) =
+            ("If-Match", "Only if this is the entry's revision; `*`: only if there is one.");
+        match self {
+            Self::PutEntry => &[IF_MATCH, ("If-None-Match", "`*`: only if there is none.")],
+            Self::DeleteEntry => &[IF_MATCH],
             _ => &[],
         }
     }
@@ -162,6 +198,7 @@ impl Endpoint {
             | Self::CallApplication
             | Self::CreateKey
             | Self::CreateToken => BODY_BYTES_MAX,
+            Self::PutEntry => STORE_VALUE_BYTES_MAX,
             _ => 0,
         }
     }
@@ -177,10 +214,12 @@ impl Endpoint {
         }
     }
 
-    /// Whether it is there to change something.
-    pub(crate) fn is_change(self) -> bool {
+    /// Whether somebody may want to know later who asked for it: it is there to change something,
+    /// and is not one of thousands in a second.
+    pub(crate) fn is_noted(self) -> bool {
         let checks = matches!(self, Self::CheckArtifact | Self::CheckApplication);
-        self.method_and_path().0 != Method::GET && !checks
+        let entries = matches!(self, Self::PutEntry | Self::DeleteEntry);
+        self.method_and_path().0 != Method::GET && !checks && !entries
     }
 
     /// The endpoint that a request means.
@@ -205,16 +244,27 @@ impl Endpoint {
     }
 }
 
-/// Binds the `{…}` segments of a template; they stand for one whole segment.
+/// Binds the `{…}` segments of a template; they are never empty.
 fn match_path(template: &'static str, path: &str) -> Option<PathParams> {
     let mut params = PathParams::new();
     let mut wanted = template.split('/');
-    let mut found = path.split('/');
+    let mut rest = Some(path);
     loop {
-        match (wanted.next(), found.next()) {
+        match (wanted.next(), rest) {
             (None, None) => return Some(params),
-            (Some(wanted), Some(found)) => {
+            (Some(wanted), Some(path)) => {
                 let name = wanted.strip_prefix('{').and_then(|w| w.strip_suffix('}'));
+                if let Some(name) = name.and_then(|name| name.strip_suffix("..."))
+                    && !path.is_empty()
+                {
+                    params.insert(name, path.to_owned());
+                    return Some(params);
+                }
+                let (found, later) = match path.split_once('/') {
+                    Some((found, later)) => (found, Some(later)),
+                    None => (path, None),
+                };
+                rest = later;
                 match name {
                     Some(name) if !found.is_empty() => {
                         params.insert(name, found.to_owned());
@@ -250,7 +300,9 @@ mod tests {
             find(Method::POST, "/api/apps/shop"),
             "/api/apps/shop does not take POST [method-not-allowed]; it takes GET, PUT, DELETE"
         );
-        for path in ["/api/apps/", "/api", "/", "", "/api/apps/a/b", "/api/status/"] {
+        assert_eq!(find(Method::GET, "/api/kv/a/b%20c"), r#"GetEntry {"key": "a/b%20c"}"#);
+        assert_eq!(find(Method::GET, "/api/kv"), "ListEntries {}");
+        for path in ["/api/kv/", "/api/apps/", "/api", "/", "", "/api/apps/a/b", "/api/status/"] {
             assert!(find(Method::GET, path).contains("[unknown-endpoint]"), "{path:?}");
         }
     }

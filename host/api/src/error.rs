@@ -1,7 +1,7 @@
 //! Errors of the management API and their document (RFC 9457). Knows no connection.
 
 use aether_types::code::Code;
-use aether_types::{CallError, ErrorKind, Problems};
+use aether_types::{CallError, ErrorKind, Problems, Revision};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use utoipa::ToSchema;
@@ -20,6 +20,8 @@ pub struct ApiError {
     pub help: String,
     /// Everything that is wrong, where it is more than one thing or has a place in a file.
     pub problems: Problems,
+    /// The one that it has now, where another one was expected; 0: it does not exist.
+    pub revision: Option<Revision>,
 }
 
 /// The body of every answer that is an error: `application/problem+json`.
@@ -50,6 +52,9 @@ pub struct Problem {
     /// Everything that is wrong, each with its place.
     #[serde(default)]
     pub problems: Vec<ProblemItem>,
+    /// The revision that it has now, where another one was expected; 0: it does not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
 }
 
 /// One thing that is wrong.
@@ -67,7 +72,8 @@ pub struct ProblemItem {
 impl ApiError {
     pub fn new(kind: ErrorKind, code: Code, message: impl fmt::Display) -> Self {
         let message = message.to_string();
-        Self { kind, code, message, help: String::new(), problems: Problems::default() }
+        let (help, problems) = (String::new(), Problems::default());
+        Self { kind, code, message, help, problems, revision: None }
     }
 
     /// Fix the request.
@@ -100,6 +106,13 @@ impl ApiError {
         self
     }
 
+    /// What it is now.
+    #[must_use]
+    pub fn revision(mut self, revision: Revision) -> Self {
+        self.revision = Some(revision);
+        self
+    }
+
     /// Status of the response: by kind, more exactly where HTTP has a status for the code.
     pub fn status(&self) -> http::StatusCode {
         use http::StatusCode as S;
@@ -109,6 +122,8 @@ impl ApiError {
             (Code::BodyTooLarge, _) => S::PAYLOAD_TOO_LARGE,
             (Code::DeadlineExceeded, _) => S::GATEWAY_TIMEOUT,
             (Code::CalleeFailed, _) => S::BAD_GATEWAY,
+            (Code::PreconditionFailed, _) => S::PRECONDITION_FAILED,
+            (Code::StoreFull, _) => S::INSUFFICIENT_STORAGE,
             (_, ErrorKind::Invalid) => S::BAD_REQUEST,
             (_, ErrorKind::NotFound) => S::NOT_FOUND,
             (_, ErrorKind::Conflict) => S::CONFLICT,
@@ -140,6 +155,7 @@ impl ApiError {
             help: self.help.clone(),
             request_id: request_id.to_owned(),
             problems: self.problems.0.iter().map(ProblemItem::from).collect(),
+            revision: self.revision.map(|revision| revision.0),
         }
     }
 }

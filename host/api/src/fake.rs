@@ -6,7 +6,7 @@ use aether_types::code::Code;
 use aether_types::description::Description;
 use aether_types::slice_toml::SliceToml;
 use aether_types::wit::{Field, Function, Type};
-use aether_types::{AppName, CallError, Digest, FunctionName, NodeId, TimeSpan};
+use aether_types::{AppName, CallError, Digest, FunctionName, NodeId, Revision, TimeSpan};
 use bytes::Bytes;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -25,6 +25,8 @@ struct State {
     artifacts: BTreeMap<Digest, u64>,
     applications: BTreeMap<AppName, Application>,
     keys: Vec<StoredKey>,
+    entries: BTreeMap<String, StoreEntry>,
+    written: u64,
 }
 
 const NODE: &str = "a1b2c3d4e5f60718";
@@ -40,6 +42,25 @@ pub async fn serve_fake() -> std::io::Result<std::net::SocketAddr> {
 impl Fake {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn expect(&self, key: &StoreKey, expected: Expected) -> Result<(), ApiError> {
+        let now = self.entries.get(key.as_str()).map_or(Revision(0), |entry| entry.revision);
+        let holds = match expected {
+            Expected::Anything => true,
+            Expected::Absent => now == Revision(0),
+            Expected::Present => now != Revision(0),
+            Expected::At(revision) => now == revision,
+        };
+        match holds {
+            true => Ok(()),
+            false => {
+                let message = format!("{key} is at revision {now}");
+                Err(ApiError::conflict(Code::PreconditionFailed, message).revision(now))
+            }
+        }
     }
 }
 
@@ -351,6 +372,48 @@ impl Management for Fake {
                 Err(ApiError::not_found(Code::UnknownNode, format!("there is no node {node}")))
             }
         }
+    }
+
+    async fn put_entry(
+        &self,
+        key: &StoreKey,
+        value: Bytes,
+        expected: Expected,
+    ) -> Result<Revision, ApiError> {
+        let mut state = self.state();
+        state.expect(key, expected)?;
+        state.written += 1;
+        let revision = Revision(state.written);
+        state.entries.insert(key.to_string(), StoreEntry { value, revision });
+        Ok(revision)
+    }
+
+    async fn entry(&self, key: &StoreKey, _: bool) -> Result<StoreEntry, ApiError> {
+        let entry = self.state().entries.get(key.as_str()).cloned();
+        entry.ok_or_else(|| {
+            ApiError::not_found(Code::UnknownEntry, format!("there is no entry {key}"))
+        })
+    }
+
+    async fn delete_entry(&self, key: &StoreKey, expected: Expected) -> Result<(), ApiError> {
+        let mut state = self.state();
+        state.expect(key, expected)?;
+        state.entries.remove(key.as_str()).map(drop).ok_or_else(|| {
+            ApiError::not_found(Code::UnknownEntry, format!("there is no entry {key}"))
+        })
+    }
+
+    async fn entries(&self, query: EntryQuery) -> Result<Entries, ApiError> {
+        let state = self.state();
+        let after = |key: &str| query.after.as_deref().is_none_or(|after| key > after);
+        let found = state.entries.iter().filter(|(key, _)| key.starts_with(&query.prefix));
+        let mut found = found.filter(|(key, _)| after(key)).map(|(key, entry)| EntryView {
+            key: key.clone(),
+            revision: entry.revision.0,
+            bytes: entry.value.len() as u64,
+        });
+        let entries = found.by_ref().take(query.limit).collect();
+        Ok(Entries { entries, more: found.next().is_some() })
     }
 
     async fn delete_key(&self, id: &str) -> Result<(), ApiError> {

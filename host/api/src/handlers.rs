@@ -1,5 +1,7 @@
 //! One arm per endpoint: parses, asks the node, shapes the answer. Knows no connection and no keys.
 
+mod store;
+
 use crate::auth::Principal;
 use crate::body::{Query, json};
 use crate::endpoint::{Endpoint, PathParams};
@@ -10,7 +12,7 @@ use aether_types::blueprint::Blueprint;
 use aether_types::code::Code;
 use aether_types::{Digest, Problem, Problems, RequestId, Revision, TimeSpan};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -29,6 +31,7 @@ pub(crate) struct Authorized {
     pub(crate) endpoint: Endpoint,
     pub(crate) params: PathParams,
     pub(crate) query: Query,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) request_id: RequestId,
     /// Nobody in particular where no key is needed.
@@ -39,9 +42,13 @@ pub(crate) struct Authorized {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    /// JSON; absent for 204.
-    pub(crate) body: Option<Vec<u8>>,
+    /// Media type and bytes; absent for 204.
+    pub(crate) body: Option<(&'static str, Bytes)>,
+    /// Of the entry that was read or written.
+    pub(crate) revision: Option<Revision>,
 }
+
+const JSON: &str = "application/json";
 
 type Result<T> = std::result::Result<T, ApiError>;
 
@@ -73,7 +80,7 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
         Endpoint::CheckApplication => check(node, req).await,
         Endpoint::RemoveApplication => {
             node.remove(&req.param("app")?, &req.by).await?;
-            Ok(Answer { status: StatusCode::NO_CONTENT, body: None })
+            done()
         }
         Endpoint::CallApplication => ok(&node.call(call(req)?).await?),
         Endpoint::ApplicationDocument => {
@@ -87,12 +94,16 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
         Endpoint::CreateKey => create_key(node, req).await,
         Endpoint::DeleteKey => {
             node.delete_key(&req.param::<String>("id")?).await?;
-            Ok(Answer { status: StatusCode::NO_CONTENT, body: None })
+            done()
         }
         Endpoint::CreateToken => create_token(node, req).await,
         Endpoint::DrainNode => change_node(node, req, NodeChange::Drain).await,
         Endpoint::ActivateNode => change_node(node, req, NodeChange::Activate).await,
         Endpoint::RemoveNode => change_node(node, req, NodeChange::Remove).await,
+        Endpoint::PutEntry => store::put(node, req).await,
+        Endpoint::GetEntry => store::get(node, &req).await,
+        Endpoint::DeleteEntry => store::delete(node, &req).await,
+        Endpoint::ListEntries => ok(&node.entries(store::query(&req.query)?).await?),
     }
 }
 
@@ -110,14 +121,18 @@ fn ok<T: Serialize>(value: &T) -> Result<Answer> {
 
 fn answer<T: Serialize>(status: StatusCode, value: &T) -> Result<Answer> {
     let body = serde_json::to_vec(value).map_err(ApiError::internal)?;
-    Ok(Answer { status, body: Some(body) })
+    Ok(Answer { status, body: Some((JSON, body.into())), revision: None })
+}
+
+fn done() -> Result<Answer> {
+    Ok(Answer { status: StatusCode::NO_CONTENT, body: None, revision: None })
 }
 
 fn ready(reasons: Vec<String>) -> Answer {
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let health = Health { ready: reasons.is_empty(), reasons };
     let body = serde_json::to_vec(&health).expect("strings and a bool serialise");
-    Answer { status, body: Some(body) }
+    Answer { status, body: Some((JSON, body.into())), revision: None }
 }
 
 fn log_query(query: &Query) -> Result<LogQuery> {
@@ -230,7 +245,7 @@ async fn create_token(node: &dyn Management, req: Authorized) -> Result<Answer> 
 
 async fn change_node(node: &dyn Management, req: Authorized, change: NodeChange) -> Result<Answer> {
     node.change_node(req.param("node")?, change, &req.by).await?;
-    Ok(Answer { status: StatusCode::NO_CONTENT, body: None })
+    done()
 }
 
 async fn create_key(node: &dyn Management, req: Authorized) -> Result<Answer> {
@@ -254,6 +269,6 @@ mod tests {
         let answer = ready(vec!["3 of 5 instances are active".to_owned()]);
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
         let body = r#"{"ready":false,"reasons":["3 of 5 instances are active"]}"#;
-        assert_eq!(answer.body.as_deref(), Some(body.as_bytes()));
+        assert_eq!(answer.body, Some((JSON, body.into())));
     }
 }

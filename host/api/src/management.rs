@@ -74,6 +74,19 @@ pub trait Management: Send + Sync + 'static {
         change: NodeChange,
         by: &Principal,
     ) -> Result<(), ApiError>;
+
+    /// Writes an entry of the store; durable on a majority, and readable here, when it returns.
+    /// [`Code::PreconditionFailed`] where it is not as expected.
+    async fn put_entry(
+        &self,
+        key: &StoreKey,
+        value: Bytes,
+        expected: Expected,
+    ) -> Result<Revision, ApiError>;
+    /// `stale`: what this node has; otherwise everything that was acknowledged anywhere counts.
+    async fn entry(&self, key: &StoreKey, stale: bool) -> Result<StoreEntry, ApiError>;
+    async fn delete_entry(&self, key: &StoreKey, expected: Expected) -> Result<(), ApiError>;
+    async fn entries(&self, query: EntryQuery) -> Result<Entries, ApiError>;
 }
 
 /// A blueprint to apply: parsed, with the name that the path has, every `file` entry bound.

@@ -5,6 +5,7 @@ mod artifact;
 mod call;
 mod cluster;
 mod log;
+mod store;
 mod time;
 
 pub use application::{
@@ -22,4 +23,8 @@ pub use cluster::{
     TokenRequest,
 };
 pub use log::{LogLevel, LogLine, LogPage};
+pub use store::{
+    Entries, EntryQuery, EntryView, EntryWritten, Expected, STORE_BYTES_MAX, STORE_KEY_BYTES_MAX,
+    STORE_VALUE_BYTES_MAX, StoreEntry, StoreKey, StoreKeyError,
+};
 pub use time::rfc3339;

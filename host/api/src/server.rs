@@ -7,7 +7,7 @@ use crate::error::{ApiError, PROBLEM_JSON};
 use crate::handlers::{Answer, Authorized, handle};
 use crate::management::Management;
 use aether_types::code::Code;
-use aether_types::{ErrorKind, RequestId};
+use aether_types::{ErrorKind, RequestId, Revision};
 use bytes::Buf;
 use futures_util::Stream;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -25,9 +25,10 @@ use warp::Filter;
 use warp::filters::path::FullPath;
 use warp::reply::Response;
 
-/// Connections at the same time: people, scripts and dashboards, not traffic. Only holders of
-/// an operator's key can make a connection buffer a large body.
-const CONNECTIONS_MAX: usize = 256;
+/// Connections at the same time: people, dashboards, and tools that keep a thousand of them busy
+/// with the store. Each costs some 20 KiB; only holders of an operator's key can make one buffer a
+/// large body.
+const CONNECTIONS_MAX: usize = 4_096;
 /// Requests at the same time on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 32;
 /// Time for the head of a request.
@@ -123,18 +124,19 @@ async fn respond<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Response {
     let request_id = request_id(&headers);
-    let result = answer(node, &method, &path, query, &headers, body, &request_id).await;
-    let mut response = match &result {
+    let result = answer(node, &method, &path, query, headers, body, &request_id).await;
+    let mut response = match result {
         Ok(answer) => good(answer),
-        Err(error) => bad(error, &request_id),
+        Err(error) => {
+            if error.kind == ErrorKind::Internal {
+                let path = path.as_str();
+                tracing::error!(%method, path, %request_id, %error, "management request failed");
+            }
+            bad(&error, &request_id)
+        }
     };
     let (path, status) = (path.as_str(), response.status().as_u16());
-    match &result {
-        Err(error) if error.kind == ErrorKind::Internal => {
-            tracing::error!(%method, path, %request_id, %error, "management request failed");
-        }
-        _ => tracing::debug!(%method, path, status, %request_id, "management request answered"),
-    }
+    tracing::debug!(%method, path, status, %request_id, "management request answered");
     let id = HeaderValue::from_str(request_id.as_str()).expect("it is visible ASCII");
     response.headers_mut().insert(REQUEST_ID, id);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -147,13 +149,13 @@ async fn answer<B: Buf>(
     method: &Method,
     path: &FullPath,
     query: Vec<(String, String)>,
-    headers: &HeaderMap,
+    headers: HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
     request_id: &RequestId,
 ) -> Result<Answer, ApiError> {
     let (endpoint, params) = Endpoint::find(method, path.as_str())?;
-    let by = authorize(node, endpoint, headers)?;
-    if endpoint.is_change() {
+    let by = authorize(node, endpoint, &headers)?;
+    if endpoint.is_noted() {
         let (path, by) = (path.as_str(), by.name.as_str());
         tracing::info!(%method, path, by, %request_id, "management change requested");
     }
@@ -163,7 +165,8 @@ async fn answer<B: Buf>(
         let announced = announced.and_then(|v| v.to_str().ok()?.parse().ok());
         let body = body::read(body, announced, endpoint.body_max()).await?;
         let request_id = request_id.clone();
-        handle(node, Authorized { endpoint, params, query, body, request_id, by }).await
+        let req = Authorized { endpoint, params, query, headers, body, request_id, by };
+        handle(node, req).await
     };
     let time = endpoint.time_max();
     tokio::time::timeout(time, act).await.unwrap_or_else(|_| {
@@ -215,14 +218,21 @@ fn request_id(headers: &HeaderMap) -> RequestId {
     })
 }
 
-fn good(answer: &Answer) -> Response {
-    let mut response = Response::new(answer.body.clone().unwrap_or_default().into());
+fn good(answer: Answer) -> Response {
+    let mut response = Response::default();
     *response.status_mut() = answer.status;
-    if answer.body.is_some() {
-        let json = HeaderValue::from_static("application/json");
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
+    if let Some((media, body)) = answer.body {
+        *response.body_mut() = body.into();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    }
+    if let Some(revision) = answer.revision {
+        response.headers_mut().insert(header::ETAG, etag(revision));
     }
     response
+}
+
+fn etag(revision: Revision) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{}\"", revision.0)).expect("digits are visible ASCII")
 }
 
 fn bad(error: &ApiError, request_id: &RequestId) -> Response {
@@ -235,6 +245,12 @@ fn bad(error: &ApiError, request_id: &RequestId) -> Response {
     if error.code == Code::Unauthenticated {
         let challenge = HeaderValue::from_static("Bearer realm=\"aether\"");
         headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(revision) = error.revision {
+        headers.insert(header::ETAG, etag(revision));
+    }
+    if error.code == Code::Overloaded {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
 }

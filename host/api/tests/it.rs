@@ -199,3 +199,41 @@ async fn shutdown_lets_requests_end() {
     server.await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
 }
+
+/// The answer with its tag.
+async fn tagged(address: SocketAddr, head: &str, body: &str) -> String {
+    let response = send(address, head, "operator", body.as_bytes()).await;
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap();
+    let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap_or("-");
+    let detail = serde_json::from_str::<serde_json::Value>(body).ok();
+    let detail = detail.and_then(|problem| Some(problem["detail"].as_str()?.to_owned()));
+    format!("{status} {tag} {}", detail.unwrap_or_else(|| body.to_owned()))
+}
+
+#[tokio::test]
+async fn entries_are_written_on_conditions() {
+    let address = serve_fake().await.unwrap();
+    let check = async |head: &str, body: &str, expect: Expect| {
+        expect.assert_eq(&tagged(address, head, body).await);
+    };
+    let put = "PUT /api/kv/tools/a%20lock";
+    let on = |condition: &str| format!("{put} HTTP/1.1\r\n{condition}\r\nX-Rest:");
+    check(put, "one", expect![[r#"200 "1" {"revision":1}"#]]).await;
+    check("GET /api/kv/tools/a%20lock", "", expect![[r#"200 "1" one"#]]).await;
+    check(&on("If-None-Match: *"), "two", expect![[r#"412 "1" tools/a lock is at revision 1"#]]).await;
+    check(&on("If-Match: \"7\""), "two", expect![[r#"412 "1" tools/a lock is at revision 1"#]]).await;
+    check(&on("If-Match: \"1\""), "two", expect![[r#"200 "2" {"revision":2}"#]]).await;
+    check(&on("If-Match: seven"), "three", expect![[r#"400 - If-Match: "seven" is no revision"#]]).await;
+    check(&on("If-Match: *"), "", expect![[r#"200 "3" {"revision":3}"#]]).await;
+    check("GET /api/kv/tools%2Fa%20lock?stale=true", "", expect![[r#"200 "3" "#]]).await;
+    check("GET /api/kv/tools//a", "", expect![[r#"400 - the key "tools//a" has an empty segment"#]]).await;
+    check("GET /api/kv/%ff", "", expect!["400 - the key is no UTF-8"]).await;
+    check("GET /api/kv?prefix=tools/&stale=perhaps", "", expect!["400 - query: `stale`: provided string was not `true` or `false`"]).await;
+    check("GET /api/kv?prefix=tools/", "", expect![[r#"200 - {"entries":[{"key":"tools/a lock","revision":3,"bytes":0}],"more":false}"#]]).await;
+    check("DELETE /api/kv/tools/a%20lock", "", expect!["204 - "]).await;
+    check("GET /api/kv/tools/a%20lock", "", expect!["404 - there is no entry tools/a lock"]).await;
+    let large = "x".repeat(aether_api::STORE_VALUE_BYTES_MAX + 1);
+    check("PUT /api/kv/large", &large, expect!["413 - the body exceeds 64KiB"]).await;
+    check("PUT /api/kv/large", &large[1..], expect![[r#"200 "4" {"revision":4}"#]]).await;
+}

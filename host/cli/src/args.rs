@@ -1,6 +1,6 @@
 //! The command line: nouns, verbs, flags and their help. Knows nothing of what they do.
 
-use aether_api::{LogLevel, Role};
+use aether_api::{LogLevel, Role, StoreKey};
 use aether_types::{AppName, NodeId, TimeSpan};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -84,6 +84,9 @@ pub(crate) enum Command {
     /// Look into blueprints
     #[command(subcommand)]
     Blueprint(BlueprintCommand),
+    /// Keep small things in the cluster: a store for operators and tools
+    #[command(subcommand, after_help = AFTER_KV)]
+    Kv(KvCommand),
     /// Manage the keys of the management API
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -94,6 +97,10 @@ pub(crate) enum Command {
 const AFTER_CALL: &str = "\
 Each argument is one parameter, in JSON. A word that is no JSON is a string:
   aether call shop shop:orders/place#place book 2";
+const AFTER_KV: &str = "\
+What is written is on the disks of a majority. To change what was read and nothing else:
+  aether kv get tools/lock --json
+  aether kv put tools/lock mine --if-revision 17";
 const AFTER_EXPLAIN: &str = "\
 A target is a route, a function or a slice:
   aether explain GET /api/orders/7
@@ -303,6 +310,61 @@ pub(crate) enum BlueprintCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum KvCommand {
+    /// Write an entry and print its revision
+    Put {
+        /// Segments with / between them, at most 256 bytes
+        #[arg(id = "entry", value_name = "KEY")]
+        key: StoreKey,
+        /// At most 64 KiB
+        #[arg(required_unless_present = "file")]
+        value: Option<String>,
+        /// Take the value from a file; -: from the input
+        #[arg(long, value_name = "PATH", conflicts_with = "value")]
+        file: Option<PathBuf>,
+        /// Only if this is still the entry's revision
+        #[arg(long, value_name = "N")]
+        if_revision: Option<u64>,
+        /// Only if there is no such entry
+        #[arg(long, conflicts_with = "if_revision")]
+        if_absent: bool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Print the value of an entry, as it is
+    Get {
+        #[arg(id = "entry", value_name = "KEY")]
+        key: StoreKey,
+        /// What the node that answers has, which may be behind
+        #[arg(long)]
+        stale: bool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Delete an entry
+    Delete {
+        #[arg(id = "entry", value_name = "KEY")]
+        key: StoreKey,
+        /// Only if this is still the entry's revision
+        #[arg(long, value_name = "N")]
+        if_revision: Option<u64>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// List entries
+    List {
+        /// Those whose keys start with it
+        #[arg(default_value = "")]
+        prefix: String,
+        /// What the node that answers has, which may be behind
+        #[arg(long)]
+        stale: bool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
     /// List the keys, without their secrets
     List(Remote),
@@ -355,6 +417,7 @@ impl Command {
                 | SliceCommand::Inspect { output, .. },
             ) => output.json,
             Self::Blueprint(BlueprintCommand::Check { output, .. }) => output.json,
+            Self::Kv(command) => command.remote().output.json,
             Self::Keys(command) => command.remote().output.json,
         }
     }
@@ -368,6 +431,17 @@ impl NodeCommand {
             | Self::Drain { remote, .. }
             | Self::Activate { remote, .. }
             | Self::Remove { remote, .. } => remote,
+        }
+    }
+}
+
+impl KvCommand {
+    pub(crate) fn remote(&self) -> &Remote {
+        match self {
+            Self::Put { remote, .. }
+            | Self::Get { remote, .. }
+            | Self::Delete { remote, .. }
+            | Self::List { remote, .. } => remote,
         }
     }
 }

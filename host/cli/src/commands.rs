@@ -4,6 +4,7 @@ mod blueprint;
 mod call;
 mod deploy;
 mod keys;
+mod kv;
 mod lists;
 mod logs;
 mod node;
@@ -48,6 +49,7 @@ pub(crate) fn run(command: Command, around: &Surroundings, ui: &mut Ui) -> Resul
             })
         }
         Command::Blueprint(BlueprintCommand::Check { path, .. }) => blueprint::check(&path, ui),
+        Command::Kv(command) => wait(kv::run(&client(command.remote())?, command, ui)),
         Command::Keys(command) => wait(keys::run(&client(command.remote())?, command, ui)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "aether", &mut ui.out);

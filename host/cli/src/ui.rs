@@ -92,6 +92,11 @@ impl Ui {
         Ok(writeln!(self.out, "{text}")?)
     }
 
+    /// Bytes as they are.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result {
+        Ok(self.out.write_all(bytes)?)
+    }
+
     /// Talk while something goes on: a verb and what it is done to. Scripts get none.
     pub(crate) fn step(&mut self, verb: &str, what: impl fmt::Display) -> Result {
         if self.json {

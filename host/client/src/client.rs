@@ -40,7 +40,7 @@ pub struct LogFilter {
     pub limit: Option<u32>,
 }
 
-type Result<T> = std::result::Result<T, Error>;
+pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 impl Client {
     /// `server` is `http://HOST:PORT`; `key` goes into every request.
@@ -245,19 +245,23 @@ impl Client {
             let mut path = url.path_segments_mut().expect("http addresses have a path");
             path.pop_if_empty();
             for segment in endpoint.method_and_path().1.split('/').skip(1) {
-                let is_param = segment.starts_with('{');
-                path.push(if is_param { params.next().copied().unwrap_or("") } else { segment });
+                let param = segment.starts_with('{').then(|| params.next().copied());
+                let param = param.map(Option::unwrap_or_default);
+                match param {
+                    Some(param) if segment.ends_with("...}") => path.extend(param.split('/')),
+                    param => path.push(param.unwrap_or(segment)),
+                };
             }
         }
         url
     }
 
-    fn request(&self, endpoint: Endpoint, params: &[&str]) -> RequestBuilder {
+    pub(crate) fn request(&self, endpoint: Endpoint, params: &[&str]) -> RequestBuilder {
         self.http.request(endpoint.method_and_path().0, self.url(endpoint, params))
     }
 
     /// The good answer; every other one as an error.
-    async fn send(
+    pub(crate) async fn send(
         &self,
         action: &str,
         endpoint: Endpoint,
@@ -281,7 +285,11 @@ impl Client {
         Err(Error { action: action.to_owned(), failure })
     }
 
-    async fn read<T: DeserializeOwned>(&self, action: &str, response: Response) -> Result<T> {
+    pub(crate) async fn read<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        response: Response,
+    ) -> Result<T> {
         let body = response.bytes().await.map_err(|e| self.transport(action, &e))?;
         serde_json::from_slice(&body).map_err(|error| {
             let failure =
@@ -290,11 +298,15 @@ impl Client {
         })
     }
 
+    pub(crate) fn bad_answer(&self, action: &str, detail: &str) -> Error {
+        Error { action: action.to_owned(), failure: self.broken(detail.to_owned()) }
+    }
+
     fn broken(&self, detail: String) -> Failure {
         Failure::Broken { server: self.address(), detail }
     }
 
-    fn transport(&self, action: &str, error: &reqwest::Error) -> Error {
+    pub(crate) fn transport(&self, action: &str, error: &reqwest::Error) -> Error {
         let server = self.address();
         let detail = innermost(error);
         let failure = if error.is_connect() {

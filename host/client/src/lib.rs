@@ -3,6 +3,7 @@
 
 mod client;
 mod error;
+mod store;
 
 pub use client::{Client, LogFilter};
 pub use error::{Error, Failure};

@@ -3,10 +3,11 @@
 
 use aether_api::fake::serve_fake;
 use aether_api::{
-    ApplyRequest, CallRequest, FileArtifact, KeyRequest, LogLevel, Outcome, Phase, Role,
+    ApplyRequest, CallRequest, EntryQuery, Expected, FileArtifact, KeyRequest, LogLevel, Outcome,
+    Phase, Role, StoreKey,
 };
 use aether_client::{Client, Error, Failure, LogFilter};
-use aether_types::{AppName, Digest, ErrorKind};
+use aether_types::{AppName, Digest, ErrorKind, Revision};
 use expect_test::{Expect, expect};
 use serde_json::json;
 
@@ -131,4 +132,23 @@ async fn a_server_that_is_not_there_or_is_another_is_told_apart() {
     });
     let error = Client::new(url.parse().unwrap(), None).status().await.unwrap_err();
     assert!(matches!(error.failure, Failure::Broken { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_entry_of_the_store_from_write_to_delete() {
+    let client = client("operator").await;
+    let key: StoreKey = "tools/a b?/c%2f".parse().unwrap();
+    let put = async |value: &'static str, expected| {
+        client.put_entry(&key, value.into(), expected).await.map_err(|e| e.kind())
+    };
+    assert_eq!(put("one", Expected::Absent).await, Ok(Revision(1)));
+    assert_eq!(put("two", Expected::Absent).await, Err(ErrorKind::Conflict));
+    assert_eq!(put("two", Expected::At(Revision(1))).await, Ok(Revision(2)));
+    let read = client.entry(&key, false).await.unwrap();
+    assert_eq!((&*read.value, read.revision), (&b"two"[..], Revision(2)));
+    let query = EntryQuery { prefix: "tools/".to_owned(), after: None, limit: 10, stale: true };
+    let listed = client.entries(&query).await.unwrap();
+    assert_eq!((listed.entries[0].key.as_str(), listed.more), (key.as_str(), false));
+    client.delete_entry(&key, Expected::At(Revision(2))).await.unwrap();
+    assert_eq!(client.entry(&key, false).await.unwrap_err().kind(), ErrorKind::NotFound);
 }

@@ -97,7 +97,20 @@ impl State {
     /// Entries whose key starts with `prefix`, in order. `"plan"` also matches `planets`: say
     /// `"plan/"` for what is below a segment.
     pub fn range<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a Key, &'a Entry)> {
-        let from = (Bound::Included(prefix), Bound::Unbounded);
+        self.range_after(prefix, None)
+    }
+
+    /// Those of [`State::range`] whose key comes after `after`.
+    pub fn range_after<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = (&'a Key, &'a Entry)> {
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let from = (from, Bound::Unbounded);
         let entries = self.entries.range::<str, _>(from);
         entries.take_while(move |(key, _)| key.as_str().starts_with(prefix))
     }

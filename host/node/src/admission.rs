@@ -3,6 +3,7 @@
 use crate::control::Control;
 use crate::projector::Pictures;
 use crate::records::{AuthorityRecord, Duty, JoinToken, Member};
+use crate::world::World;
 use crate::{keys, unix_ms};
 use aether_kv::{Condition, Operation, Transaction};
 use aether_transport::{Addresses, Admission, Authority, JoinRequest, Refusal, Secret, Token};
@@ -88,7 +89,7 @@ impl Admissions {
 
     /// The picture of what this node has applied by now.
     async fn shown(&self) -> std::sync::Arc<crate::projector::Picture> {
-        let revision = self.control.read(aether_kv::State::revision);
+        let revision = self.control.read(World::newest);
         let mut pictures = self.pictures.clone();
         let shown = pictures.wait_for(|picture| picture.world.revision >= revision).await;
         match shown {

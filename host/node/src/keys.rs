@@ -12,6 +12,7 @@ pub(crate) const TOKENS: &str = "token/";
 pub(crate) const CLUSTER: &str = "cluster";
 pub(crate) const AUTHORITY: &str = "authority";
 pub(crate) const PRINCIPALS: &str = "auth/keys/";
+pub(crate) const OPERATORS: &str = "operator/";
 pub(crate) const PLAN: &str = "plan";
 
 /// What the operator wants: an `Application`. Written by operators.
@@ -57,6 +58,16 @@ pub(crate) fn authority() -> Key {
 /// Somebody who may use the management API. Written by admins.
 pub(crate) fn principal(id: &str) -> Key {
     key(format!("{PRINCIPALS}{id}"))
+}
+
+/// Bytes of an operator or a tool. Written by them, read by nobody here.
+pub(crate) fn operator(name: &str) -> Key {
+    key(format!("{OPERATORS}{name}"))
+}
+
+/// The segment above those.
+pub(crate) fn operators() -> Key {
+    key(OPERATORS.trim_end_matches('/').to_owned())
 }
 
 /// The plan. Written by the leader.

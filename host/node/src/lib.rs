@@ -30,6 +30,7 @@ mod remote;
 mod routing;
 mod run;
 mod samples;
+mod store;
 mod tasks;
 mod views;
 mod world;

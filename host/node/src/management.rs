@@ -15,14 +15,15 @@ use crate::readiness::Readiness;
 use crate::records::{Duty, Member, NodeRecord};
 use crate::routing::Routing;
 use crate::samples::{self, Samples};
+use crate::store;
 use crate::tasks::{Run, Runs};
 use crate::unix_ms;
 use crate::views::Views;
 use crate::world::At;
 use aether_api::{
-    ApiError, Applied, Apply, Artifact, Call, CallAnswer, CheckReport, Explanation, LogPage,
-    LogQuery, Management, MintRequest, MintedKey, NodeChange, NodeState, NodeStatus, Principal,
-    Role, Status, StoredKey, TokenCreated,
+    ApiError, Applied, Apply, Artifact, Call, CallAnswer, CheckReport, Entries, EntryQuery,
+    Expected, Explanation, LogPage, LogQuery, Management, MintRequest, MintedKey, NodeChange,
+    NodeState, NodeStatus, Principal, Role, Status, StoreEntry, StoreKey, StoredKey, TokenCreated,
 };
 use aether_engine::Engine;
 use aether_kv::{Condition, Operation, Transaction};
@@ -101,7 +102,7 @@ impl Management for Office {
                 last_index: raft.last.0,
                 committed_index: raft.commit.0,
                 applied_index: raft.applied.0,
-                revision: picture.world.revision.0,
+                revision: self.control.read(aether_kv::State::revision).0,
             },
             applications,
             tasks: self.runs.all().into_iter().map(task_status).collect(),
@@ -285,6 +286,27 @@ impl Management for Office {
         Ok(())
     }
 
+    async fn put_entry(
+        &self,
+        key: &StoreKey,
+        value: Bytes,
+        expected: Expected,
+    ) -> Result<Revision, ApiError> {
+        store::put(&self.control, key, value, expected).await
+    }
+
+    async fn entry(&self, key: &StoreKey, stale: bool) -> Result<StoreEntry, ApiError> {
+        store::get(&self.control, key, stale).await
+    }
+
+    async fn delete_entry(&self, key: &StoreKey, expected: Expected) -> Result<(), ApiError> {
+        store::delete(&self.control, key, expected).await
+    }
+
+    async fn entries(&self, query: EntryQuery) -> Result<Entries, ApiError> {
+        store::list(&self.control, query).await
+    }
+
     async fn delete_key(&self, id: &str) -> Result<(), ApiError> {
         let picture = self.picture();
         let principals = &picture.world.principals;
@@ -300,8 +322,8 @@ impl Management for Office {
         }
         // Two that delete the last two administrators' keys at once must not both succeed.
         let others = principals.values().filter(|key| key.role == Role::Admin && key.id != id);
-        let present =
-            others.take(1).map(|key| Condition::Present { key: keys::principal(&key.id) });
+        let present = others.take(1).chain([known]);
+        let present = present.map(|key| Condition::Present { key: keys::principal(&key.id) });
         let delete = Operation::Delete { key: keys::principal(id) };
         self.write(present.collect(), vec![delete]).await?;
         Ok(())
@@ -325,7 +347,7 @@ impl Office {
         show(&Views { picture, report: &report, table: &table })
     }
 
-    /// Writes, and waits until this node shows what was written.
+    /// Writes, and waits until this node shows what was written. Something must change.
     async fn write(
         &self,
         conditions: Vec<Condition>,
@@ -465,7 +487,7 @@ fn unknown_node(picture: &Picture, node: NodeId) -> ApiError {
         .help(format!("there are: {}", known.join(", ")))
 }
 
-fn control_error(error: &ControlError) -> ApiError {
+pub(crate) fn control_error(error: &ControlError) -> ApiError {
     let code = match error.kind() {
         ErrorKind::Conflict => Code::RevisionConflict,
         ErrorKind::Unavailable | ErrorKind::Exhausted => Code::Unavailable,

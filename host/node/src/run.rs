@@ -10,7 +10,7 @@ use crate::parts::{Parts, Peers, heard};
 use crate::projector::{Pictures, Projector};
 use crate::records::NodeRecord;
 use crate::tasks::Tasks;
-use crate::world::WorldError;
+use crate::world::{World, WorldError};
 use crate::{ControlError, ControlFailure, unix_ms};
 use aether_api::local;
 use aether_consensus::Restored;
@@ -246,7 +246,7 @@ fn engine_settings(
 /// Returns when this node shows what the cluster had when it started.
 async fn catch_up(control: Control, mut pictures: Pictures) {
     heard(&control).await;
-    let revision = control.read(aether_kv::State::revision);
+    let revision = control.read(World::newest);
     // The projector ends with the node.
     let _ = pictures.wait_for(|picture| picture.world.revision >= revision).await;
 }

@@ -13,7 +13,8 @@ use aether_types::{AppName, Digest, NodeId, Revision};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A consistent picture of the replicated map at one revision. Cheap to clone.
+/// A consistent picture of the replicated map at one revision, without what operators and tools keep
+/// there. Cheap to clone.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct World {
     pub(crate) revision: Revision,
@@ -58,7 +59,14 @@ impl World {
         Ok((world, watch))
     }
 
-    /// Catches up with the state. True if anything changed.
+    /// The revision that a picture must have to show everything that stands in the state. The newest
+    /// one may be that of an entry that no picture shows, and none is made for it.
+    pub(crate) fn newest(state: &State) -> Revision {
+        let shown = state.range("").filter(|(key, _)| is_shown(key));
+        shown.map(|(_, entry)| entry.modified).max().unwrap_or_default()
+    }
+
+    /// Catches up with the state. True if anything changed that is shown.
     pub(crate) fn follow(&mut self, watch: &mut Watch, state: &State) -> Result<bool, WorldError> {
         let events = match watch.poll(state) {
             Ok(events) => events,
@@ -67,11 +75,13 @@ impl World {
                 return Ok(true);
             }
         };
-        for event in &events {
+        let mut changed = false;
+        for event in events.iter().filter(|event| is_shown(&event.key)) {
             self.apply(event)?;
+            changed = true;
         }
         self.revision = state.revision();
-        Ok(!events.is_empty())
+        Ok(changed)
     }
 
     fn apply(&mut self, event: &Event) -> Result<(), WorldError> {
@@ -133,6 +143,11 @@ impl World {
             self.plan = Arc::default();
         }
     }
+}
+
+/// Operators and tools write thousands of entries in a second; nothing here depends on them.
+fn is_shown(key: &Key) -> bool {
+    !key.as_str().starts_with(keys::OPERATORS)
 }
 
 fn parse<T: std::str::FromStr>(name: &str, prefix: &str) -> Option<T> {

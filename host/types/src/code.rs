@@ -82,6 +82,12 @@ codes! {
     UnknownApplication = "unknown-application",
     /// Somebody else changed it since it was read.
     RevisionConflict = "revision-conflict",
+    /// An entry of the store is not as its writer expected.
+    PreconditionFailed = "precondition-failed",
+    /// The store has no entry of this name.
+    UnknownEntry = "unknown-entry",
+    /// The store would have more than its share of the replicated map.
+    StoreFull = "store-full",
     /// No key, or one that the cluster does not know.
     Unauthenticated = "unauthenticated",
     /// The key is known; its role does not allow this.
