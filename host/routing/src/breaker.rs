@@ -146,7 +146,7 @@ mod tests {
                 State::Open { until } => format!("open until {}", until.0),
                 State::Trying { until } => format!("trying until {}", until.0),
             };
-            lines.push(format!("{:>6} {word:>5}  {admits:7} {state}", now.0));
+            lines.push(format!("{:<6} {word:<5} {admits:7} {state}", now.0));
         });
         expect.assert_eq(&lines.join("\n"));
     }
@@ -156,21 +156,21 @@ mod tests {
         check(
             "- - - - + - - - - - 999 1 > 10 +",
             expect![[r#"
-                     0     -  admits  closed, 1 failures
-                     0     -  admits  closed, 2 failures
-                     0     -  admits  closed, 3 failures
-                     0     -  admits  closed, 4 failures
-                     0     +  admits  closed, 0 failures
-                     0     -  admits  closed, 1 failures
-                     0     -  admits  closed, 2 failures
-                     0     -  admits  closed, 3 failures
-                     0     -  admits  closed, 4 failures
-                     0     -  refuses open until 1000
-                   999   999  refuses open until 1000
-                  1000     1  admits  open until 1000
-                  1000     >  refuses trying until 6000
-                  1010    10  refuses trying until 6000
-                  1010     +  admits  closed, 0 failures"#]],
+                0      -     admits  closed, 1 failures
+                0      -     admits  closed, 2 failures
+                0      -     admits  closed, 3 failures
+                0      -     admits  closed, 4 failures
+                0      +     admits  closed, 0 failures
+                0      -     admits  closed, 1 failures
+                0      -     admits  closed, 2 failures
+                0      -     admits  closed, 3 failures
+                0      -     admits  closed, 4 failures
+                0      -     refuses open until 1000
+                999    999   refuses open until 1000
+                1000   1     admits  open until 1000
+                1000   >     refuses trying until 6000
+                1010   10    refuses trying until 6000
+                1010   +     admits  closed, 0 failures"#]],
         );
     }
 
@@ -179,31 +179,31 @@ mod tests {
         check(
             "- - - - - 1000 > - 2000 > - 4000 > - 8000 > - 16000 > - 30000 > 5000 > -",
             expect![[r#"
-                     0     -  admits  closed, 1 failures
-                     0     -  admits  closed, 2 failures
-                     0     -  admits  closed, 3 failures
-                     0     -  admits  closed, 4 failures
-                     0     -  refuses open until 1000
-                  1000  1000  admits  open until 1000
-                  1000     >  refuses trying until 6000
-                  1000     -  refuses open until 3000
-                  3000  2000  admits  open until 3000
-                  3000     >  refuses trying until 8000
-                  3000     -  refuses open until 7000
-                  7000  4000  admits  open until 7000
-                  7000     >  refuses trying until 12000
-                  7000     -  refuses open until 15000
-                 15000  8000  admits  open until 15000
-                 15000     >  refuses trying until 20000
-                 15000     -  refuses open until 31000
-                 31000 16000  admits  open until 31000
-                 31000     >  refuses trying until 36000
-                 31000     -  refuses open until 61000
-                 61000 30000  admits  open until 61000
-                 61000     >  refuses trying until 66000
-                 66000  5000  admits  trying until 66000
-                 66000     >  refuses trying until 71000
-                 66000     -  refuses open until 96000"#]],
+                0      -     admits  closed, 1 failures
+                0      -     admits  closed, 2 failures
+                0      -     admits  closed, 3 failures
+                0      -     admits  closed, 4 failures
+                0      -     refuses open until 1000
+                1000   1000  admits  open until 1000
+                1000   >     refuses trying until 6000
+                1000   -     refuses open until 3000
+                3000   2000  admits  open until 3000
+                3000   >     refuses trying until 8000
+                3000   -     refuses open until 7000
+                7000   4000  admits  open until 7000
+                7000   >     refuses trying until 12000
+                7000   -     refuses open until 15000
+                15000  8000  admits  open until 15000
+                15000  >     refuses trying until 20000
+                15000  -     refuses open until 31000
+                31000  16000 admits  open until 31000
+                31000  >     refuses trying until 36000
+                31000  -     refuses open until 61000
+                61000  30000 admits  open until 61000
+                61000  >     refuses trying until 66000
+                66000  5000  admits  trying until 66000
+                66000  >     refuses trying until 71000
+                66000  -     refuses open until 96000"#]],
         );
     }
 
