@@ -14,6 +14,7 @@ mod plan;
 mod preview;
 #[cfg(test)]
 mod tests;
+mod versions;
 mod view;
 mod voters;
 
@@ -22,5 +23,6 @@ pub use dependents::{Dependent, Removal, check_removal, dependents};
 pub use lint::{Breach, Note, Transition, lint, lint_transition};
 pub use plan::{Change, Crowded, MOVES_MAX, Report, Staying, Unplaced, plan};
 pub use preview::{Preview, preview};
+pub use versions::{LANE, SideBySide, VERSIONS_MAX, WantedVersion, lint_versions, plan_versions};
 pub use view::{Duty, NodeView, View};
 pub use voters::{Members, MembersAdvice, Standing, Step, members};

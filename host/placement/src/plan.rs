@@ -132,7 +132,7 @@ fn round(
 }
 
 /// What is different; both are sorted by instance.
-fn changes(before: &[Assignment], after: &[Assignment]) -> Vec<Change> {
+pub(crate) fn changes(before: &[Assignment], after: &[Assignment]) -> Vec<Change> {
     let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
     let mut changes = Vec::new();
     loop {

@@ -8,5 +8,6 @@ mod hints;
 mod plan;
 mod script;
 mod settings;
+mod versions;
 mod walk;
 mod world;
