@@ -139,6 +139,31 @@ impl Table {
         self.endpoints.of_slice(app, revision, slice)
     }
 
+    /// Who takes calls of an interface that come from outside the application: every version that
+    /// gets traffic and exports it, or the current one where nothing is shared. With the switch of
+    /// the traffic that this is of. The applications and their traffic are those of the table.
+    pub fn arms_of_export(
+        &self,
+        applications: &Applications,
+        traffics: &Traffics,
+        app: &AppName,
+        interface: &InterfaceName,
+    ) -> (Vec<Arm>, Option<TrafficRevision>) {
+        let Some(versions) = versions::of(applications, app, traffics.get(app)) else {
+            let current = applications.current(app);
+            let arm = current.and_then(|(revision, checked)| {
+                let slice = &checked.exporter(interface)?.coordinates;
+                Some(only(revision, slice, &self.endpoints.of_slice(app, revision, slice)))
+            });
+            return (arm.into_iter().collect(), None);
+        };
+        let arms = versions.shares.iter().filter_map(|(version, checked, weight)| {
+            let slice = &checked.exporter(interface)?.coordinates;
+            Some(self.endpoints.arm(app, *version, slice, *weight))
+        });
+        (arms.collect(), Some(versions.traffic.revision))
+    }
+
     /// Each route of the current revision; while nothing serves it, the one of the same shape that
     /// an earlier revision still serves.
     fn add_current_routes(

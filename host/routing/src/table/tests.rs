@@ -236,6 +236,13 @@ fn shared(new: &str, together: bool, lines: &[&str], expect: Expect) {
             shown.push(format!("{importer} calls {}", arms.join(", ")));
         }
     }
+    let interface = "shop:stock/api@1.0.0".parse().unwrap();
+    let of = |traffics| {
+        let arms =
+            table.arms_of_export(&applications, traffics, &"shop".parse().unwrap(), &interface);
+        arms.0.iter().map(show).collect::<Vec<_>>().join(", ")
+    };
+    shown.push(format!("from outside {}; else {}", of(&traffics), of(&Traffics::new())));
     expect.assert_eq(&shown.join("\n"));
 }
 
@@ -244,40 +251,64 @@ const BOTH: [&str; 4] =
 
 #[test]
 fn versions_share_routes_and_calls_by_weight() {
-    shared("5%", false, &BOTH, expect![[r#"
-        /7/x => 95% shop:web:1.0.0 x 1 [("a", "7")], 5% shop:web:2.0.0 x 1 [("b", "7")]
-        /old => 95% shop:web:1.0.0 x 1 []
-        /new => 5% shop:web:2.0.0 x 1 []
-        shop:web:1.0.0 calls 95% shop:stock:1.0.0 x 1, 5% shop:stock:2.0.0 x 1
-        shop:web:2.0.0 calls 95% shop:stock:1.0.0 x 1, 5% shop:stock:2.0.0 x 1"#]]);
+    shared(
+        "5%",
+        false,
+        &BOTH,
+        expect![[r#"
+            /7/x => 95% shop:web:1.0.0 x 1 [("a", "7")], 5% shop:web:2.0.0 x 1 [("b", "7")]
+            /old => 95% shop:web:1.0.0 x 1 []
+            /new => 5% shop:web:2.0.0 x 1 []
+            shop:web:1.0.0 calls 95% shop:stock:1.0.0 x 1, 5% shop:stock:2.0.0 x 1
+            shop:web:2.0.0 calls 95% shop:stock:1.0.0 x 1, 5% shop:stock:2.0.0 x 1
+            from outside 95% shop:stock:1.0.0 x 1, 5% shop:stock:2.0.0 x 1; else 100% shop:stock:2.0.0 x 1"#]],
+    );
 }
 
 #[test]
 fn versions_keep_together_where_that_is_wanted() {
-    shared("5%", true, &BOTH, expect![[r#"
-        /7/x => 95% shop:web:1.0.0 x 1 [("a", "7")], 5% shop:web:2.0.0 x 1 [("b", "7")]
-        /old => 95% shop:web:1.0.0 x 1 []
-        /new => 5% shop:web:2.0.0 x 1 []
-        shop:web:1.0.0 calls 100% shop:stock:1.0.0 x 1
-        shop:web:2.0.0 calls 100% shop:stock:2.0.0 x 1"#]]);
+    shared(
+        "5%",
+        true,
+        &BOTH,
+        expect![[r#"
+            /7/x => 95% shop:web:1.0.0 x 1 [("a", "7")], 5% shop:web:2.0.0 x 1 [("b", "7")]
+            /old => 95% shop:web:1.0.0 x 1 []
+            /new => 5% shop:web:2.0.0 x 1 []
+            shop:web:1.0.0 calls 100% shop:stock:1.0.0 x 1
+            shop:web:2.0.0 calls 100% shop:stock:2.0.0 x 1
+            from outside 95% shop:stock:1.0.0 x 1, 5% shop:stock:2.0.0 x 1; else 100% shop:stock:2.0.0 x 1"#]],
+    );
 }
 
 #[test]
 fn a_version_without_weight_gets_nothing_although_it_is_ready() {
-    shared("0%", false, &BOTH, expect![[r#"
-        /7/x => 100% shop:web:1.0.0 x 1 [("a", "7")]
-        /old => 100% shop:web:1.0.0 x 1 []
-        /new => Nothing
-        shop:web:1.0.0 calls 100% shop:stock:1.0.0 x 1
-        shop:web:2.0.0 calls 100% shop:stock:1.0.0 x 1"#]]);
+    shared(
+        "0%",
+        false,
+        &BOTH,
+        expect![[r#"
+            /7/x => 100% shop:web:1.0.0 x 1 [("a", "7")]
+            /old => 100% shop:web:1.0.0 x 1 []
+            /new => Nothing
+            shop:web:1.0.0 calls 100% shop:stock:1.0.0 x 1
+            shop:web:2.0.0 calls 100% shop:stock:1.0.0 x 1
+            from outside 100% shop:stock:1.0.0 x 1; else 100% shop:stock:2.0.0 x 1"#]],
+    );
 }
 
 #[test]
 fn a_version_whose_instances_are_gone_keeps_its_weight_for_when_they_are_back() {
-    shared("5%", false, &BOTH[..1], expect![[r#"
-        /7/x => 95% shop:web:1.0.0 x 1 [("a", "7")], 5% shop:web:2.0.0 x 0 [("b", "7")]
-        /old => 95% shop:web:1.0.0 x 1 []
-        /new => 5% shop:web:2.0.0 x 0 []
-        shop:web:1.0.0 calls 95% shop:stock:1.0.0 x 0, 5% shop:stock:2.0.0 x 0
-        shop:web:2.0.0 calls 95% shop:stock:1.0.0 x 0, 5% shop:stock:2.0.0 x 0"#]]);
+    shared(
+        "5%",
+        false,
+        &BOTH[..1],
+        expect![[r#"
+            /7/x => 95% shop:web:1.0.0 x 1 [("a", "7")], 5% shop:web:2.0.0 x 0 [("b", "7")]
+            /old => 95% shop:web:1.0.0 x 1 []
+            /new => 5% shop:web:2.0.0 x 0 []
+            shop:web:1.0.0 calls 95% shop:stock:1.0.0 x 0, 5% shop:stock:2.0.0 x 0
+            shop:web:2.0.0 calls 95% shop:stock:1.0.0 x 0, 5% shop:stock:2.0.0 x 0
+            from outside 95% shop:stock:1.0.0 x 0, 5% shop:stock:2.0.0 x 0; else 100% shop:stock:2.0.0 x 0"#]],
+    );
 }
