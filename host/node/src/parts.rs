@@ -20,7 +20,7 @@ use crate::reconcile::{Reconcile, publish};
 use crate::records::NodeRecord;
 use crate::remote::Callees;
 use crate::routing::Routing;
-use crate::run::Running;
+use crate::run::{Error, Running};
 use crate::samples::{self, Samples};
 use crate::tasks::{OnFailure, Runs, Tasks};
 use aether_engine::Engine;
@@ -74,7 +74,7 @@ impl Parts {
         cache: Arc<aether_infra_cache::Embedded>,
         listeners: Listeners,
         peers: Peers,
-    ) -> Running {
+    ) -> Result<Running, Error> {
         let node = self.identity.node;
         let runs = Runs::default();
         let (stop_instances, stop_rest) = (CancellationToken::new(), CancellationToken::new());
@@ -88,7 +88,7 @@ impl Parts {
             tasks: tasks.clone(),
         };
         let samples = Samples::default();
-        let links = self.link(tasks, &routing, &depot, &samples, listeners.cluster, peers.clone());
+        let links = self.link(tasks, &routing, &depot, &samples, listeners.cluster, peers.clone())?;
         let vital = OnFailure::StopNode;
         let statuses = links.statuses();
         tasks.spawn("links", vital, follow_links(statuses, reaching, stop_rest.clone()));
@@ -134,7 +134,7 @@ impl Parts {
         let control = self.control.clone();
         let office = Shown { routing, depot, samples, reports, reaches, runs };
         let doors = self.open(tasks, office, (listeners.http, listeners.api), &stop_rest);
-        Running { node, control, links, stop_instances, stop_rest, doors, instances }
+        Ok(Running { node, control, links, stop_instances, stop_rest, doors, instances })
     }
 
     /// The links to other nodes, and what they may ask of this one.
@@ -146,7 +146,7 @@ impl Parts {
         samples: &Samples,
         listener: TcpListener,
         peers: Peers,
-    ) -> Links {
+    ) -> Result<Links, Error> {
         let switchboard = Switchboard {
             control: self.control.clone(),
             pictures: self.pictures.clone(),
@@ -158,8 +158,9 @@ impl Parts {
         let mut settings = aether_transport::Settings::new(peers.addresses);
         settings.run = aether_transport::Run(self.run);
         let links = Links::start(settings, peers.tls, listener, Arc::new(switchboard));
+        let links = links.map_err(Error::Links)?;
         self.network.begin(links.clone());
-        links
+        Ok(links)
     }
 
     fn admissions(&self) -> Admissions {

@@ -63,6 +63,8 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    #[error("failed to start the links to other nodes")]
+    Links(#[source] io::Error),
     #[error("failed to write {path}")]
     KeyFile {
         path: PathBuf,
@@ -157,7 +159,7 @@ pub async fn run(
         network,
     };
     let peers = Peers { tls, addresses, introduced };
-    let node = parts.start(&tasks, projector, cache, listeners, peers);
+    let node = parts.start(&tasks, projector, cache, listeners, peers)?;
     if is_new {
         // It knows no keys, no applications and no members before it has heard of a leader.
         tasks.shutdown().run_until_cancelled(caught_up).await;

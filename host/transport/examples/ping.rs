@@ -70,7 +70,7 @@ async fn echo() -> Outcome<()> {
     let tls = Tls::new((CLUSTER, ECHOER), &pieces[0], &pieces[1], &pieces[2])?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
-    let links = Links::start(Settings::new(Addresses::default()), tls, listener, Arc::new(Echo));
+    let links = Links::start(Settings::new(Addresses::default()), tls, listener, Arc::new(Echo))?;
     tokio::task::spawn_blocking(move || input.read(&mut [0])).await??;
     links.kill();
     Ok(())
@@ -82,7 +82,7 @@ async fn measure() -> Outcome<()> {
     let (certificate, key) = issued(&authority, CALLER)?;
     let tls = Tls::new((CLUSTER, CALLER), authority.ca_pem(), &certificate, &key)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let links = Links::start(Settings::new(Addresses::default()), tls, listener, Arc::new(Echo));
+    let links = Links::start(Settings::new(Addresses::default()), tls, listener, Arc::new(Echo))?;
     links.set_peers([(ECHOER, vec![address])].into());
     let mut statuses = links.statuses();
     statuses.wait_for(|all| all.get(&ECHOER).is_some_and(PeerStatus::is_up)).await?;

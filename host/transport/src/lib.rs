@@ -15,7 +15,7 @@
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:8090").await?;
 //! let said = Addresses { cluster: "10.0.0.1:8090".into(), ..Addresses::default() };
 //! let settings = Settings::new(said);
-//! let links = Links::start(settings, tls, listener, handler);
+//! let links = Links::start(settings, tls, listener, handler)?;
 //! links.set_peers(BTreeMap::from([(other, vec!["10.0.0.2:8090".into()])]));
 //! // Raft: never waits, may be lost. Calls: an answer or a typed failure. Bulk: streams.
 //! links.send(other, Class::Consensus, 0, "vote".into());
@@ -51,6 +51,7 @@ mod port;
 mod resolve;
 mod stats;
 mod stream;
+mod threads;
 mod tls;
 mod write_buffer;
 

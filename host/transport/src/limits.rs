@@ -10,6 +10,10 @@ pub const FRAME_BYTES_MAX: usize = 16 << 20;
 /// with its certificate request about 2 KiB.
 pub const HELLO_BYTES_MAX: usize = 16 << 10;
 
+/// Threads of the links of a node. One link may encrypt for 2 ms without a pause (2 MiB in a turn,
+/// at 1 GB/s); with a second thread no other link waits for it.
+pub const THREADS: usize = 2;
+
 /// Longest answer to a join: 4,000 members with three addresses of 80 bytes each.
 pub const ADMIT_BYTES_MAX: usize = 1 << 20;
 

@@ -7,6 +7,7 @@ mod peers;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
+    runtime::Handle,
     sync::{Semaphore, watch},
     time::{Instant, timeout},
 };
@@ -28,7 +30,9 @@ use crate::{
     hello::{Hello, Purpose},
     limits::{CLOCK_SKEW_MAX, UNKNOWN_MAX},
     link::Link,
+    port::Port,
     stats::{Counters, add},
+    threads,
 };
 
 pub(crate) use handshake::{Connection, HelloError, dial_connection};
@@ -112,15 +116,20 @@ impl LinkState {
 /// Every peer that is wanted or linked.
 pub type Statuses = Arc<BTreeMap<NodeId, PeerStatus>>;
 
-/// The links of one node; cheap to clone.
+/// The links of one node; cheap to clone. They end, without a word, with the last clone.
 #[derive(Clone)]
-pub struct Links(Arc<Shared>);
+pub struct Links(Arc<Owned>);
+
+/// Ends the tasks, which all share what is in it.
+struct Owned(Arc<Shared>);
 
 /// What all tasks of the links share.
 pub(crate) struct Shared {
     settings: Settings,
     tls: Tls,
-    handler: Arc<dyn Handler>,
+    port: Port,
+    /// Where all tasks of the links run.
+    threads: Handle,
     peers: Peers,
     statuses: watch::Sender<Statuses>,
     pub(crate) faults: Arc<FaultTable>,
@@ -136,36 +145,52 @@ pub(crate) struct Shared {
 }
 
 impl Links {
-    /// Takes connections from `listener`, and dials once there are peers. Must be called within a
-    /// tokio runtime.
+    /// Takes connections from `listener`, and dials once there are peers. Links have threads of
+    /// their own; the handler's work is done in the tokio runtime within which this is called.
+    ///
+    /// # Errors
+    /// Those of the system, when it gives no threads.
     pub fn start(
         settings: Settings,
         tls: Tls,
         listener: TcpListener,
         handler: Arc<dyn Handler>,
-    ) -> Self {
+    ) -> io::Result<Self> {
+        let (killed, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (ending, running) = (killed.clone(), tasks.clone());
+        let threads = threads::start(async move {
+            ending.cancelled().await;
+            running.wait().await;
+        })?;
         let shared = Arc::new(Shared {
             settings,
             tls,
-            handler,
+            port: Port::new(handler),
+            threads,
             peers: Peers::default(),
             statuses: watch::Sender::default(),
             faults: Arc::default(),
             counters: Arc::default(),
             unknown: Arc::new(Semaphore::new(UNKNOWN_MAX)),
             closing: CancellationToken::new(),
-            killed: CancellationToken::new(),
-            tasks: TaskTracker::new(),
+            killed,
+            tasks,
             wanted: Mutex::default(),
         });
+        let listener = listener.into_std()?;
+        let listener = {
+            // It must not be the caller's runtime that says when somebody connects.
+            let _threads = shared.threads.enter();
+            TcpListener::from_std(listener)?
+        };
         shared.spawn(accept::run(shared.clone(), listener));
-        Self(shared)
+        Ok(Self(Arc::new(Owned(shared))))
     }
 
     /// Keeps links of every class to exactly these, each at the first of its addresses
     /// (`host:port`) that answers. Links to others are retired. The own id is skipped.
     pub fn set_peers(&self, peers: BTreeMap<NodeId, Vec<String>>) {
-        let shared = &self.0;
+        let shared = self.shared();
         let own = shared.tls.node;
         let gone: Vec<_> = {
             let mut wanted = shared.wanted.lock();
@@ -185,9 +210,9 @@ impl Links {
     /// Sends a one-way message, if there is a link with room; otherwise it is dropped and counted.
     /// Never waits.
     pub fn send(&self, to: NodeId, class: Class, group: u64, bytes: Bytes) -> bool {
-        let sent = self.0.link(to, class).is_ok_and(|link| link.send(group, bytes));
+        let sent = self.shared().link(to, class).is_ok_and(|link| link.send(group, bytes));
         if !sent {
-            add(&self.0.counters.messages_dropped, 1);
+            add(&self.shared().counters.messages_dropped, 1);
         }
         sent
     }
@@ -201,11 +226,11 @@ impl Links {
         request: Request,
     ) -> Result<Response, CallFailure> {
         let not_sent = |reason| CallFailure::NotSent { node: to, reason };
-        let link = self.0.link(to, class).map_err(not_sent)?;
+        let link = self.shared().link(to, class).map_err(not_sent)?;
         // A link that is being replaced has a successor.
         match link.call(request.clone()).await {
             Err(CallFailure::NotSent { reason: DownReason::Replaced, .. }) => {
-                self.0.link(to, class).map_err(not_sent)?.call(request).await
+                self.shared().link(to, class).map_err(not_sent)?.call(request).await
             }
             answer => answer,
         }
@@ -214,10 +239,10 @@ impl Links {
     /// Opens a stream to a peer. Returns once it is queued; the peer may still refuse.
     pub async fn open(&self, to: NodeId, class: Class, head: Bytes) -> Result<Stream, StreamError> {
         let not_sent = |reason| StreamError::NotSent { node: to, reason };
-        let link = self.0.link(to, class).map_err(not_sent)?;
+        let link = self.shared().link(to, class).map_err(not_sent)?;
         match link.open(head.clone()).await {
             Err(StreamError::NotSent { reason: DownReason::Replaced, .. }) => {
-                self.0.link(to, class).map_err(not_sent)?.open(head).await
+                self.shared().link(to, class).map_err(not_sent)?.open(head).await
             }
             opened => opened,
         }
@@ -225,39 +250,47 @@ impl Links {
 
     /// All peers; changes are told.
     pub fn statuses(&self) -> watch::Receiver<Statuses> {
-        self.0.statuses.subscribe()
+        self.shared().statuses.subscribe()
     }
 
     pub fn stats(&self) -> Stats {
-        self.0.counters.read()
+        self.shared().counters.read()
     }
 
     pub fn faults(&self) -> Faults {
-        Faults::new(self.0.faults.clone(), Arc::downgrade(&self.0))
+        Faults::new(self.shared().faults.clone(), Arc::downgrade(self.shared()))
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.0.0
     }
 
     /// Takes no new links, says goodbye on those there are, gives what is in flight its time, and
     /// ends. What is left at `within` is cut.
     pub async fn shutdown(&self, within: Duration) {
-        self.0.closing.cancel();
-        self.0.tasks.close();
-        self.0.peers.each(|entry| entry.each_link(|link| link.retire(DownReason::Shutdown)));
-        let _ = timeout(within, self.0.tasks.wait()).await;
+        self.shared().closing.cancel();
+        self.shared().tasks.close();
+        self.shared().peers.each(|entry| entry.each_link(|link| link.retire(DownReason::Shutdown)));
+        let _ = timeout(within, self.shared().tasks.wait()).await;
         self.kill();
-        self.0.tasks.wait().await;
+        self.shared().tasks.wait().await;
     }
 
     /// Ends everything now, without a word: what a crash looks like to the peers.
     pub fn kill(&self) {
-        self.0.closing.cancel();
-        self.0.killed.cancel();
-        self.0.tasks.close();
+        self.shared().kill();
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.0.kill();
     }
 }
 
 impl std::fmt::Debug for Links {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Links").field("node", &self.0.tls.node).finish_non_exhaustive()
+        f.debug_struct("Links").field("node", &self.shared().tls.node).finish_non_exhaustive()
     }
 }
 
@@ -272,9 +305,16 @@ impl Shared {
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let killed = self.killed.clone();
-        self.tasks.spawn(async move {
+        let task = async move {
             killed.run_until_cancelled(task).await;
-        });
+        };
+        self.tasks.spawn_on(task, &self.threads);
+    }
+
+    fn kill(&self) {
+        self.closing.cancel();
+        self.killed.cancel();
+        self.tasks.close();
     }
 
     fn hello(&self, purpose: Purpose) -> Hello {

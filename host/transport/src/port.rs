@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -9,11 +10,12 @@ use aether_types::NodeId;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 
 use crate::{Addresses, Class, LinkState, Refusal, Run, Secret, Stream};
 
 /// What arrives on links. Methods that return no future are called by the task that drives the
-/// link: they must be quick and never wait.
+/// link, on a thread of the links: they must be quick and never wait.
 pub trait Handler: Send + Sync + 'static {
     /// Somebody with a valid certificate and hello wants to be linked, or was dialed and answers.
     /// `Refusal::Removed` and `Refusal::Other` are the node's to give: a certificate is for ever,
@@ -26,11 +28,11 @@ pub trait Handler: Send + Sync + 'static {
     /// A one-way message.
     fn on_message(&self, from: NodeId, class: Class, group: u64, bytes: Bytes);
 
-    /// A request. Runs in a task of its own, which is dropped when the caller does not wait any
-    /// more. An answer of more than [`crate::limits::FRAME_BYTES_MAX`] fails the call.
+    /// A request. Runs in a task of its own in the runtime in which the links were started, which
+    /// is dropped when the caller does not wait any more. An answer of more than [`crate::limits::FRAME_BYTES_MAX`] fails the call.
     fn call(&self, from: &Peer, request: Request) -> BoxFuture<'static, Response>;
 
-    /// Somebody opened a stream. Spawn what serves it.
+    /// Somebody opened a stream. Spawn what serves it; it runs where requests do.
     fn on_stream(&self, from: &Peer, head: Bytes, stream: Stream);
 
     /// A link came up or went down. In order for each peer and class; a broken link is told here
@@ -98,6 +100,25 @@ pub struct Admission {
 impl fmt::Debug for JoinRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JoinRequest").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+/// Who answers, and where his work is done: not on the threads of the links.
+#[derive(Clone)]
+pub(crate) struct Port {
+    pub(crate) handler: Arc<dyn Handler>,
+    pub(crate) work: Handle,
+}
+
+impl Port {
+    /// Within the runtime that does the work.
+    pub(crate) fn new(handler: Arc<dyn Handler>) -> Self {
+        Self { handler, work: Handle::current() }
+    }
+
+    pub(crate) fn on_stream(&self, from: &Peer, head: Bytes, stream: Stream) {
+        let _work = self.work.enter();
+        self.handler.on_stream(from, head, stream);
     }
 }
 

@@ -7,4 +7,5 @@ mod membership;
 mod raw;
 mod streams;
 pub(crate) mod support;
+mod threads;
 mod wire;

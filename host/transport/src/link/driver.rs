@@ -25,11 +25,12 @@ use tokio_util::io::poll_read_buf;
 
 use super::{Link, Out, Queue, Reply};
 use crate::{
-    DownReason, Handler, Violation,
+    DownReason, Violation,
     faults::{Delayed, Direction, Fault},
     frame::{Frame, FrameError, Kind},
     limits::{BATCH_BYTES, FRAME_BYTES_MAX, OWED_BYTES_MAX, TICK},
     liveness::{Liveness, Verdict},
+    port::Port,
     stats::add,
     write_buffer::WriteBuffer,
 };
@@ -58,7 +59,7 @@ pub(crate) enum Event {
 pub(crate) struct Driver<S> {
     io: S,
     link: Arc<Link>,
-    handler: Arc<dyn Handler>,
+    port: Port,
     queue: Queue,
     input: BytesMut,
     output: WriteBuffer,
@@ -95,14 +96,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         input: BytesMut,
         link: Arc<Link>,
         queue: Queue,
-        handler: Arc<dyn Handler>,
+        port: Port,
     ) -> Self {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             io,
             link,
-            handler,
+            port,
             queue,
             input,
             output: WriteBuffer::default(),

@@ -132,7 +132,7 @@ async fn join(
     };
     let Hello { node, addresses, .. } = hello;
     let request = JoinRequest { node, addresses, secret, csr: csr.into() };
-    match shared.handler.admit(request).await {
+    match shared.port.handler.admit(request).await {
         Ok(admission) => {
             connection.write(Kind::Admit, hello::encode::<Admission>(&admission)).await
         }

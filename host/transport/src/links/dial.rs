@@ -119,7 +119,7 @@ impl Shared {
     pub(super) async fn settle(&self, entry: &Entry, link: &Arc<Link>) -> Decision {
         let install = || {
             entry.install(link, |state| {
-                self.handler.on_link(entry.node, link.peer.class, state);
+                self.port.handler.on_link(entry.node, link.peer.class, state);
                 tracing::info!(node = %entry.node, class = ?link.peer.class, "link up");
             })
         };
@@ -147,7 +147,7 @@ impl Shared {
     /// Takes a link out of use and says so.
     fn unlink(&self, entry: &Entry, link: &Arc<Link>, reason: &DownReason) {
         let was_used = entry.uninstall(link, reason, |state| {
-            self.handler.on_link(entry.node, link.peer.class, state);
+            self.port.handler.on_link(entry.node, link.peer.class, state);
             tracing::info!(node = %entry.node, class = ?link.peer.class, %reason, "link down");
         });
         if was_used {
@@ -168,10 +168,10 @@ impl Shared {
             link.retire(DownReason::Shutdown);
         }
         let shared = self.clone();
-        self.tasks.spawn(async move {
+        let drive = async move {
             let Connection { io, input } = connection;
-            let handler = shared.handler.clone();
-            let mut driver = Driver::new(io, input, link.clone(), queue, handler);
+            let port = shared.port.clone();
+            let mut driver = Driver::new(io, input, link.clone(), queue, port);
             let reason = loop {
                 match shared.killed.run_until_cancelled(driver.next()).await {
                     None => break DownReason::Shutdown,
@@ -183,6 +183,7 @@ impl Shared {
             let reason = driver.close(reason).await;
             shared.counters.ended(reason.label());
             shared.publish(&entry);
-        });
+        };
+        self.tasks.spawn_on(drive, &self.threads);
     }
 }

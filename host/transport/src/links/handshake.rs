@@ -164,7 +164,7 @@ impl Shared {
         }
         let Hello { node, run, addresses, .. } = hello.clone();
         let peer = Peer { node, run, class, addresses };
-        self.handler.welcome(&peer)?;
+        self.port.handler.welcome(&peer)?;
         Ok(peer)
     }
 }

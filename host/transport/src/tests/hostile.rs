@@ -96,7 +96,8 @@ async fn messages_for_who_takes_none_are_dropped_and_counted() {
     let long = Bytes::from(vec![0; FRAME_BYTES_MAX]);
     let sent =
         (0..100).take_while(|_| scene.one.links.send(three, Class::Consensus, 1, long.clone()));
-    assert_eq!(sent.count(), 1, "one of the longest waits, and there is no room for another");
+    let sent = sent.count();
+    assert!((1..=2).contains(&sent), "{sent}: one is written, one of the longest fits behind it");
     assert_eq!(scene.one.links.stats().messages_dropped, 1);
     drop(connection);
 }

@@ -198,7 +198,7 @@ async fn a_node_joins_with_a_token_and_is_linked() {
     let tls =
         Tls::new((CLUSTER, NodeId(5)), &admission.ca, &admission.certificate, &key.pem()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let five = crate::Links::start(settings.clone(), tls, listener, one.handler.clone());
+    let five = crate::Links::start(settings.clone(), tls, listener, one.handler.clone()).unwrap();
     five.set_peers([(NodeId(1), vec![one.address.clone()])].into());
     one.until(NodeId(5), PeerStatus::is_up).await;
 

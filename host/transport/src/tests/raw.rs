@@ -27,17 +27,12 @@ impl Scene {
 
     /// TLS as node 3, which is a member.
     pub(super) async fn connected(&self) -> Connection {
-        let tls = self.cluster.tls(3);
-        let name = server_name(self.one.id, CLUSTER);
-        dial_connection(&self.one.address, tls.client, name).await.unwrap()
+        connected(&self.cluster, &self.one).await
     }
 
     /// Linked as node 3.
     pub(super) async fn linked(&self, class: Class) -> Connection {
-        let mut connection = self.connected().await;
-        connection.write(Kind::Hello, hello_of_three(class).encode()).await.unwrap();
-        assert_eq!(connection.read().await.unwrap().kind, Kind::Welcome);
-        connection
+        linked(&self.cluster, &self.one, class).await
     }
 
     /// The link ends, with this reason.
@@ -53,6 +48,20 @@ impl Scene {
         let answer = soon(self.two.call(self.one.id, ECHO, b"still there")).await;
         assert_eq!(answer.unwrap().body, "still there");
     }
+}
+
+async fn connected(cluster: &Cluster, to: &Node) -> Connection {
+    let tls = cluster.tls(3);
+    let name = server_name(to.id, CLUSTER);
+    dial_connection(&to.address, tls.client, name).await.unwrap()
+}
+
+/// Linked as node 3.
+pub(super) async fn linked(cluster: &Cluster, to: &Node, class: Class) -> Connection {
+    let mut connection = connected(cluster, to).await;
+    connection.write(Kind::Hello, hello_of_three(class).encode()).await.unwrap();
+    assert_eq!(connection.read().await.unwrap().kind, Kind::Welcome);
+    connection
 }
 
 pub(super) fn hello_of_three(class: Class) -> Hello {

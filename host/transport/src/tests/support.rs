@@ -18,8 +18,8 @@ use tokio::{
 };
 
 use crate::{
-    Addresses, Admission, Authority, Class, Handler, JoinRequest, LinkState, Links, NodeKey, Peer,
-    PeerStatus, Refusal, Request, Response, Settings, Stream, Tls,
+    Addresses, Admission, Authority, Class, DownReason, Handler, JoinRequest, LinkState, Links,
+    NodeKey, Peer, PeerStatus, Refusal, Request, Response, Settings, Stream, Tls,
 };
 
 pub(crate) const CLUSTER: ClusterId = ClusterId(0xc1);
@@ -55,6 +55,8 @@ pub(crate) struct Recorder {
     pub(super) removed: Mutex<Vec<NodeId>>,
     pub(super) admit: Mutex<Option<Admit>>,
     pub(super) streams: mpsc::UnboundedSender<(Bytes, Stream)>,
+    /// Why links were lost.
+    lost: Mutex<Vec<(NodeId, Class, DownReason)>>,
 }
 
 impl Recorder {
@@ -68,6 +70,7 @@ impl Recorder {
             removed: Mutex::default(),
             admit: Mutex::default(),
             streams: streams_tx,
+            lost: Mutex::default(),
         };
         (Arc::new(handler), seen, streams)
     }
@@ -120,6 +123,9 @@ impl Handler for Recorder {
     }
 
     fn on_link(&self, peer: NodeId, class: Class, state: &LinkState) {
+        if let LinkState::Down { reason, .. } = state {
+            self.lost.lock().push((peer, class, reason.clone()));
+        }
         let _ = self.seen.send(Seen::Link(peer, class, state.is_up()));
     }
 
@@ -168,7 +174,7 @@ impl Cluster {
         let mut settings = Settings::new(said);
         change(&mut settings);
         let (handler, seen, streams) = Recorder::new();
-        let links = Links::start(settings, self.tls(id), listener, handler.clone());
+        let links = Links::start(settings, self.tls(id), listener, handler.clone()).unwrap();
         Node { id: NodeId(id), links, address, handler, seen, streams }
     }
 
@@ -199,10 +205,15 @@ impl Node {
         self.until(other.id, PeerStatus::is_up).await;
     }
 
-    /// Why a class is not linked, once `holds`.
-    pub(super) async fn down(&self, other: NodeId, class: Class) -> crate::DownReason {
+    /// Why a class is not linked, once it is not: why it was lost, whatever dials have found since,
+    /// or why it never was.
+    pub(super) async fn down(&self, other: NodeId, class: Class) -> DownReason {
         let down = |status: &PeerStatus| !status.of(class).is_up();
         self.until(other, down).await;
+        let lost = self.handler.lost.lock();
+        if let Some((.., reason)) = lost.iter().find(|lost| (lost.0, lost.1) == (other, class)) {
+            return reason.clone();
+        }
         match self.links.statuses().borrow()[&other].of(class) {
             LinkState::Down { reason, .. } => reason.clone(),
             LinkState::Up { .. } => unreachable!("it was down"),

@@ -29,7 +29,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         match frame.kind {
             Kind::Message => {
                 let peer = &self.link.peer;
-                self.handler.on_message(peer.node, peer.class, frame.id, frame.body);
+                self.port.handler.on_message(peer.node, peer.class, frame.id, frame.body);
             }
             Kind::Request => return self.on_request(frame),
             Kind::Response => self.on_response(frame),
@@ -74,8 +74,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let (kind, left_ms) = ((frame.extra >> 32) as u32, frame.extra as u32);
         let deadline = port::deadline(left_ms, Instant::now());
         let request = Request { kind, deadline, body: frame.body };
-        let (handler, link) = (self.handler.clone(), self.link.clone());
-        let task = tokio::spawn(async move {
+        let (handler, link) = (self.port.handler.clone(), self.link.clone());
+        let task = self.port.work.spawn(async move {
             let owed = Owed { link: &link, id };
             let response = handler.call(&link.peer, request).await;
             owed.pay(response).await;
@@ -110,7 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let state = Arc::new(StreamState::new(key, self.link.clone()));
         streams.all.insert(key, state.clone());
         drop(streams);
-        self.handler.on_stream(&self.link.peer, frame.body, Stream::of(state));
+        self.port.on_stream(&self.link.peer, frame.body, Stream::of(state));
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use crate::{
     frame::{Frame, Kind},
     limits::{FRAME_BYTES_MAX, RETIRE_MAX},
     link::{Link, Queue},
+    port::Port,
     tests::support::{ECHO, GATE, HANG, Recorder, Seen, request},
 };
 
@@ -58,7 +59,7 @@ impl End {
         let input = input.iter().flat_map(bytes_of).collect::<Vec<_>>();
         let input = BytesMut::from(&input[..]);
         let Self { link, queue, here, there, handler, seen, faults } = self;
-        let mut driver = Driver::new(here, input, link.clone(), queue, handler.clone());
+        let mut driver = Driver::new(here, input, link.clone(), queue, Port::new(handler.clone()));
         let task = tokio::spawn(async move {
             loop {
                 if let Event::Closed(reason) = driver.next().await {
