@@ -157,6 +157,7 @@ impl Management for Fake {
             generation: 3,
             memory: MemoryStatus { budget: 1 << 30, committed: 128 << 20, resident: 96 << 20 },
             active_instances: 1,
+            compiled: 1,
             state: NodeState::OnDuty,
             role: Some(RaftRole::Leader),
             reachable: true,

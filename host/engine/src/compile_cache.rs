@@ -10,14 +10,18 @@
 //! is byte for byte what `Component::serialize` gave to this program: [`CompileCache::put`] writes
 //! the digest beside it, [`CompileCache::get`] compares. That finds damage and accidents. Whoever
 //! can write into the folder on purpose can as well replace the program: the folder is as trusted
-//! as the program, and belongs to the same user. Code from elsewhere may be `put` only by who has
-//! compared it with a digest that a node of the same cluster recorded under the same key when it
-//! compiled the component, in a place where only authenticated nodes write. The digest of the
-//! component says nothing about the code that somebody claims to have made of it.
+//! as the program, and belongs to the same user.
+//!
+//! Code of another node travels as its file does: [`CompileCache::sealed`] there,
+//! [`CompileCache::keep`] here, so the digest that is compared is the one of the code as it came
+//! from the compiler. Whoever calls `keep` answers for the sender: an authenticated node of the
+//! same cluster. The digest of the component says nothing about the code that somebody claims to
+//! have made of it; docs/decisions/0014-shared-code.md says why members are believed.
 
 use crate::Error;
 use aether_types::{ByteSize, Digest};
 use parking_lot::{Condvar, Mutex};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -42,18 +46,28 @@ pub(crate) struct CompileCache {
     unfinished: AtomicU64,
     compiling: Mutex<u32>,
     freed: Condvar,
+    compiled: AtomicU64,
 }
 
 /// Digest of everything that compiled code depends on beside the component. Two machines with the
 /// same one can use each other's code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct CompilerKey(Digest);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompilerKey(Digest);
 
 /// Names compiled code: what it was made of, and by what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct CodeKey {
-    pub(crate) component: Digest,
-    pub(crate) compiler: CompilerKey,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeKey {
+    pub component: Digest,
+    pub compiler: CompilerKey,
+}
+
+/// Compiled code of another node that is not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum CodeError {
+    #[error("the code is not what the compiler made")]
+    Damaged,
+    #[error("failed to write compiled code")]
+    Io(#[from] io::Error),
 }
 
 /// One slot of `COMPILES_MAX`.
@@ -83,8 +97,8 @@ impl CompileCache {
         };
         prepare().map_err(|source| Error::Cache { path: dir.clone(), source })?;
         let unfinished = AtomicU64::new(0);
-        let (compiling, freed) = (Mutex::new(0), Condvar::new());
-        Ok(Self { dir, bytes_max, unfinished, compiling, freed })
+        let (compiling, freed, compiled) = (Mutex::new(0), Condvar::new(), AtomicU64::new(0));
+        Ok(Self { dir, bytes_max, unfinished, compiling, freed, compiled })
     }
 
     /// The compiled component; from disk where it is there and sound. Blocks.
@@ -105,6 +119,7 @@ impl CompileCache {
         if let Some(component) = self.load(engine, key) {
             return Ok(component);
         }
+        self.compiled.fetch_add(1, Relaxed);
         let component = Component::from_binary(engine, bytes)?;
         drop(slot);
         let stored = component.serialize().and_then(|code| Ok(self.put(key, &code)?));
@@ -114,27 +129,52 @@ impl CompileCache {
         Ok(component)
     }
 
+    /// How often something was compiled since this was opened.
+    pub(crate) fn compiled(&self) -> u64 {
+        self.compiled.load(Relaxed)
+    }
+
+    /// Whether there is a file under this key. It may be damaged.
+    pub(crate) fn has(&self, key: &CodeKey) -> bool {
+        self.path(key).is_file()
+    }
+
     /// The code that was put under this key, byte for byte; None where there is none or where it
     /// is damaged. It counts as used.
     pub(crate) fn get(&self, key: &CodeKey) -> Option<Vec<u8>> {
+        let mut bytes = self.sealed(key)?;
+        bytes.drain(..HEAD);
+        Some(bytes)
+    }
+
+    /// Like [`CompileCache::get`], with its head: what [`CompileCache::keep`] of another node takes.
+    pub(crate) fn sealed(&self, key: &CodeKey) -> Option<Vec<u8>> {
         let path = self.path(key);
-        let mut bytes = fs::read(&path).ok()?;
+        let bytes = fs::read(&path).ok()?;
         if checked(&bytes).is_none() {
             tracing::warn!(path = %path.display(), "damaged compiled code is made again");
             return None;
         }
         let touched = fs::File::options().append(true).open(&path);
         let _ = touched.and_then(|file| file.set_modified(SystemTime::now()));
-        bytes.drain(..HEAD);
         Some(bytes)
     }
 
-    /// Keeps code under its key. The caller answers for where it comes from: see above. Writes
-    /// beside and renames, so that no reader sees half a file.
+    /// Keeps what [`CompileCache::sealed`] gave on another node. The caller answers for that node:
+    /// see above.
+    ///
+    /// # Errors
+    /// When it is not what the other compiler made, and those of the disk.
+    pub(crate) fn keep(&self, key: &CodeKey, sealed: &[u8]) -> Result<(), CodeError> {
+        let code = checked(sealed).ok_or(CodeError::Damaged)?;
+        Ok(self.put(key, code)?)
+    }
+
+    /// Keeps code under its key. Writes beside and renames, so that no reader sees half a file.
     ///
     /// # Errors
     /// Those of the disk.
-    pub(crate) fn put(&self, key: &CodeKey, code: &[u8]) -> io::Result<()> {
+    fn put(&self, key: &CodeKey, code: &[u8]) -> io::Result<()> {
         let path = self.path(key);
         let number = self.unfinished.fetch_add(1, Relaxed);
         let name = format!("{}-{number}.{UNFINISHED}", std::process::id());
@@ -161,9 +201,10 @@ impl CompileCache {
     fn load(&self, engine: &Engine, key: &CodeKey) -> Option<Component> {
         let code = self.get(key)?;
         #[expect(unsafe_code, reason = "wasmtime cannot check compiled code by itself")]
-        // SAFETY: the bytes are what `Component::serialize` wrote: `put` kept their SHA-256 beside
-        // them, and `get` found that it still is. They are held in memory, so nobody changes them
-        // between the check and the use. wasmtime itself refuses another version or configuration.
+        // SAFETY: the bytes are what `Component::serialize` wrote, here or on an authenticated node
+        // of the same cluster: `put` kept their SHA-256 beside them, `keep` and `get` found that it
+        // still is. They are held in memory, so nobody changes them between the check and the use.
+        // wasmtime itself refuses another version or configuration.
         let component = unsafe { Component::deserialize(engine, code) };
         component
             .inspect_err(|error| tracing::warn!(%error, code = %key, "compiled code is made again"))
@@ -282,6 +323,29 @@ mod tests {
         assert_ne!(key, other_key);
         cache.component(&other, &other_key, &bytes).unwrap();
         assert_eq!(files(dir.path()).len(), 2);
+    }
+
+    #[test]
+    fn code_of_another_node_is_used_if_it_is_whole() {
+        let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let engine = Engine::default();
+        let open = |dir: &tempfile::TempDir| {
+            CompileCache::open(dir.path().to_owned(), ByteSize::mib(64)).unwrap()
+        };
+        let (there, here) = (open(&dirs[0]), open(&dirs[1]));
+        let bytes = wat::parse_str(EMPTY).unwrap();
+        let key = key(&engine, &bytes);
+        there.component(&engine, &key, &bytes).unwrap();
+        let sealed = there.sealed(&key).unwrap();
+        let mut flipped = sealed.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        for damaged in [&flipped[..], &sealed[..sealed.len() - 1], &sealed[..HEAD - 1], &[]] {
+            assert!(matches!(here.keep(&key, damaged), Err(CodeError::Damaged)));
+            assert!(!here.has(&key));
+        }
+        here.keep(&key, &sealed).unwrap();
+        here.component(&engine, &key, b"not a component").unwrap();
+        assert_eq!((there.compiled(), here.compiled()), (1, 0));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From the bytes of a component to a slice that takes calls. Knows no plan, no storage, no routes.
 
 use crate::code::{Code, ExportedFunction, Hooks};
-use crate::compile_cache::CodeKey;
+use crate::compile_cache::{CodeError, CodeKey};
 use crate::edge::Edge;
 use crate::pool::Pool;
 use crate::provided::Provided;
@@ -47,6 +47,8 @@ pub struct Usage {
     pub memory_budget: ByteSize,
     /// What one instance of each loaded slice may hold, together.
     pub memory_admitted: ByteSize,
+    /// How often a component was compiled here, for whatever reason, since the start.
+    pub compiled: u64,
 }
 
 impl Engine {
@@ -131,7 +133,34 @@ impl Engine {
             memory: ByteSize(runtime.budget.bytes()),
             memory_budget: runtime.settings.memory_budget,
             memory_admitted: runtime.admissions.bytes(),
+            compiled: runtime.cache.compiled(),
         }
+    }
+
+    /// Names the compiled code of a component on this node, and on every node whose engine,
+    /// configuration and processor are the same.
+    pub fn code_key(&self, description: &Description) -> CodeKey {
+        let lane = self.runtime.lane(description.is_async);
+        CodeKey { component: description.digest, compiler: lane.key }
+    }
+
+    /// Whether [`Engine::load`] finds compiled code.
+    pub fn has_code(&self, key: &CodeKey) -> bool {
+        self.runtime.cache.has(key)
+    }
+
+    /// Compiled code for another node; None where there is none. Blocks.
+    pub fn code(&self, key: &CodeKey) -> Option<Vec<u8>> {
+        self.runtime.cache.sealed(key)
+    }
+
+    /// Keeps what [`Engine::code`] gave on another node. It will run without a sandbox: the caller
+    /// must know that an authenticated node of the same cluster sent it. Blocks.
+    ///
+    /// # Errors
+    /// When the bytes are not what the other node's compiler made, and those of the disk.
+    pub fn keep_code(&self, key: &CodeKey, sealed: &[u8]) -> Result<(), CodeError> {
+        self.runtime.cache.keep(key, sealed)
     }
 
     fn compile(&self, lane: &Lane, digest: &Digest, bytes: &[u8]) -> wasmtime::Result<Component> {

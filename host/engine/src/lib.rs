@@ -29,7 +29,7 @@ mod stats;
 
 pub use aether_types::limits::EffectiveLimits;
 pub use codec::{ELEMENTS_MAX, WIRE_BYTES_MAX, WireError};
-pub use compile_cache::COMPILES_MAX;
+pub use compile_cache::{COMPILES_MAX, CodeError, CodeKey, CompilerKey};
 pub use context::{AppContext, CALL_DEPTH_MAX, CallContext, Origin, RemoteSlice, Router, Target};
 pub use engine::{Engine, Load, Usage};
 pub use error::Error;

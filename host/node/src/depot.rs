@@ -20,8 +20,8 @@ const BYTES_MAX: ByteSize = ByteSize::mib(256);
 /// How long one node may take to send or take an artifact.
 const COPY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a node resets a stream with that asks for an artifact which it does not have.
-const NOT_HERE: u64 = 1;
+/// What a node resets a stream with that asks for something which it does not have.
+pub(crate) const NOT_HERE: u64 = 1;
 /// What a node stops a stream with whose bytes it cannot keep.
 const NOT_KEPT: u64 = 2;
 
@@ -109,16 +109,26 @@ impl Depot {
     /// Another node wants the bytes.
     pub(crate) fn serve(&self, digest: Digest, stream: Stream) {
         let artifacts = self.artifacts.clone();
-        self.tasks.spawn("artifact", OnFailure::Log, async move {
+        self.answer("artifact", stream, move || artifacts.get(&digest).ok());
+    }
+
+    /// Answers a stream with what is read from this disk, or that there is nothing.
+    pub(crate) fn answer(
+        &self,
+        what: &'static str,
+        stream: Stream,
+        read: impl FnOnce() -> Option<Vec<u8>> + Send + 'static,
+    ) {
+        self.tasks.spawn(what, OnFailure::Log, async move {
             let Stream { mut send, recv } = stream;
             drop(recv);
-            match blocking(move || artifacts.get(&digest)).await {
+            match blocking(read).await {
                 // A reader that is gone has said so to its user.
-                Ok(bytes) => match send.send(bytes.into()).await {
+                Some(bytes) => match send.send(bytes.into()).await {
                     Ok(()) => drop(send.finish()),
-                    Err(error) => tracing::debug!(%digest, %error, "a reader went away"),
+                    Err(error) => tracing::debug!(what, %error, "a reader went away"),
                 },
-                Err(_) => send.reset(NOT_HERE),
+                None => send.reset(NOT_HERE),
             }
             Ok::<(), Infallible>(())
         });
@@ -149,7 +159,7 @@ impl Depot {
     }
 
     /// Those that answer.
-    fn others(&self) -> Vec<NodeId> {
+    pub(crate) fn others(&self) -> Vec<NodeId> {
         let reach = self.reaches.borrow().clone();
         reach.0.iter().filter(|(_, seen)| seen.up).map(|(id, _)| *id).collect()
     }
@@ -164,7 +174,12 @@ impl Depot {
     }
 
     async fn fetch(&self, from: NodeId, digest: Digest) -> Result<Bytes, StreamError> {
-        let Stream { send, mut recv } = self.open(from, StreamHead::GetArtifact(digest)).await?;
+        self.read(from, StreamHead::GetArtifact(digest)).await
+    }
+
+    /// All that another node answers; [`NOT_HERE`] where it has nothing.
+    pub(crate) async fn read(&self, from: NodeId, head: StreamHead) -> Result<Bytes, StreamError> {
+        let Stream { send, mut recv } = self.open(from, head).await?;
         send.finish()?;
         read_all(&mut recv).await
     }
@@ -186,6 +201,6 @@ async fn read_all(recv: &mut aether_transport::RecvStream) -> Result<Bytes, Stre
     Ok(all.into())
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.expect("reading and writing files does not panic")
 }

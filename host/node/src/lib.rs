@@ -19,6 +19,8 @@ mod logs;
 mod management;
 mod members;
 mod network;
+#[cfg(test)]
+mod pair;
 mod parts;
 mod planner;
 mod projector;
@@ -30,6 +32,7 @@ mod remote;
 mod routing;
 mod run;
 mod samples;
+mod shared_code;
 mod store;
 mod tasks;
 mod views;

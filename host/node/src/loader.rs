@@ -4,23 +4,25 @@
 use crate::depot::{Depot, DepotError};
 use crate::projector::Picture;
 use crate::routing::Routing;
+use crate::shared_code::SharedCode;
 use aether_engine::{AppContext, Engine, Load, Slice};
 use aether_types::code::Code;
-use aether_types::observed::Reason;
+use aether_types::observed::{InstanceState, InstanceStatus, Reason};
 use aether_types::plan::InstanceKey;
-use aether_types::{Digest, Revision};
+use aether_types::{Digest, NodeId, Revision};
 use std::sync::Arc;
 
 /// Loads slices of this node.
 pub(crate) struct Loader {
     engine: Engine,
     depot: Depot,
+    code: SharedCode,
     picture: Arc<Picture>,
 }
 
 impl Loader {
-    pub(crate) fn new(engine: Engine, depot: Depot) -> Self {
-        Self { engine, depot, picture: Arc::default() }
+    pub(crate) fn new(engine: Engine, depot: Depot, code: SharedCode) -> Self {
+        Self { engine, depot, code, picture: Arc::default() }
     }
 
     /// The picture from which the next slices are loaded.
@@ -28,7 +30,7 @@ impl Loader {
         self.picture = Arc::clone(picture);
     }
 
-    /// Fetches, verifies, compiles and links.
+    /// Fetches, verifies, compiles where no other node has the code, and links.
     pub(crate) fn load(
         &self,
         instance: &InstanceKey,
@@ -40,10 +42,12 @@ impl Loader {
         let description = self.picture.world.artifacts.get(digest).cloned();
         let router = routing.router(instance.app.clone(), revision, instance.coordinates.clone());
         let (engine, depot, digest) = (self.engine.clone(), self.depot.clone(), *digest);
+        let (code, holders) = (self.code.clone(), self.holders(&digest));
         async move {
             let description = Arc::new(description.ok_or_else(|| missing(&digest))?);
             let app = Arc::new(app?);
             let bytes = depot.get(digest).await.map_err(|e| unreadable(&e))?;
+            code.fetch(&description, &holders).await;
             let load = move || engine.load(Load { description, bytes: &bytes, app, router });
             let loaded = tokio::task::spawn_blocking(load).await;
             loaded.unwrap_or_else(|panic| {
@@ -51,6 +55,16 @@ impl Loader {
                 Err(Reason { code: Code::Internal, message, retryable: false })
             })
         }
+    }
+
+    /// Nodes that say that they have loaded it.
+    fn holders(&self, digest: &Digest) -> Vec<NodeId> {
+        let has = |it: &InstanceStatus| {
+            let loading = matches!(it.state, InstanceState::Loading | InstanceState::Failed);
+            it.digest == *digest && !loading
+        };
+        let observed = self.picture.world.observed.iter();
+        observed.filter(|(_, at)| at.instances.iter().any(has)).map(|(id, _)| *id).collect()
     }
 
     /// What the slice runs with at this revision of its blueprint.

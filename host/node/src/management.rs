@@ -388,6 +388,7 @@ impl Office {
                 committed: sample.memory_committed,
                 resident: sample.memory_resident,
             },
+            compiled: sample.compiled,
             active_instances: observed
                 .map_or(0, |o| o.instances.iter().filter(active).count() as u32),
             state: self.node_state(picture, node),

@@ -10,8 +10,10 @@ use crate::reach::{Reach, Seen};
 use crate::records::Duty;
 use crate::remote::{self, Callees};
 use crate::samples::{Sample, Samples};
+use crate::shared_code::SharedCode;
 use crate::tasks::{OnFailure, Tasks};
 use aether_control::Message;
+use aether_engine::CodeKey;
 use aether_transport::{
     Admission, Class, DownReason, Handler, JoinRequest, LinkState, Links, Peer, PeerStatus,
     Refusal, Request, Response, Statuses, Stream, StreamError,
@@ -56,6 +58,8 @@ pub(crate) enum StreamHead {
     Http(Box<remote::HttpHead>),
     /// A message of a group that is too long to go with the others.
     Message,
+    /// The other node sends compiled code, or resets.
+    GetCode(CodeKey),
 }
 
 impl Versioned for StreamHead {
@@ -97,6 +101,7 @@ pub(crate) struct Switchboard {
     pub(crate) pictures: Pictures,
     pub(crate) admissions: Admissions,
     pub(crate) depot: Depot,
+    pub(crate) code: SharedCode,
     pub(crate) callees: Callees,
     pub(crate) samples: Samples,
 }
@@ -141,6 +146,7 @@ impl Handler for Switchboard {
             Ok(StreamHead::GetArtifact(digest)) => self.depot.serve(digest, stream),
             Ok(StreamHead::PutArtifact(digest)) => self.depot.take(digest, stream),
             Ok(StreamHead::Http(head)) => self.callees.http(*head, stream),
+            Ok(StreamHead::GetCode(key)) => self.code.serve(key, stream),
             Ok(StreamHead::Message) => self.read_message(from.node, stream),
             // Dropping the stream resets it.
             Err(error) => tracing::warn!(from = %from.node, %error, "refused a stream"),

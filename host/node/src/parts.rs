@@ -22,6 +22,7 @@ use crate::remote::Callees;
 use crate::routing::Routing;
 use crate::run::{Error, Running};
 use crate::samples::{self, Samples};
+use crate::shared_code::SharedCode;
 use crate::tasks::{OnFailure, Runs, Tasks};
 use aether_engine::Engine;
 use aether_ingress::FrontDoor;
@@ -88,7 +89,10 @@ impl Parts {
             tasks: tasks.clone(),
         };
         let samples = Samples::default();
-        let links = self.link(tasks, &routing, &depot, &samples, listeners.cluster, peers.clone())?;
+        let code = SharedCode { engine: self.engine.clone(), depot: depot.clone() };
+        let answers =
+            Answers { depot: depot.clone(), code: code.clone(), samples: samples.clone() };
+        let links = self.link(tasks, &routing, answers, listeners.cluster, peers.clone())?;
         let vital = OnFailure::StopNode;
         let statuses = links.statuses();
         tasks.spawn("links", vital, follow_links(statuses, reaching, stop_rest.clone()));
@@ -105,7 +109,7 @@ impl Parts {
         };
         tasks.spawn("housekeeping", vital, housekeeping.run(runs.clone(), stop_rest.clone()));
 
-        let loader = Loader::new(self.engine.clone(), depot.clone());
+        let loader = Loader::new(self.engine.clone(), depot.clone(), code);
         let lifecycle = aether_lifecycle::Settings { node, run: self.run, seed: self.run };
         let pictures = self.pictures.clone();
         let (reconcile, observed) =
@@ -142,18 +146,19 @@ impl Parts {
         &self,
         tasks: &Tasks,
         routing: &Routing,
-        depot: &Depot,
-        samples: &Samples,
+        answers: Answers,
         listener: TcpListener,
         peers: Peers,
     ) -> Result<Links, Error> {
+        let Answers { depot, code, samples } = answers;
         let switchboard = Switchboard {
             control: self.control.clone(),
             pictures: self.pictures.clone(),
             admissions: self.admissions(),
-            depot: depot.clone(),
+            depot,
+            code,
             callees: Callees { routing: routing.clone(), tasks: tasks.clone() },
-            samples: samples.clone(),
+            samples,
         };
         let mut settings = aether_transport::Settings::new(peers.addresses);
         settings.run = aether_transport::Run(self.run);
@@ -242,6 +247,13 @@ impl Parts {
         });
         doors
     }
+}
+
+/// What other nodes ask for, beside calls.
+struct Answers {
+    depot: Depot,
+    code: SharedCode,
+    samples: Samples,
 }
 
 /// What the management API shows of the other tasks.

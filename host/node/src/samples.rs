@@ -31,10 +31,12 @@ pub(crate) struct Sample {
     pub(crate) memory_committed: u64,
     /// Bytes that the process holds.
     pub(crate) memory_resident: u64,
+    /// How often it compiled a component.
+    pub(crate) compiled: u64,
 }
 
 impl Versioned for Sample {
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
 }
 
 /// The newest sample of each node.
@@ -62,6 +64,7 @@ pub(crate) fn take(engine: &Engine, started: Instant) -> Sample {
         memory_budget: usage.memory_budget.bytes(),
         memory_committed: usage.memory_admitted.bytes(),
         memory_resident: resident_bytes(),
+        compiled: usage.compiled,
     }
 }
 

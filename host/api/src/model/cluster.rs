@@ -37,6 +37,10 @@ pub struct NodeStatus {
     pub memory: MemoryStatus,
     /// Instances that take calls.
     pub active_instances: u32,
+    /// How often it compiled a component since it started. Code that another node has is not
+    /// compiled again.
+    #[serde(default)]
+    pub compiled: u64,
     pub state: NodeState,
     /// What it is in the group that keeps the state; absent where it is no member yet.
     #[serde(default)]
