@@ -26,8 +26,8 @@ pub struct WantedVersion {
 
 /// Versions of one application at the same time.
 pub const VERSIONS_MAX: usize = 2;
-/// Ordinals of the second lane begin here: ten times what a slice can have. An application's version
-/// stays in its lane, and the next one takes the other.
+/// Ordinals of the second lane begin here: ten times what a slice can have. A version stays in its
+/// lane, and the next one takes the other.
 pub const LANE: u32 = 10_000;
 
 /// Rounds until neither lane changes because of the other. The bound is for a defect.
@@ -39,8 +39,8 @@ type Wanted<'a> = BTreeMap<&'a AppName, (Revision, BTreeMap<Coordinates, u32>)>;
 /// Like [`plan`], with several versions of some applications beside each other. A version that is
 /// not wanted any more goes when of each slice of one that is, as many as its min-ready are; and
 /// then as a slice does that is not wanted: when no instance that is there calls it. Of more than
-/// [`VERSIONS_MAX`] the first ones count; one that is not known is not wanted. Hints are kept within
-/// a version.
+/// [`VERSIONS_MAX`] the first ones count; one that is not known is not wanted. Hints are kept
+/// within a version.
 pub fn plan_versions(
     applications: &Applications,
     side_by_side: &SideBySide,

@@ -56,9 +56,9 @@ enum Move {
 }
 
 impl Rollout {
-    /// Goes as far as can be gone now. If that is not what was read, it is to be written, the rollout
-    /// and its [`Rollout::traffic`] in one transaction, before anybody acts on it. Looking twice is
-    /// the same as looking once.
+    /// Goes as far as can be gone now. If that is not what was read, it is to be written, the
+    /// rollout and its [`Rollout::traffic`] in one transaction, before anybody acts on it. Looking
+    /// twice is the same as looking once.
     pub fn tick(&mut self, look: &Look) -> Vec<Event> {
         let mut events = Vec::new();
         for _ in 0..STEPS_MAX {

@@ -215,6 +215,10 @@ fn blue_green_switches_at_once_and_back_at_once() {
         waits for nothing
         wants 4 x shop:web:2.0.0, 2 x shop:stock:2.0.0"#]],
     );
+}
+
+#[test]
+fn blue_green_waits_for_somebody_where_that_is_wanted() {
     let manual = BlueGreen { switch: Switch::Manual, ..BlueGreen::default() };
     check(
         Strategy::BlueGreen(manual),

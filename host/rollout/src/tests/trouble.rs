@@ -1,4 +1,4 @@
-//! What becomes of rollouts of versions that are bad, on nodes that die, with routers that are late.
+//! Rollouts of versions that are bad, on nodes that die, with routers that are late.
 
 use super::scenarios::{canary, check};
 use super::world::{NEW, OLD};
@@ -298,6 +298,10 @@ fn a_version_of_which_nothing_is_ready_is_covered_by_the_other() {
             wants 4 x shop:web:1.0.0, 2 x shop:stock:1.0.0
             wants 2 x shop:web:2.0.0, 1 x shop:stock:2.0.0"#]],
     );
+}
+
+#[test]
+fn a_version_that_does_not_come_back_is_not_waited_for_unless_it_is_wanted_back() {
     check(
         canary(),
         "run 30\nold hangs\nold dies\nrun 900",

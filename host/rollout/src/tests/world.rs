@@ -1,5 +1,5 @@
-//! A cluster as a rollout sees it: instances that start, fail and die, routers that take switches up
-//! late, requests by the weights that each router follows. Watches from outside that nothing is
+//! A cluster as a rollout sees it: instances that start, fail and die, routers that are late with
+//! switches, requests by the weights that each router follows. Watches from outside that nothing is
 //! done that must not be done.
 
 use crate::{
