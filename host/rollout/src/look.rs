@@ -17,7 +17,10 @@ pub struct Look {
     /// in its present run. A node that is lost is not among them; one that has only just stopped to
     /// answer is. Empty: nobody can follow anything.
     pub routers: BTreeMap<NodeId, TrafficRevision>,
-    /// What each version did since [`crate::Rollout::measuring_since`].
+    /// What [`crate::Rollout::measuring_since`] said of the rollout that the counts are for: those
+    /// of another stage are not looked at.
+    pub counted_since: Option<Time>,
+    /// What each version did since then.
     pub old: Window,
     pub new: Window,
 }

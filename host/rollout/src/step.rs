@@ -247,8 +247,16 @@ impl Rollout {
     /// The old version is the one beside it, where it has enough traffic; else as it was when it
     /// last had.
     fn judge(&self, look: &Look, requests_min: u64) -> Verdict {
+        if !self.counts(look) {
+            return Verdict::Open(Lack::Requests { so_far: 0, wanted: requests_min });
+        }
         let beside = look.old.requests >= self.baseline.requests.min(requests_min);
         judge(if beside { &look.old } else { &self.baseline }, &look.new, requests_min)
+    }
+
+    /// Whether what was counted is of the present stage.
+    fn counts(&self, look: &Look) -> bool {
+        look.counted_since.is_some() && look.counted_since == self.measuring_since()
     }
 
     fn after_rollback(&self, why: &Why, now: Time) -> Phase {
@@ -338,10 +346,10 @@ impl Rollout {
     }
 
     fn enter(&mut self, phase: Phase, look: &Look, events: &mut Vec<Event>) {
-        let leaves_stage = matches!(self.phase, Phase::Holding { .. });
-        if leaves_stage || matches!(self.phase, Phase::Starting { share: Weight::NONE, .. }) {
+        if self.counts(look) {
             self.keep_baseline(look);
         }
+        let leaves_stage = matches!(self.phase, Phase::Holding { .. });
         if leaves_stage && self.push == Push::Stage {
             self.push = Push::None;
         }

@@ -1,8 +1,8 @@
 //! Rollouts of versions that are bad, on nodes that die, with routers that are late.
 
 use super::scenarios::{canary, check};
-use super::world::{NEW, OLD};
-use crate::{Rollout, Start, StartError, Time};
+use super::world::{NEW, OLD, World};
+use crate::{Phase, Rollout, Start, StartError, Time};
 use aether_types::rollout::{Rolling, Strategy};
 use aether_types::traffic::TrafficRevision;
 use expect_test::expect;
@@ -374,4 +374,21 @@ fn a_rollout_to_the_same_version_or_without_sense_does_not_start() {
     assert!(matches!(refused, StartError::Strategy(_)), "{refused:?}");
     let traffic = start(Strategy::Immediate, NEW).unwrap().traffic;
     assert_eq!((traffic.revision, traffic.together), (TrafficRevision(10), true));
+}
+
+#[test]
+fn what_was_counted_in_another_stage_says_nothing() {
+    let mut world = World::new(canary());
+    world.run(160);
+    assert!(matches!(world.rollout.phase, Phase::Holding { stage: 1 }));
+    let mut look = world.look();
+    look.new.errors = look.new.requests + 1_000;
+    look.new.requests = look.new.errors;
+    look.counted_since = Some(Time(6_000));
+    let before = world.rollout.clone();
+    assert_eq!(world.rollout.tick(&look), vec![]);
+    assert_eq!(world.rollout, before, "these are of the first stage");
+    look.counted_since = world.rollout.measuring_since();
+    world.rollout.tick(&look);
+    assert!(matches!(world.rollout.phase, Phase::RollingBack { .. }));
 }

@@ -207,12 +207,12 @@ impl World {
         let keys =
             versions.iter().flat_map(|v| v.slices.iter().map(|d| (v.revision, d.slice.clone())));
         let (since, windows) = &self.measured;
-        let counts = since.is_some() && *since == self.rollout.measuring_since();
-        let [old, new] = if counts { windows.clone() } else { Default::default() };
+        let [old, new] = windows.clone();
         Look {
             now: Time(self.now),
             seen: keys.map(|key| (key.clone(), self.seen(&key))).collect(),
             routers: self.follows.clone(),
+            counted_since: *since,
             old,
             new,
         }
