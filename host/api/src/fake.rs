@@ -94,6 +94,20 @@ fn slice(app: &AppName, i: usize, entry: &SliceEntry, digest: Option<Digest>) ->
     }
 }
 
+/// There is one node.
+fn crowded(app: &AppName) -> Note {
+    Note {
+        kind: NoteKind::Crowded,
+        app: app.clone(),
+        place: "shop:place-order:1.0.0".to_owned(),
+        reason: Reason {
+            code: Code::NotEnoughNodes.to_string(),
+            message: "2 instances share 1 node".to_owned(),
+            retryable: true,
+        },
+    }
+}
+
 /// What happened to the application between two looks at it.
 fn advance(application: &mut Application) {
     let broken = application.name.as_str() == "broken";
@@ -132,7 +146,7 @@ impl Management for Fake {
         let applications = self.applications().await?;
         Ok(Status {
             node: self.nodes().await?.remove(0),
-            cluster: ClusterStatus { id: "c".repeat(32), nodes: 1, writable: true },
+            cluster: ClusterStatus { id: "c".repeat(32), nodes: 1, writable: true, reason: None },
             raft: RaftStatus {
                 role: RaftRole::Leader,
                 leader: Some(NODE.to_owned()),
@@ -143,6 +157,7 @@ impl Management for Fake {
                 revision: 7,
             },
             applications: applications.iter().map(ApplicationSummary::from).collect(),
+            notes: applications.into_iter().flat_map(|a| a.notes).collect(),
             tasks: Vec::new(),
         })
     }
@@ -210,7 +225,17 @@ impl Management for Fake {
             detail: String::new(),
         };
         let changes = if revision == 0 { vec![change] } else { Vec::new() };
-        Ok(CheckReport { revision, changed: revision == 0, changes })
+        let steps = match revision {
+            0 => vec![PlanStep {
+                kind: StepKind::Add,
+                instance: format!("{name}/shop:place-order:1.0.0#0"),
+                node: NODE.to_owned(),
+                from: None,
+            }],
+            _ => Vec::new(),
+        };
+        let notes = if revision == 0 { vec![crowded(&name)] } else { Vec::new() };
+        Ok(CheckReport { revision, changed: revision == 0, changes, steps, notes })
     }
 
     async fn apply(&self, apply: Apply) -> Result<Applied, ApiError> {
@@ -239,6 +264,7 @@ impl Management for Fake {
             phase: Phase::of(&slices),
             routes: slices.iter().take(1).map(route).collect(),
             slices,
+            notes: vec![crowded(&name)],
         };
         state.applications.insert(name, application.clone());
         Ok(Applied { revision: before + 1, changed: true, application })

@@ -10,8 +10,8 @@ mod time;
 
 pub use application::{
     Application, Applications, Applied, ApplyRequest, Change, ChangeKind, CheckReport,
-    CheckRequest, FileArtifact, Instance, InstanceState, Phase, Reason, RouteView, Routes, Slice,
-    Slices,
+    CheckRequest, FileArtifact, Instance, InstanceState, Note, NoteKind, Phase, PlanStep, Reason,
+    RouteView, Routes, Slice, Slices, StepKind,
 };
 pub use artifact::{
     Artifact, ArtifactRoute, Artifacts, CheckedArtifact, FunctionView, InterfaceView,

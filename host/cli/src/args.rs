@@ -20,6 +20,9 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// Where a node of this machine answers if nobody says otherwise.
+pub(crate) const SERVER: &str = "http://127.0.0.1:8080";
+
 /// Flags of the commands that talk to a cluster.
 #[derive(Debug, Args)]
 pub(crate) struct Remote {
@@ -29,7 +32,7 @@ pub(crate) struct Remote {
         env = "AETHER_SERVER",
         hide_env_values = true,
         value_name = "URL",
-        default_value = "http://127.0.0.1:8080",
+        default_value = SERVER,
         help_heading = "Cluster"
     )]
     pub(crate) server: String,
@@ -58,6 +61,9 @@ pub(crate) struct Output {
 pub(crate) enum Command {
     /// Run a node of a cluster until it is told to stop, or look after the nodes
     Node(NodeArgs),
+    /// Say what deploying a blueprint would change, and how to apply exactly that; change nothing
+    #[command(after_help = AFTER_PLAN)]
+    Plan(PlanArgs),
     /// Make an application what its blueprint says, and wait until it is active
     Deploy(DeployArgs),
     /// Take an application away
@@ -94,6 +100,8 @@ pub(crate) enum Command {
     Completions { shell: clap_complete::Shell },
 }
 
+const AFTER_PLAN: &str = "\
+Exit codes of `plan`: 0 nothing would change, 1 something would, 2 it cannot be said or applied.";
 const AFTER_CALL: &str = "\
 Each argument is one parameter, in JSON. A word that is no JSON is a string:
   aether call shop shop:orders/place#place book 2";
@@ -217,18 +225,24 @@ pub(crate) struct DeployArgs {
     /// blueprint.toml, or its folder
     #[arg(default_value = ".")]
     pub(crate) path: PathBuf,
-    /// Check everything and say what would change; change nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
     /// Return when the blueprint is stored, before the application is active
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long)]
     pub(crate) no_wait: bool,
     /// How long to wait until it is active
-    #[arg(long, value_name = "TIME", default_value = "2m", conflicts_with_all = ["no_wait", "dry_run"])]
+    #[arg(long, value_name = "TIME", default_value = "2m", conflicts_with = "no_wait")]
     pub(crate) timeout: TimeSpan,
     /// Only if this is still the application's revision; 0: only if it is new
     #[arg(long, value_name = "N")]
-    pub(crate) if_revision: Option<u64>,
+    pub(crate) revision: Option<u64>,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// blueprint.toml, or its folder
+    #[arg(default_value = ".")]
+    pub(crate) path: PathBuf,
     #[command(flatten)]
     pub(crate) remote: Remote,
 }
@@ -405,6 +419,7 @@ impl Command {
             }
             Self::Completions { .. } => false,
             Self::Deploy(args) => args.remote.output.json,
+            Self::Plan(args) => args.remote.output.json,
             Self::Undeploy(args) => args.remote.output.json,
             Self::Status(args) | Self::Openapi(args) => args.remote.output.json,
             Self::Slices(remote) | Self::Routes(remote) => remote.output.json,

@@ -9,11 +9,12 @@ mod lists;
 mod logs;
 mod node;
 mod nodes;
+mod plan;
 mod slice;
 mod status;
 
 use crate::args::{AppArgs, BlueprintCommand, Cli, Command, ExplainArgs, NodeArgs, Remote};
-use crate::exit::{Failure, Result};
+use crate::exit::{Exit, Failure, Result};
 use crate::target::{self, Surroundings};
 use crate::ui::Ui;
 use clap::CommandFactory;
@@ -23,6 +24,11 @@ pub(crate) fn run(command: Command, around: &Surroundings, ui: &mut Ui) -> Resul
     let client = |remote: &Remote| target::client(remote, around);
     match command {
         Command::Deploy(args) => wait(deploy::run(&client(&args.remote)?, args, ui)),
+        Command::Plan(args) => {
+            let planned =
+                client(&args.remote).and_then(|client| wait(plan::run(&client, &args, ui)));
+            planned.map_err(|failure| failure.ending(Exit::Invalid))
+        }
         Command::Undeploy(args) => wait(deploy::undo(&client(&args.remote)?, &args.app, ui)),
         Command::Status(AppArgs { app, remote }) => {
             let client = client(&remote)?;

@@ -34,6 +34,8 @@ pub(crate) enum Failure {
     Bug(anyhow::Error),
     /// Who reads the output went away: not worth a word.
     Closed,
+    /// Everything is said, and the exit code is a part of it.
+    Said(Exit),
 }
 
 /// An error with everything that its reader needs.
@@ -82,11 +84,21 @@ impl Failure {
         self
     }
 
+    /// An expected error with this exit code, whatever it is.
+    #[must_use]
+    pub(crate) fn ending(mut self, exit: Exit) -> Self {
+        if let Self::Expected(expected) = &mut self {
+            expected.exit = exit;
+        }
+        self
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Expected(expected) => expected.exit,
             Self::Bug(_) => Exit::Bug,
             Self::Closed => Exit::Done,
+            Self::Said(exit) => *exit,
         }
     }
 }

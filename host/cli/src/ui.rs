@@ -141,7 +141,7 @@ impl Ui {
     /// The last words of a command that failed. Nobody is left to tell if this fails.
     pub(crate) fn failure(&mut self, failure: &Failure) {
         let text = match failure {
-            Failure::Closed => return,
+            Failure::Closed | Failure::Said(_) => return,
             Failure::Expected(expected) if self.json => {
                 serde_json::json!({ "error": expected }).to_string()
             }

@@ -1,9 +1,11 @@
 //! What applying a blueprint would do: binds it to artifacts, checks it, compares it. Changes
 //! nothing.
 
+use crate::planner::Outlook;
 use crate::projector::Picture;
+use crate::views;
 use aether_api::{ApiError, Apply, Change, ChangeKind, CheckReport};
-use aether_placement::{Difference, DifferenceKind, differences};
+use aether_placement::{Difference, DifferenceKind, differences, preview};
 use aether_types::blueprint::{Application, Bound};
 use aether_types::checked::Checked;
 use aether_types::code::Code;
@@ -49,18 +51,25 @@ pub(crate) fn examine(
     Ok(Examined { application, checked, known, changed })
 }
 
-/// The answer to a check.
-pub(crate) fn report(picture: &Picture, examined: &Examined) -> CheckReport {
-    let app = &examined.checked.app;
-    let stored = picture.world.applications.get(app);
-    let before = stored.zip(picture.applications.current(app));
+/// The answer to a check: what changes in the blueprint, and in the plan.
+pub(crate) fn report(picture: &Picture, outlook: &Outlook, examined: Examined) -> CheckReport {
+    let Examined { application, checked, known, changed } = examined;
+    let stored = picture.world.applications.get(&checked.app);
+    let before = stored.zip(picture.applications.current(&checked.app));
     let before = before.map(|(stored, (_, checked))| (&stored.value, &**checked));
-    let changes = differences(before, (&examined.application, &examined.checked));
-    CheckReport {
-        revision: examined.known.0,
-        changed: examined.changed,
-        changes: changes.into_iter().map(change).collect(),
-    }
+    let changes = differences(before, (&application, &checked));
+    let previous = &picture.world.plan.value;
+    let (steps, notes) = match changed {
+        true => {
+            let report =
+                preview(&picture.applications, Arc::new(checked), &outlook.view, previous).report;
+            (report.changes.iter().map(views::step).collect(), views::notes(&report))
+        }
+        // What is on its way without it is no part of it.
+        false => (Vec::new(), views::notes(&outlook.report)),
+    };
+    let changes = changes.into_iter().map(change).collect();
+    CheckReport { revision: known.0, changed, changes, steps, notes }
 }
 
 fn change(Difference { kind, what, detail }: Difference) -> Change {
@@ -134,5 +143,7 @@ fn stale(app: &AppName, wanted: Revision, known: Revision) -> ApiError {
         Revision(0) => format!("{app} does not exist, and revision {wanted} was expected"),
         known => format!("{app} is at revision {known}, not {wanted}"),
     };
-    ApiError::conflict(Code::RevisionConflict, message).help("look at it again, then decide")
+    ApiError::conflict(Code::RevisionConflict, message)
+        .help("somebody else deployed: look with `aether plan` again, then decide")
+        .revision(known)
 }

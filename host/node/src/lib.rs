@@ -24,6 +24,7 @@ mod pair;
 mod parts;
 mod planner;
 mod projector;
+mod quorum;
 mod reach;
 mod readiness;
 mod reconcile;

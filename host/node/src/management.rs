@@ -10,6 +10,7 @@ use crate::keys;
 use crate::network::Network;
 use crate::planner::Reports;
 use crate::projector::{Picture, Pictures};
+use crate::quorum;
 use crate::reach::Reaches;
 use crate::readiness::Readiness;
 use crate::records::{Duty, Member, NodeRecord};
@@ -81,8 +82,9 @@ impl Management for Office {
             .borrow()
             .clone()
             .ok_or_else(|| ApiError::unavailable("starting"))?;
-        let applications = self.with_views(&picture, |views| {
-            views.applications().iter().map(Views::summary).collect()
+        let (applications, notes) = self.with_views(&picture, |views| {
+            let applications = views.applications();
+            (applications.iter().map(Views::summary).collect(), views.notes(|_| true))
         });
         Ok(Status {
             node: self.node_status(&picture, self.identity.node),
@@ -90,6 +92,7 @@ impl Management for Office {
                 id: self.identity.cluster.to_string(),
                 nodes: picture.world.nodes.len() as u32,
                 writable: raft.leader.is_some(),
+                reason: self.missing().map(|missing| missing.to_string()),
             },
             raft: aether_api::RaftStatus {
                 role: match raft.role {
@@ -105,6 +108,7 @@ impl Management for Office {
                 revision: self.control.read(aether_kv::State::revision).0,
             },
             applications,
+            notes,
             tasks: self.runs.all().into_iter().map(task_status).collect(),
         })
     }
@@ -150,7 +154,8 @@ impl Management for Office {
 
     async fn check(&self, apply: Apply, described: Descriptions) -> Result<CheckReport, ApiError> {
         let picture = self.picture();
-        Ok(report(&picture, &examine(&picture, &apply, described)?))
+        let outlook = self.reports.borrow().clone();
+        Ok(report(&picture, &outlook, examine(&picture, &apply, described)?))
     }
 
     async fn apply(&self, apply: Apply) -> Result<Applied, ApiError> {
@@ -240,6 +245,7 @@ impl Management for Office {
     async fn create_token(&self, ttl: TimeSpan, by: &Principal) -> Result<TokenCreated, ApiError> {
         let ttl_ms = u64::try_from(ttl.duration().as_millis()).unwrap_or(u64::MAX);
         let expires_ms = unix_ms().saturating_add(ttl_ms);
+        self.check_majority()?;
         let token = self.admissions.token(expires_ms, by.name.clone()).await;
         let token = token.map_err(|error| control_error(&error))?;
         tracing::info!(by = by.name, "join token created");
@@ -292,18 +298,26 @@ impl Management for Office {
         value: Bytes,
         expected: Expected,
     ) -> Result<Revision, ApiError> {
+        self.check_majority()?;
         store::put(&self.control, key, value, expected).await
     }
 
     async fn entry(&self, key: &StoreKey, stale: bool) -> Result<StoreEntry, ApiError> {
+        if !stale {
+            self.check_majority()?;
+        }
         store::get(&self.control, key, stale).await
     }
 
     async fn delete_entry(&self, key: &StoreKey, expected: Expected) -> Result<(), ApiError> {
+        self.check_majority()?;
         store::delete(&self.control, key, expected).await
     }
 
     async fn entries(&self, query: EntryQuery) -> Result<Entries, ApiError> {
+        if !query.stale {
+            self.check_majority()?;
+        }
         store::list(&self.control, query).await
     }
 
@@ -343,8 +357,25 @@ impl Office {
     }
 
     fn with_views<T>(&self, picture: &Picture, show: impl FnOnce(&Views<'_>) -> T) -> T {
-        let (report, table) = (self.reports.borrow().clone(), self.routing.table());
-        show(&Views { picture, report: &report, table: &table })
+        let (outlook, table) = (self.reports.borrow().clone(), self.routing.table());
+        show(&Views { picture, report: &outlook.report, table: &table })
+    }
+
+    /// Where a majority is missing, waiting would only hide the reason.
+    fn check_majority(&self) -> Result<(), ApiError> {
+        let Some(missing) = self.missing() else { return Ok(()) };
+        let message = format!("there is no majority: {missing}");
+        Err(ApiError::new(ErrorKind::Unavailable, Code::NoMajority, message).help(
+            "start them again, or repair the network between them and this node; what runs goes on",
+        ))
+    }
+
+    fn missing(&self) -> Option<quorum::Missing> {
+        let status = self.control.status();
+        let status = status.borrow();
+        let (node, started, now) = (self.identity.node, self.started, Instant::now());
+        let look = quorum::Look { node, started, now };
+        quorum::missing(status.as_ref()?, &self.reaches.borrow(), look)
     }
 
     /// Writes, and waits until this node shows what was written. Something must change.
@@ -353,6 +384,7 @@ impl Office {
         conditions: Vec<Condition>,
         operations: Vec<Operation>,
     ) -> Result<Revision, ApiError> {
+        self.check_majority()?;
         let transaction = Transaction { conditions, operations };
         let revision = self.control.transact(transaction).await.map_err(|e| control_error(&e))?;
         let mut pictures = self.pictures.clone();

@@ -8,7 +8,9 @@ use crate::records;
 use crate::tasks::Runs;
 use aether_consensus::Term;
 use aether_kv::{Condition, Operation, Transaction};
-use aether_placement::{Duty, NodeView, Report, View, lint, plan};
+use aether_placement::{
+    Breach, Duty, NodeView, Note, Report, Transition, View, lint, lint_transition, plan,
+};
 use aether_types::plan::Plan;
 use aether_types::versioned::encode;
 use aether_types::{ErrorKind, NodeId, Revision};
@@ -18,8 +20,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// What a plan cannot do as things are, as this node sees them.
-pub(crate) type Reports = watch::Receiver<Arc<Report>>;
+/// The nodes as this node sees them, and what the plan cannot do as things are.
+#[derive(Debug, Default)]
+pub(crate) struct Outlook {
+    pub(crate) view: View,
+    pub(crate) report: Report,
+}
+
+/// Subscribes to the newest outlook.
+pub(crate) type Reports = watch::Receiver<Arc<Outlook>>;
 
 /// How long to sleep when no node is about to be lost.
 const NO_DEADLINE: Duration = Duration::from_secs(3_600);
@@ -31,7 +40,38 @@ pub(crate) struct Planner {
     pictures: Pictures,
     reaches: Reaches,
     leading: watch::Receiver<Option<Term>>,
-    reports: watch::Sender<Arc<Report>>,
+    outlooks: watch::Sender<Arc<Outlook>>,
+}
+
+/// Why the plan stays as it is.
+#[derive(Debug, thiserror::Error)]
+enum PlanError {
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error(transparent)]
+    Defect(#[from] Defect),
+}
+
+impl PlanError {
+    fn log(&self) {
+        match self {
+            Self::Control(error) => tracing::warn!(%error, "failed to commit the plan"),
+            Self::Defect(defect) => tracing::error!(%defect, "the plan is not committed"),
+        }
+    }
+}
+
+/// A plan that no plan may be: a defect of the planner, which must not reach the nodes.
+#[derive(Debug, thiserror::Error)]
+#[error("the next plan breaks its rules, which is a defect of Aether: {}", join(notes, breaches))]
+struct Defect {
+    notes: Vec<Note>,
+    breaches: Vec<Breach>,
+}
+
+fn join(notes: &[Note], breaches: &[Breach]) -> String {
+    let notes = notes.iter().map(ToString::to_string);
+    notes.chain(breaches.iter().map(ToString::to_string)).collect::<Vec<_>>().join("; ")
 }
 
 /// Who looks, since when it leads, and when it looks.
@@ -60,9 +100,9 @@ impl Planner {
         pictures: Pictures,
         reaches: Reaches,
     ) -> (Self, Reports) {
-        let (reports, receiver) = watch::channel(Arc::default());
+        let (outlooks, receiver) = watch::channel(Arc::default());
         let leading = control.leading();
-        (Self { node, run, control, pictures, reaches, leading, reports }, receiver)
+        (Self { node, run, control, pictures, reaches, leading, outlooks }, receiver)
     }
 
     /// Decides whenever something changed; the leader writes it down.
@@ -74,6 +114,7 @@ impl Planner {
         // A new leader has heard of nobody yet: it gives everybody the time that a silence takes.
         let started = Instant::now();
         let mut led_since = None;
+        let mut failed = None;
         loop {
             let term = *self.leading.borrow_and_update();
             let picture = self.pictures.borrow_and_update().clone();
@@ -87,12 +128,19 @@ impl Planner {
             let (view, next_loss) = view(&picture, &reach, look);
             match term {
                 Some(term) => {
-                    let error = self.plan(&picture, &view, term).await.err();
-                    runs.note("planner", now, error.map(|e| e.to_string()));
+                    let error = self.plan(&picture, view, term).await.err();
+                    let said = error.as_ref().map(ToString::to_string);
+                    match &error {
+                        Some(error) if said != failed => error.log(),
+                        _ => {}
+                    }
+                    failed.clone_from(&said);
+                    runs.note("planner", now, said);
                 }
                 None => {
                     led_since = None;
-                    drop(self.decide(&picture, &view));
+                    // What is wrong with it, the leader finds out by itself.
+                    drop(self.decide(&picture, view));
                 }
             }
             let sleep = next_loss.map_or(NO_DEADLINE, |at| at.saturating_duration_since(now));
@@ -106,19 +154,32 @@ impl Planner {
         }
     }
 
-    /// The plan as this node sees the cluster. Nodes that do not lead want only the report of it.
-    fn decide(&self, picture: &Picture, view: &View) -> Plan {
+    /// The plan as this node sees the cluster, which follows the plan that there is. Nodes that do
+    /// not lead want only the outlook.
+    ///
+    /// # Errors
+    /// It breaks a rule: a defect. It must not be committed.
+    fn decide(&self, picture: &Picture, view: View) -> Result<Plan, Defect> {
         let previous = &picture.world.plan.value;
-        let (next, report) = plan(&picture.applications, view, previous);
-        let notes = lint(&picture.applications, view, &next);
-        assert!(notes.is_empty(), "the plan breaks its own rules: {notes:?}");
-        self.reports.send_replace(Arc::new(report));
-        next
+        let (next, report) = plan(&picture.applications, &view, previous);
+        let notes = lint(&picture.applications, &view, &next);
+        let applications = &picture.applications;
+        let breaches = match next == *previous {
+            true => Vec::new(),
+            false => {
+                lint_transition(Transition { applications, view: &view, previous, next: &next })
+            }
+        };
+        self.outlooks.send_replace(Arc::new(Outlook { view, report }));
+        match notes.is_empty() && breaches.is_empty() {
+            true => Ok(next),
+            false => Err(Defect { notes, breaches }),
+        }
     }
 
-    async fn plan(&self, picture: &Picture, view: &View, term: Term) -> Result<(), ControlError> {
+    async fn plan(&self, picture: &Picture, view: View, term: Term) -> Result<(), PlanError> {
         let previous = &picture.world.plan;
-        let next = self.decide(picture, view);
+        let next = self.decide(picture, view)?;
         if next == previous.value {
             return Ok(());
         }
@@ -134,8 +195,7 @@ impl Planner {
             // Somebody was faster, or leads now: the change that they made wakes whoever plans.
             Err(error) if error.kind() == ErrorKind::Conflict => {}
             Err(error) => {
-                tracing::warn!(%error, "failed to commit the plan");
-                return Err(error);
+                return Err(error.into());
             }
         }
         Ok(())

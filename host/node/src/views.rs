@@ -2,11 +2,12 @@
 
 use crate::projector::Picture;
 use aether_api as api;
-use aether_placement::Report;
+use aether_placement::{Change, Crowded, Report};
 use aether_routing::Table;
 use aether_types::checked::{BoundRoute, Checked, CheckedSlice, RouteTarget};
+use aether_types::code::Code;
 use aether_types::description::Description;
-use aether_types::observed::InstanceStatus;
+use aether_types::observed::{InstanceStatus, Reason};
 use aether_types::plan::InstanceKey;
 use aether_types::{AppName, Coordinates, NodeId, Revision};
 use std::collections::BTreeMap;
@@ -43,6 +44,7 @@ impl Views<'_> {
             revision: revision.0,
             phase: api::Phase::of(&slices),
             routes: routes.collect(),
+            notes: self.notes(|app| *app == checked.app),
             slices,
         }
     }
@@ -68,6 +70,11 @@ impl Views<'_> {
             dependencies: edges.map(|e| e.interface.to_string()).collect(),
             reasons: reasons.collect(),
         }
+    }
+
+    /// What the plan could not do for these applications, also for those that are undeployed.
+    pub(crate) fn notes(&self, of: impl Fn(&AppName) -> bool) -> Vec<api::Note> {
+        notes(self.report).into_iter().filter(|note| of(&note.app)).collect()
     }
 
     fn planned<'a>(
@@ -173,4 +180,46 @@ impl Views<'_> {
             active: application.slices.iter().map(|s| s.active).sum(),
         }
     }
+}
+
+/// What a plan could not do as it should, or not yet.
+pub(crate) fn notes(report: &Report) -> Vec<api::Note> {
+    let unplaced = report.unplaced.iter().map(|unplaced| api::Note {
+        kind: api::NoteKind::Unplaced,
+        app: unplaced.app.clone(),
+        place: unplaced.coordinates.to_string(),
+        reason: api::Reason::from(&unplaced.reason),
+    });
+    let staying = report.staying.iter().map(|staying| api::Note {
+        kind: api::NoteKind::Staying,
+        app: staying.instance.app.clone(),
+        place: format!("{} on {}", staying.instance, staying.node),
+        reason: api::Reason::from(&staying.reason),
+    });
+    let crowded = report.crowded.iter().map(|crowded| api::Note {
+        kind: api::NoteKind::Crowded,
+        app: crowded.app.clone(),
+        place: crowded.coordinates.to_string(),
+        reason: api::Reason::from(&crowding(crowded)),
+    });
+    unplaced.chain(staying).chain(crowded).collect()
+}
+
+fn crowding(crowded: &Crowded) -> Reason {
+    let Crowded { instances, nodes, .. } = crowded;
+    let nodes = if *nodes == 1 { "1 node".to_owned() } else { format!("{nodes} nodes") };
+    let message = format!("{instances} instances share {nodes}: add a node, or want fewer");
+    Reason { code: Code::NotEnoughNodes, message, retryable: true }
+}
+
+pub(crate) fn step(change: &Change) -> api::PlanStep {
+    let (kind, instance, node, from) = match change {
+        Change::Add { instance, node } => (api::StepKind::Add, instance, node, None),
+        Change::Remove { instance, node } => (api::StepKind::Remove, instance, node, None),
+        Change::Move { instance, from, to } => (api::StepKind::Move, instance, to, Some(from)),
+        Change::Replace { instance, node } => (api::StepKind::Replace, instance, node, None),
+        Change::Retire { instance, node } => (api::StepKind::Retire, instance, node, None),
+    };
+    let from = from.map(ToString::to_string);
+    api::PlanStep { kind, instance: instance.to_string(), node: node.to_string(), from }
 }

@@ -112,6 +112,8 @@ codes! {
     UnknownKey = "unknown-key",
     /// Nobody can do this right now: no instance, no leader, starting or stopping.
     Unavailable = "unavailable",
+    /// Too few voters answer: nothing can be changed, what runs goes on.
+    NoMajority = "no-majority",
     /// The time for the request is over.
     DeadlineExceeded = "deadline-exceeded",
     /// The queue of the slice is full.

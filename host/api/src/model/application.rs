@@ -64,6 +64,59 @@ pub struct CheckReport {
     /// Whether the blueprint differs from the one that is stored.
     pub changed: bool,
     pub changes: Vec<Change>,
+    /// What the first plan that follows would do. Later ones take away what it retires.
+    pub steps: Vec<PlanStep>,
+    /// What that plan could not do, or not yet.
+    pub notes: Vec<Note>,
+}
+
+/// What happens to one instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct PlanStep {
+    pub kind: StepKind,
+    /// `app/group:artifact:version#ordinal`.
+    pub instance: String,
+    /// Where it is afterwards; for `remove`, where it was.
+    pub node: String,
+    /// Where it was, if it moves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepKind {
+    Add,
+    Remove,
+    Move,
+    /// It stays where it is, with other bytes or another revision of the blueprint.
+    Replace,
+    /// It serves until what comes after it is ready, and goes then.
+    Retire,
+}
+
+/// Something that the plan could not do as it should, or not yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Note {
+    pub kind: NoteKind,
+    #[schema(value_type = String)]
+    pub app: AppName,
+    /// The slice, or the instance and its node.
+    pub place: String,
+    pub reason: Reason,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoteKind {
+    /// Instances have no node.
+    Unplaced,
+    /// A retired instance goes on serving.
+    Staying,
+    /// A node has several instances of the slice, because there are too few nodes.
+    Crowded,
 }
 
 /// One thing that would be different.
@@ -98,6 +151,9 @@ pub struct Application {
     pub phase: Phase,
     pub slices: Vec<Slice>,
     pub routes: Vec<RouteView>,
+    /// What the plan could not do as it should, or not yet.
+    #[serde(default)]
+    pub notes: Vec<Note>,
 }
 
 /// How an application is doing.

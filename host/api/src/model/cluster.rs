@@ -5,7 +5,7 @@ use aether_types::TimeSpan;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Application, Phase, rfc3339};
+use super::{Application, Note, Phase, rfc3339};
 
 /// The cluster as one node sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -16,6 +16,9 @@ pub struct Status {
     pub cluster: ClusterStatus,
     pub raft: RaftStatus,
     pub applications: Vec<ApplicationSummary>,
+    /// What the plan could not do as it should, or not yet; also for what was undeployed.
+    #[serde(default)]
+    pub notes: Vec<Note>,
     pub tasks: Vec<TaskStatus>,
 }
 
@@ -111,6 +114,9 @@ pub struct ClusterStatus {
     pub nodes: u32,
     /// Whether writes are possible: there is a leader with a majority.
     pub writable: bool,
+    /// Who is missing, where that is why they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

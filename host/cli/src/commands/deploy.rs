@@ -4,11 +4,8 @@ use super::status;
 use crate::args::DeployArgs;
 use crate::exit::{Exit, Failure, Result};
 use crate::files::{self, Component, Package};
-use crate::ui::{Table, Tone, Ui, cell, toned};
-use aether_api::{
-    Application, ApplyRequest, ChangeKind, CheckReport, CheckRequest, FileArtifact, InstanceState,
-    Phase,
-};
+use crate::ui::Ui;
+use aether_api::{Application, ApplyRequest, FileArtifact, InstanceState, Phase};
 use aether_client::Client;
 use aether_types::AppName;
 use std::collections::BTreeSet;
@@ -23,11 +20,8 @@ pub(super) async fn run(client: &Client, args: DeployArgs, ui: &mut Ui) -> Resul
     let started = Instant::now();
     let package = files::read(&args.path)?;
     let about = &package.blueprint.application;
-    let request = request(&package, args.if_revision);
+    let request = request(&package, args.revision);
     let missing = missing(client, &package).await?;
-    if args.dry_run {
-        return check(client, &package, request, missing, ui).await;
-    }
     for component in missing {
         ui.step("Uploading", component)?;
         client.put_artifact(component.digest, component.bytes.clone()).await?;
@@ -62,7 +56,7 @@ pub(super) async fn undo(client: &Client, app: &AppName, ui: &mut Ui) -> Result 
     ui.data(&serde_json::json!({ "removed": app }), |_| Ok(()))
 }
 
-fn request(package: &Package, if_revision: Option<u64>) -> ApplyRequest {
+pub(super) fn request(package: &Package, if_revision: Option<u64>) -> ApplyRequest {
     let artifacts = package.components.iter().map(|component| FileArtifact {
         entry: u32::try_from(component.entry).unwrap_or(u32::MAX),
         digest: component.digest,
@@ -76,55 +70,16 @@ fn request(package: &Package, if_revision: Option<u64>) -> ApplyRequest {
 }
 
 /// The components that the cluster does not have, each once.
-async fn missing<'a>(client: &Client, package: &'a Package) -> Result<Vec<&'a Component>> {
+pub(super) async fn missing<'a>(
+    client: &Client,
+    package: &'a Package,
+) -> Result<Vec<&'a Component>> {
     if package.components.is_empty() {
         return Ok(Vec::new());
     }
     let there = client.artifacts().await?.artifacts;
     let mut there: BTreeSet<_> = there.into_iter().map(|artifact| artifact.digest).collect();
     Ok(package.components.iter().filter(|c| there.insert(c.digest)).collect())
-}
-
-/// Says what would happen, as the cluster sees it.
-async fn check(
-    client: &Client,
-    package: &Package,
-    apply: ApplyRequest,
-    missing: Vec<&Component>,
-    ui: &mut Ui,
-) -> Result {
-    let mut descriptions = Vec::new();
-    for component in missing {
-        ui.step("Checking", component)?;
-        let checked = client.check_artifact(component.digest, component.bytes.clone()).await?;
-        descriptions.push(checked.description);
-    }
-    let about = &package.blueprint.application;
-    ui.step("Checking", format!("{} {}", about.name, about.version))?;
-    let report = client.check(&about.name, &CheckRequest { apply, descriptions }).await?;
-    let what = match report {
-        CheckReport { revision: 0, .. } => "it would be a new application".to_owned(),
-        CheckReport { revision, changed: true, .. } => {
-            format!("it would replace revision {revision}")
-        }
-        CheckReport { revision, .. } => format!("it is what revision {revision} says already"),
-    };
-    ui.step("Valid", format!("{what}; nothing was changed"))?;
-    ui.data(&report, |ui| {
-        let mut table = Table::new(&["CHANGE", "WHAT", "HOW"]);
-        for change in &report.changes {
-            let kind = match change.kind {
-                ChangeKind::Added => toned("added", Tone::Good),
-                ChangeKind::Removed => toned("removed", Tone::Bad),
-                ChangeKind::Changed => toned("changed", Tone::Busy),
-            };
-            table.row(vec![kind, cell(&change.what), cell(&change.detail)]);
-        }
-        match report.changes.is_empty() {
-            true => Ok(()),
-            false => ui.table(table),
-        }
-    })
 }
 
 /// Looks at the application until it is active; says what changes on the way.

@@ -3,7 +3,7 @@
 use super::lists::{phase_cell, state_cell};
 use crate::exit::Result;
 use crate::ui::{Table, Tone, Ui, bytes, cell, count, short, span};
-use aether_api::{Application, Phase, ProblemItem, RaftStatus, Status};
+use aether_api::{Application, Note, NoteKind, Phase, ProblemItem, RaftStatus, Status};
 use aether_client::Client;
 use aether_types::AppName;
 
@@ -30,6 +30,10 @@ pub(super) async fn cluster(client: &Client, ui: &mut Ui) -> Result {
     }
     ui.line("")?;
     ui.table(table)?;
+    // What has no node stands with its application.
+    let others: Vec<Note> =
+        status.notes.iter().filter(|n| n.kind != NoteKind::Unplaced).cloned().collect();
+    notes(&others, ui)?;
     if status.applications.iter().all(|app| app.phase == Phase::Active) {
         return Ok(());
     }
@@ -39,8 +43,11 @@ pub(super) async fn cluster(client: &Client, ui: &mut Ui) -> Result {
 
 fn head(status: &Status, ui: &mut Ui) -> Result {
     let Status { node, cluster, raft, .. } = status;
-    let writable =
-        if cluster.writable { "writable" } else { "READ-ONLY: no leader with a majority" };
+    let writable = match (&cluster.reason, cluster.writable) {
+        (_, true) => "writable".to_owned(),
+        (None, false) => "READ-ONLY: no leader with a majority".to_owned(),
+        (Some(reason), false) => format!("READ-ONLY: no majority, {reason}"),
+    };
     let nodes = count(cluster.nodes as usize, "node");
     ui.line(format!("cluster  {}, {nodes}, {writable}", short(&cluster.id)))?;
     let (up, version) = (span(node.uptime_seconds), &node.version);
@@ -84,6 +91,9 @@ pub(super) async fn application(client: &Client, app: &AppName, ui: &mut Ui) -> 
     }
     ui.table(table)?;
     reasons(&why_not(&application), ui)?;
+    let others: Vec<Note> =
+        application.notes.iter().filter(|n| n.kind != NoteKind::Unplaced).cloned().collect();
+    notes(&others, ui)?;
     if application.routes.is_empty() {
         return Ok(());
     }
@@ -102,6 +112,20 @@ pub(super) fn routes_of(application: &Application, ui: &mut Ui) -> Result {
         true => Ok(()),
         false => ui.table(table),
     }
+}
+
+/// What the plan could not do as it should, or not yet.
+pub(super) fn notes(notes: &[Note], ui: &mut Ui) -> Result {
+    let item = |note: &Note| ProblemItem {
+        code: note.reason.code.clone(),
+        place: note.place.clone(),
+        message: match note.kind {
+            NoteKind::Staying => format!("goes on serving: {}", note.reason.message),
+            NoteKind::Unplaced | NoteKind::Crowded => note.reason.message.clone(),
+        },
+        help: String::new(),
+    };
+    reasons(&notes.iter().map(item).collect::<Vec<_>>(), ui)
 }
 
 fn reasons(reasons: &[ProblemItem], ui: &mut Ui) -> Result {

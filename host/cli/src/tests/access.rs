@@ -59,64 +59,93 @@ fn keys_come_and_go() {
 #[test]
 fn entries_of_the_store_come_and_go() {
     let server = Server::start();
-    server.check(&["kv", "put", "tools/lock", "mine"], expect![[r#"
+    server.check(
+        &["kv", "put", "tools/lock", "mine"],
+        expect![[r#"
         2>      Written tools/lock
         1
         exit 0
-    "#]]);
-    server.check(&["kv", "put", "tools/lock", "yours", "--if-absent"], expect![[r#"
+    "#]],
+    );
+    server.check(
+        &["kv", "put", "tools/lock", "yours", "--if-absent"],
+        expect![[r#"
         2> error: failed to put tools/lock: tools/lock is at revision 1 [precondition-failed]
         exit 4
-    "#]]);
-    server
-        .check(&["kv", "put", "tools/lock", "yours", "--if-revision", "1", "--json"], expect![[r#"
+    "#]],
+    );
+    server.check(
+        &["kv", "put", "tools/lock", "yours", "--if-revision", "1", "--json"],
+        expect![[r#"
             {
               "key": "tools/lock",
               "revision": 2
             }
             exit 0
-        "#]]);
-    server.check(&["kv", "get", "tools/lock"], expect![[r#"
+        "#]],
+    );
+    server.check(
+        &["kv", "get", "tools/lock"],
+        expect![[r#"
         yoursexit 0
-    "#]]);
-    server.check(&["kv", "get", "tools/lock", "--json"], expect![[r#"
+    "#]],
+    );
+    server.check(
+        &["kv", "get", "tools/lock", "--json"],
+        expect![[r#"
         {
           "key": "tools/lock",
           "revision": 2,
           "value": "yours"
         }
         exit 0
-    "#]]);
-    server.check(&["kv", "list"], expect![[r#"
+    "#]],
+    );
+    server.check(
+        &["kv", "list"],
+        expect![[r#"
         KEY         REVISION  SIZE
         tools/lock  2         5B
         exit 0
-    "#]]);
-    server.check(&["kv", "list", "other/", "--json"], expect![[r#"
+    "#]],
+    );
+    server.check(
+        &["kv", "list", "other/", "--json"],
+        expect![[r#"
         {
           "entries": [],
           "more": false
         }
         exit 0
-    "#]]);
+    "#]],
+    );
     server.check(&["kv", "delete", "tools/lock", "--if-revision", "1", "--json"], expect![[r#"
         2> {"error":{"code":"precondition-failed","message":"failed to delete tools/lock: tools/lock is at revision 2","request-id":"ID"}}
         exit 4
     "#]]);
-    server.check(&["kv", "delete", "tools/lock"], expect![[r#"
+    server.check(
+        &["kv", "delete", "tools/lock"],
+        expect![[r#"
         2>      Deleted tools/lock
         exit 0
-    "#]]);
-    server.check(&["kv", "get", "tools/lock"], expect![[r#"
+    "#]],
+    );
+    server.check(
+        &["kv", "get", "tools/lock"],
+        expect![[r#"
         2> error: failed to get tools/lock: there is no entry tools/lock [unknown-entry]
         exit 3
-    "#]]);
-    server.check(&["kv", "put", "tools/", "x"], expect![[r#"
+    "#]],
+    );
+    server.check(
+        &["kv", "put", "tools/", "x"],
+        expect![[r#"
         2> error: invalid value 'tools/' for '<KEY>': the key "tools/" has an empty segment
         2> 
         2> For more information, try '--help'.
         exit 2
-    "#]]);
+    "#]],
+    );
     server.check_as("viewer", &["kv", "put", "tools/lock", "x"], expect![[r#"
         2> error: failed to put tools/lock: key "the viewer" has the role viewer; this needs operator [role-too-low]
         2> help: ask an administrator for another key: `aether keys create NAME --role ROLE`

@@ -34,7 +34,7 @@ fn an_application_is_deployed_looked_at_and_taken_away() {
     assert!(!err.contains("Uploading"), "the cluster has it already: {err}");
     check_views(&server);
     server.check(
-        &["deploy", path, "--if-revision", "1"],
+        &["deploy", path, "--revision", "1"],
         expect![[r#"
         2>     Applying shop 1.2.0
         2> error: failed to deploy shop: shop is at revision 2 [revision-conflict]
@@ -59,43 +59,54 @@ fn an_application_is_deployed_looked_at_and_taken_away() {
 }
 
 #[test]
-fn a_dry_run_says_what_would_change_and_changes_nothing() {
+fn a_plan_says_what_would_change_and_how_to_apply_it() {
     let server = Server::start();
     let dir = folder("shop", SLICE);
     let path = dir.path().to_str().unwrap();
-    server.check(
-        &["deploy", path, "--dry-run"],
-        expect![[r#"
-        2>     Checking a.wasm (1 B)
-        2>     Checking shop 1.2.0
-        2>        Valid it would be a new application; nothing was changed
+    let check = |args: &[&str], expect: Expect| {
+        let (out, err, exit) = server.run("operator", args);
+        expect.assert_eq(&format!("{err}{out}exit {exit}\n").replace(path, "PATH"));
+    };
+    check(&["plan", path], expect![[r#"
+            Checking a.wasm (1 B)
+            Checking shop 1.2.0
+               Valid it would be a new application; nothing was changed
         CHANGE  WHAT                    HOW
         added   route POST /api/orders
-        exit 0
-    "#]],
-    );
-    server.check(
-        &["status", "shop"],
-        expect![[r#"
-        2> error: failed to read shop: there is no application shop [unknown-application]
-        2> help: `aether status` lists the applications
+
+        NODE      PLAN    INSTANCE
+        a1b2c3d4  starts  shop/shop:place-order:1.0.0#0
+
+        shop:place-order:1.0.0: 2 instances share 1 node [not-enough-nodes]
+
+        to apply exactly this: aether deploy PATH --revision 0 --server SERVER
+        exit 1
+    "#]]);
+    check(&["status", "shop"], expect![[r#"
+        error: failed to read shop: there is no application shop [unknown-application]
+        help: `aether status` lists the applications
         exit 3
-    "#]],
-    );
-    server.run("operator", &["deploy", path]);
-    server.check(
-        &["deploy", path, "--dry-run"],
-        expect![[r#"
-        2>     Checking shop 1.2.0
-        2>        Valid it is what revision 1 says already; nothing was changed
+    "#]]);
+    server.run("operator", &["deploy", path, "--revision", "0"]);
+    check(&["plan", path], expect![[r#"
+            Checking shop 1.2.0
+               Valid it is what revision 1 says already; nothing was changed
         exit 0
-    "#]],
-    );
-    let (out, err, exit) = server.run("operator", &["deploy", path, "--dry-run", "--json"]);
-    let report: aether_api::CheckReport = serde_json::from_str(&out).unwrap();
-    assert_eq!((report.revision, report.changed, err.as_str(), exit), (1, false, "", 0));
-    let (_, err, exit) = server.run("viewer", &["deploy", path, "--dry-run"]);
-    assert!(err.contains("role-too-low") && exit == Exit::Denied as u8, "{err}");
+    "#]]);
+    check(&["plan", path, "--json"], expect![[r#"
+        {
+          "apply": "aether deploy PATH --revision 1 --server SERVER",
+          "changed": false,
+          "changes": [],
+          "notes": [],
+          "revision": 1,
+          "steps": []
+        }
+        exit 0
+    "#]]);
+    let (_, err, exit) = server.run("viewer", &["plan", path]);
+    assert!(err.contains("role-too-low"), "{err}");
+    assert_eq!(exit, 2, "a plan that cannot be made is told from one that changes something");
 }
 
 /// What is shown of an application that was just deployed.
@@ -111,6 +122,8 @@ fn check_views(server: &Server) {
 
             APPLICATION  VERSION  REVISION  PHASE      SLICES  INSTANCES
             shop         1.2.0    2         DEPLOYING  1       0/1
+
+            shop:place-order:1.0.0: 2 instances share 1 node [not-enough-nodes]
             exit 0
         "#]],
     );
@@ -121,6 +134,8 @@ fn check_views(server: &Server) {
 
             SLICE                   INSTANCE  NODE      STATE
             shop:place-order:1.0.0  0         a1b2c3d4  LOADING
+
+            shop:place-order:1.0.0: 2 instances share 1 node [not-enough-nodes]
 
             ROUTE             ANSWERED BY
             POST /api/orders  shop:place-order shop:orders/place@1.0.0#place
@@ -217,6 +232,8 @@ fn an_application_that_cannot_become_active_says_why_not() {
             APPLICATION  VERSION  REVISION  PHASE   SLICES  INSTANCES
             broken       1.2.0    1         FAILED  1       0/1
 
+            shop:place-order:1.0.0: 2 instances share 1 node [not-enough-nodes]
+
             shop:place-order:1.0.0 #0 on a1b2c3d4: the start hook returned: no database [start-failed]
             exit 0
         "#]],
@@ -230,6 +247,8 @@ fn an_application_that_cannot_become_active_says_why_not() {
             shop:place-order:1.0.0  0         a1b2c3d4  FAILED
 
             shop:place-order:1.0.0 #0 on a1b2c3d4: the start hook returned: no database [start-failed]
+
+            shop:place-order:1.0.0: 2 instances share 1 node [not-enough-nodes]
 
             ROUTE             ANSWERED BY
             POST /api/orders  shop:place-order broken:orders/place@1.0.0#place

@@ -102,29 +102,64 @@ fn what_is_as_it_should_be_stays_and_what_goes_takes_its_own() {
 }
 
 #[test]
-fn a_dry_run_says_what_an_update_would_change_and_changes_nothing() {
+fn a_plan_says_what_an_update_would_change_and_changes_nothing() {
     let node = Node::start();
     let folder = node.folder("web");
-    let dry_run = || node.aether(&["deploy", folder.to_str().unwrap(), "--dry-run", "--json"]);
+    let plan = || node.aether(&["plan", folder.to_str().unwrap(), "--json"]);
     write(&folder, "web", &[web("web", "/old")], "");
     node.deployed(&folder);
     write(&folder, "web", &[web("web", "/new")], "[cache.more]");
     let stored = node.aether(&["status", "web", "--json"]).text;
-    let first = dry_run();
+    let first = plan();
     let report: aether_api::CheckReport = serde_json::from_str(&first.text).unwrap();
-    let changes: Vec<_> =
-        report.changes.iter().map(|c| format!("{:?} {} {}", c.kind, c.what, c.detail)).collect();
+    let changes =
+        report.changes.iter().map(|c| format!("{:?} {} {}", c.kind, c.what, c.detail));
+    let steps = report.steps.iter().map(|step| format!("{:?} {}", step.kind, step.instance));
     expect_test::expect![[r#"
         Changed slice t:web other bytes
         Removed route GET /old 
         Added route GET /new 
-        Added bucket more "#]]
-    .assert_eq(&changes.join("\n"));
-    assert_eq!((first.exit, &first.text), (0, &dry_run().text), "it is asked again");
+        Added bucket more 
+        Replace web/t:web:1.0.0#0"#]]
+    .assert_eq(&changes.chain(steps).collect::<Vec<_>>().join("\n"));
+    assert_eq!((first.exit, &first.text), (1, &plan().text), "it is asked again");
     assert_eq!(node.aether(&["status", "web", "--json"]).text, stored);
     assert_eq!((node.get("/old").status, node.get("/new").status), (200, 404));
     let deployed = node.deployed(&folder);
-    assert!(deployed.contains("Uploading"), "the dry run stored nothing: {deployed}");
-    let report: aether_api::CheckReport = serde_json::from_str(&dry_run().text).unwrap();
-    assert!(!report.changed && report.changes.is_empty());
+    assert!(deployed.contains("Uploading"), "the plan stored nothing: {deployed}");
+    let second = plan();
+    let report: aether_api::CheckReport = serde_json::from_str(&second.text).unwrap();
+    assert!(!report.changed && report.changes.is_empty() && report.steps.is_empty());
+    assert_eq!(second.exit, 0);
+}
+
+#[test]
+fn of_two_that_deploy_what_they_planned_one_is_refused() {
+    let node = Node::start();
+    let folder = node.folder("web");
+    write(&folder, "web", &[web("web", "/old")], "");
+    node.deployed(&folder);
+    let planned = node.aether(&["plan", folder.to_str().unwrap(), "--json"]).text;
+    let report: aether_api::CheckReport = serde_json::from_str(&planned).unwrap();
+    let revision = report.revision.to_string();
+    let ended = std::thread::scope(|scope| {
+        let deploys = ["/a", "/b", "/c"].map(|route| {
+            let (folder, node, revision) = (node.folder(&route[1..]), &node, &revision);
+            write(&folder, "web", &[web("web", route)], "");
+            scope.spawn(move || {
+                let path = folder.to_str().unwrap();
+                let ended = node.aether(&["deploy", path, "--revision", revision, "--no-wait"]);
+                (route, ended.exit, ended.text)
+            })
+        });
+        deploys.map(|deploy| deploy.join().unwrap())
+    });
+    let won: Vec<_> = ended.iter().filter(|(_, exit, _)| *exit == 0).collect();
+    assert_eq!(won.len(), 1, "{ended:?}");
+    for (route, exit, text) in &ended {
+        let refused = *exit == 4 && text.contains("[revision-conflict]");
+        assert!(refused || *route == won[0].0, "{text}");
+    }
+    let routes = node.aether(&["routes"]).text;
+    assert!(routes.contains(won[0].0) && !routes.contains("/old"), "{routes}");
 }
