@@ -59,6 +59,12 @@ pub trait Router: Send + Sync + 'static {
         callee: &InterfaceName,
         ctx: &CallContext,
     ) -> Result<Target, CallError>;
+
+    /// All who provide an interface, for a call that the instance of this node, picked before, did
+    /// not take. None if there is nobody else.
+    fn elsewhere(&self, _callee: &InterfaceName) -> Option<Arc<dyn RemoteSlice>> {
+        None
+    }
 }
 
 /// Who takes a call.

@@ -4,6 +4,7 @@
 //! The one call path: guest → `Edge::call` → `Router::pick` → the callee's pool. Nothing on it
 //! takes a lock that other slices take.
 
+use crate::slice::Offer;
 use crate::{AppContext, CallContext, HostState, Router, Slice, Target, failure};
 use aether_types::{CallError, InterfaceName, wit};
 use std::sync::Arc;
@@ -51,7 +52,18 @@ impl Edge {
         match self.router.pick(&self.caller, &self.interface, &ctx)? {
             Target::Local(slice) => {
                 let place = self.place(&slice)?;
-                slice.run(place, args, ctx).await
+                let mut offer = Some(Offer { args, ctx });
+                let outcome = slice.run(place, &mut offer).await;
+                match (outcome, offer) {
+                    // It was not begun: whoever else provides the interface may take it.
+                    (Err(error), Some(Offer { args, ctx })) if error.is_temporary() => {
+                        let Some(other) = self.router.elsewhere(&self.interface) else {
+                            return Err(error);
+                        };
+                        other.call(&self.interface, &self.function.name, args, ctx).await
+                    }
+                    (outcome, _) => outcome,
+                }
             }
             Target::Remote(slice) => {
                 slice.call(&self.interface, &self.function.name, args, ctx).await

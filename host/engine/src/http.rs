@@ -65,22 +65,42 @@ impl Slice {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: std::fmt::Display,
     {
-        let request = request.map(|body| {
-            body.map_err(|error| HttpError::InternalError(Some(error.to_string()))).boxed_unsync()
-        });
-        self.counters.count(self.serve(request, ctx).await)
+        self.offer_request(&mut Some(request), ctx).await
     }
 
+    /// The same for a request that is offered: what is still there after an error was not begun.
+    ///
+    /// # Errors
+    /// As [`Slice::handle`].
+    pub async fn offer_request<B>(
+        &self,
+        offer: &mut Option<http::Request<B>>,
+        ctx: CallContext,
+    ) -> Result<http::Response<HttpBody>, CallError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: std::fmt::Display,
+    {
+        let mut take = || {
+            offer.take().expect("a request is offered until it begins").map(|body| {
+                let error = |error: B::Error| HttpError::InternalError(Some(error.to_string()));
+                body.map_err(error).boxed_unsync()
+            })
+        };
+        self.counters.count(self.serve(&mut take, ctx).await)
+    }
+
+    /// `request` is taken once an instance is there for it.
     async fn serve(
         &self,
-        request: http::Request<WasiBody>,
-        ctx: CallContext,
+        request: &mut (dyn FnMut() -> http::Request<WasiBody> + Send),
+        mut ctx: CallContext,
     ) -> Result<http::Response<HttpBody>, CallError> {
         if self.description().handler.is_none() {
             let message = format!("{} does not handle HTTP", self.app().coordinates);
             return Err(CallError::Unavailable(message));
         }
-        let ctx = admit(ctx, self.app().limits.timeout)?;
+        admit(&mut ctx, self.app().limits.timeout)?;
         if let Some(joint) = &self.joint {
             return self.join(joint, request, ctx).await;
         }
@@ -96,7 +116,7 @@ impl Slice {
         let ending = Arc::new(Ending::default());
         let guard = Guard::new(&ending);
         let guest = Guest { code: Arc::clone(&self.code), lease, wasm, guard };
-        let mut guest = Box::pin(guest.run(request, tx, deadline));
+        let mut guest = Box::pin(guest.run(request(), tx, deadline));
         let event = std::future::poll_fn(|cx| {
             if let Poll::Ready(ended) = guest.as_mut().poll(cx) {
                 return Poll::Ready(Event::Ended(ended));
@@ -128,7 +148,7 @@ impl Slice {
     async fn join(
         &self,
         joint: &Arc<Joint>,
-        request: http::Request<WasiBody>,
+        request: &mut (dyn FnMut() -> http::Request<WasiBody> + Send),
         ctx: CallContext,
     ) -> Result<http::Response<HttpBody>, CallError> {
         let deadline = ctx.deadline;
@@ -137,7 +157,7 @@ impl Slice {
         let answered = async {
             let lease = self.pool.lease().await?;
             let (tx, rx) = oneshot::channel();
-            let (request, reply) = (Box::new(request), Reply::Response(tx));
+            let (request, reply) = (Box::new(request()), Reply::Response(tx));
             let work = Work::Handle { request, guard };
             joint.submit(Job { work, ctx, reply, lease });
             rx.await.unwrap_or_else(|_| Err(stopped()))

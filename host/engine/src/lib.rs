@@ -43,5 +43,5 @@ pub use settings::{
     MAPS_PER_WASM_INSTANCE, MAPS_RESERVED, Settings, TICK_MILLIS, WASM_INSTANCES_DEFAULT,
     WASM_INSTANCES_MAX,
 };
-pub use slice::{HOOK_TIMEOUT, Place, Slice};
+pub use slice::{HOOK_TIMEOUT, Occupancy, Offer, Place, Slice};
 pub use stats::{Failures, Stats};

@@ -5,6 +5,7 @@ use aether_types::CallError;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -14,6 +15,8 @@ pub(crate) struct Pool<T> {
     queue_max: usize,
     shared: Arc<Shared>,
     state: Mutex<State<T>>,
+    /// Slots that are taken and callers that wait, to be read without the lock.
+    calls: AtomicUsize,
     /// Told when the last busy slot of a closed pool is given back.
     quiet: Notify,
 }
@@ -54,7 +57,8 @@ impl<T> Pool<T> {
     pub(crate) fn new(busy_max: usize, queue_max: usize, shared: Arc<Shared>) -> Arc<Self> {
         let (idle, waiting) = (Vec::new(), VecDeque::new());
         let state = Mutex::new(State { idle, busy: 0, waiting, closed: false });
-        Arc::new(Self { busy_max, queue_max, shared, state, quiet: Notify::new() })
+        let (calls, quiet) = (AtomicUsize::new(0), Notify::new());
+        Arc::new(Self { busy_max, queue_max, shared, state, calls, quiet })
     }
 
     /// A slot, at once or after those who came earlier. Dropping the future leaves the queue.
@@ -84,6 +88,7 @@ impl<T> Pool<T> {
 
     fn slot(self: &Arc<Self>, state: &mut State<T>) -> Lease<T> {
         state.busy += 1;
+        self.calls.fetch_add(1, Relaxed);
         let item = state.idle.pop().map(|(_, item)| item);
         Lease { pool: Some(Arc::clone(self)), item }
     }
@@ -91,7 +96,9 @@ impl<T> Pool<T> {
     fn enqueue(&self, state: &mut State<T>) -> Result<oneshot::Receiver<Lease<T>>, CallError> {
         if state.waiting.len() >= self.queue_max {
             // Those who gave up stay in the queue until somebody looks.
+            let before = state.waiting.len();
             state.waiting.retain(|waiter| !waiter.tx.is_closed());
+            self.calls.fetch_sub(before - state.waiting.len(), Relaxed);
         }
         if state.waiting.len() >= self.queue_max {
             let waited = state.waiting.front().map(|first| first.since.elapsed());
@@ -100,6 +107,7 @@ impl<T> Pool<T> {
         }
         let (tx, rx) = oneshot::channel();
         state.waiting.push_back(Waiter { since: Instant::now(), tx });
+        self.calls.fetch_add(1, Relaxed);
         Ok(rx)
     }
 
@@ -108,6 +116,7 @@ impl<T> Pool<T> {
         let mut state = self.state.lock();
         while let Some(waiter) = state.waiting.pop_front() {
             drop(state);
+            self.calls.fetch_sub(1, Relaxed);
             let lease = Lease { pool: Some(Arc::clone(&self)), item };
             match waiter.tx.send(lease) {
                 Ok(()) => return,
@@ -119,6 +128,7 @@ impl<T> Pool<T> {
             state = self.state.lock();
         }
         state.busy -= 1;
+        self.calls.fetch_sub(1, Relaxed);
         if let Some(item) = item {
             state.idle.push((self.shared.ticks(), item));
         }
@@ -154,9 +164,15 @@ impl<T> Pool<T> {
     pub(crate) fn clear(&self) {
         let (idle, waiting) = {
             let mut state = self.state.lock();
+            self.calls.fetch_sub(state.waiting.len(), Relaxed);
             (std::mem::take(&mut state.idle), std::mem::take(&mut state.waiting))
         };
         drop((idle, waiting));
+    }
+
+    /// Callers that are in or wait, those included that gave up waiting a moment ago.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Relaxed)
     }
 
     pub(crate) fn census(&self) -> Census {
@@ -221,7 +237,7 @@ mod tests {
         a.put(1);
         b.put(2);
         drop(a);
-        pool.shared.ticks.store(10, std::sync::atomic::Ordering::Relaxed);
+        pool.shared.ticks.store(10, Relaxed);
         drop(b);
         let mut c = pool.lease().await.unwrap();
         assert_eq!(c.take(), Some(2));
@@ -241,6 +257,7 @@ mod tests {
         assert!(pending(&mut b).await);
         tokio::time::advance(Duration::from_millis(30)).await;
         assert_eq!(pool.lease().await.err(), Some(CallError::Overloaded(Some(30))));
+        assert_eq!(pool.calls(), 2);
         // Who gave up makes room.
         drop(b);
         let mut c = Box::pin(pool.lease());
@@ -248,6 +265,7 @@ mod tests {
         drop(a);
         assert_eq!(c.await.unwrap().take(), Some(7));
         assert_eq!(pool.census(), Census { idle: 0, busy: 0, waiting: 0 });
+        assert_eq!(pool.calls(), 0);
     }
 
     #[tokio::test]
@@ -261,7 +279,7 @@ mod tests {
         // The slot is on its way to `b`, who goes away without it.
         drop(b);
         drop(c.await.unwrap());
-        assert_eq!(pool.census().busy, 0);
+        assert_eq!((pool.census().busy, pool.calls()), (0, 0));
     }
 
     #[tokio::test(start_paused = true)]

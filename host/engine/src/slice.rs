@@ -34,6 +34,25 @@ pub struct Slice {
     _admission: Admission,
 }
 
+/// A call that may still be made elsewhere: a slice takes it only when it begins.
+#[derive(Debug)]
+pub struct Offer {
+    /// In the wire format of the function's types.
+    pub args: Vec<u8>,
+    pub ctx: CallContext,
+}
+
+/// How busy a slice is on this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Occupancy {
+    /// Calls that run or wait.
+    pub calls: usize,
+    /// How many can run at the same time.
+    pub calls_max: usize,
+}
+
+const OFFERED: &str = "a call is offered until it begins";
+
 /// A function of a slice, found once: a call by its place needs no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(usize);
@@ -75,7 +94,24 @@ impl Slice {
         args: Vec<u8>,
         ctx: CallContext,
     ) -> Result<Vec<u8>, CallError> {
-        self.run(place.0, args, ctx).await
+        self.run(place.0, &mut Some(Offer { args, ctx })).await
+    }
+
+    /// The same for a call that is offered: what is still there after an error was not begun.
+    ///
+    /// # Errors
+    /// As [`Slice::call`].
+    pub async fn offer(
+        &self,
+        place: Place,
+        offer: &mut Option<Offer>,
+    ) -> Result<Vec<u8>, CallError> {
+        self.run(place.0, offer).await
+    }
+
+    /// Calls that run or wait here now, and how many can run at the same time.
+    pub fn occupancy(&self) -> Occupancy {
+        Occupancy { calls: self.pool.calls(), calls_max: self.code.app.limits.max_concurrency }
     }
 
     /// Calls the start hook, if there is one. To be done before the first call.
@@ -128,11 +164,14 @@ impl Slice {
     pub(crate) async fn run(
         &self,
         place: usize,
-        args: Vec<u8>,
-        ctx: CallContext,
+        offer: &mut Option<Offer>,
     ) -> Result<Vec<u8>, CallError> {
+        let ctx = &mut offer.as_mut().expect(OFFERED).ctx;
         let outcome = match admit(ctx, self.code.functions[place].timeout) {
-            Ok(ctx) => until(ctx.deadline, pin!(self.work(place, args, ctx))).await,
+            Ok(()) => {
+                let deadline = ctx.deadline;
+                until(deadline, pin!(self.work(place, offer))).await
+            }
             Err(error) => Some(Err(error)),
         };
         self.counters.count(outcome.unwrap_or(Err(CallError::DeadlineExceeded)))
@@ -141,17 +180,26 @@ impl Slice {
     async fn work(
         &self,
         place: usize,
-        args: Vec<u8>,
-        ctx: CallContext,
+        offer: &mut Option<Offer>,
     ) -> Result<Vec<u8>, CallError> {
         let mut lease = self.pool.lease().await?;
         if let Some(joint) = &self.joint {
+            let Offer { args, ctx } = offer.take().expect(OFFERED);
             let (tx, rx) = oneshot::channel();
             let (work, reply) = (Work::Call { function: place, args }, Reply::Bytes(tx));
             joint.submit(Job { work, ctx, reply, lease });
             return rx.await.unwrap_or_else(|_| Err(stopped()));
         }
-        let mut wasm = self.code.ready(&mut lease, ctx).await?;
+        let mut wasm = match lease.take() {
+            Some(wasm) => wasm,
+            None => {
+                let ctx = offer.as_ref().expect(OFFERED).ctx.clone();
+                // Boxed, because what is rare should not make every call's future large.
+                Box::pin(self.code.instantiate(ctx)).await?
+            }
+        };
+        let Offer { args, ctx } = offer.take().expect(OFFERED);
+        wasm.begin(ctx);
         let answer = wasm.call(&self.code, place, args).await?;
         self.code.keep(lease, wasm);
         Ok(answer)
@@ -160,7 +208,8 @@ impl Slice {
     async fn hook(&self, name: &str, ctx: CallContext) -> Result<(), String> {
         let Some(hooks) = &self.code.hooks else { return Ok(()) };
         let index = if name == "start" { &hooks.start } else { &hooks.stop };
-        let ctx = admit(ctx, HOOK_TIMEOUT).map_err(|error| error.to_string())?;
+        let mut ctx = ctx;
+        admit(&mut ctx, HOOK_TIMEOUT).map_err(|error| error.to_string())?;
         let deadline = ctx.deadline;
         let work = async {
             let mut lease = self.pool.lease_for_hook();
@@ -206,7 +255,7 @@ impl Code {
 
 /// Refuses what must not run at all; the rest has its deadline or that of `timeout`, which is
 /// nearer.
-pub(crate) fn admit(mut ctx: CallContext, timeout: Duration) -> Result<CallContext, CallError> {
+pub(crate) fn admit(ctx: &mut CallContext, timeout: Duration) -> Result<(), CallError> {
     if ctx.depth >= CALL_DEPTH_MAX {
         let message = format!("more than {CALL_DEPTH_MAX} slices wait for each other");
         return Err(CallError::Denied(message));
@@ -216,7 +265,7 @@ pub(crate) fn admit(mut ctx: CallContext, timeout: Duration) -> Result<CallConte
         return Err(CallError::DeadlineExceeded);
     }
     ctx.deadline = ctx.deadline.min(now + timeout);
-    Ok(ctx)
+    Ok(())
 }
 
 /// What those get whose instance went away without a word.

@@ -3,7 +3,7 @@
 use crate::body::{RequestBody, ResponseBody};
 use aether_types::{CallError, Method, RequestId};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The applications of this node, as the front door sees them. Implemented by the node.
 pub trait Application: Send + Sync + 'static {
-    /// The route that takes a request. `path` is the raw path, without the query. Called once or
-    /// twice per request: it must not block.
-    fn find(&self, method: Method, path: &str) -> Found;
+    /// The route that takes a request. `path` is the raw path, without the query; the headers may
+    /// say which version of it. Called once or twice per request: it must not block.
+    fn find(&self, method: Method, path: &str, headers: &HeaderMap) -> Found;
 
     /// Calls the function of a typed route.
     fn typed(&self, route: RouteRef, req: TypedRequest) -> Answering<'_, Result<Answer, Failure>>;

@@ -1,15 +1,15 @@
 //! One call from JSON to JSON: for typed routes and for calls from the management API.
 
+use crate::callee::{Callee, Wish};
 use crate::projector::Picture;
-use crate::routing::{Routing, Way};
+use crate::routing::Routing;
 use aether_api::{ApiError, Call, CallAnswer, Outcome};
 use aether_engine::json::{self, Answer, JsonError};
-use aether_engine::{CallContext, Origin};
+use aether_engine::{CallContext, Offer, Origin, Slice};
 use aether_types::binding::{Binding, Source};
 use aether_types::checked::Checked;
 use aether_types::code::Code;
 use aether_types::description::Description;
-use aether_types::slice_toml::Retry;
 use aether_types::slice_toml::TIMEOUT_MAX;
 use aether_types::{CallError, FunctionName};
 use std::sync::Arc;
@@ -26,10 +26,17 @@ pub(crate) enum InvokeError {
     Call(CallError),
 }
 
-/// Decodes the request by the function's types, calls it where the way leads, encodes what it
-/// returned.
+/// Who is called.
+pub(crate) struct Invoked<'a> {
+    pub(crate) callee: &'a Callee,
+    /// The instance of this node that can take it, without looking at the others.
+    pub(crate) here: Option<&'a Arc<Slice>>,
+    pub(crate) wish: Wish,
+}
+
+/// Decodes the request by the function's types, calls it, encodes what it returned.
 pub(crate) async fn invoke(
-    way: &Way,
+    invoked: Invoked<'_>,
     description: &Description,
     name: &FunctionName,
     binding: &Binding,
@@ -39,16 +46,24 @@ pub(crate) async fn invoke(
     let gone = || InvokeError::Call(CallError::Unavailable(format!("{name} is gone")));
     let (interface, function) = description.export(name).ok_or_else(gone)?;
     let args = json::decode_params(function, binding, request).map_err(InvokeError::Input)?;
-    let called = match way {
-        Way::Local(slice) => {
-            let place = slice.find(name).ok_or_else(gone)?;
-            slice.call(place, args, ctx).await
-        }
-        Way::Remote(remote) => {
+    let Invoked { callee, here, wish } = invoked;
+    let place = here.and_then(|slice| Some((slice, slice.find(name)?)));
+    let mut offer = Some(Offer { args, ctx });
+    let called = match place {
+        Some((slice, place)) => match slice.offer(place, &mut offer).await {
+            // It was not begun: whoever else serves it may take it.
+            Err(error) if error.is_temporary() && offer.is_some() => None,
+            called => Some(called),
+        },
+        None => None,
+    };
+    let called = match (called, offer) {
+        (Some(called), _) => called,
+        (None, Some(Offer { args, ctx })) => {
             let name = FunctionName { interface: interface.name.clone(), ..name.clone() };
-            let idempotent = description.settings.function(&name).retry == Retry::Idempotent;
-            remote.invoke(&name, &args, ctx, idempotent).await
+            callee.invoke(&name, args, ctx, wish).await
         }
+        (None, None) => unreachable!("what was begun has an outcome"),
     };
     match json::answer(function, &called.map_err(InvokeError::Call)?) {
         Ok(Answer::Failed(error)) => Err(InvokeError::Call(error)),
@@ -79,11 +94,8 @@ pub(crate) async fn call(
     let names: Vec<&str> = function.params.iter().map(|p| p.name.as_str()).collect();
     let body = call.object(&names)?;
     let binding = Binding { params: vec![Source::BodyKey; names.len()] };
-    let endpoints = routing.table().endpoints(&call.app, revision, &exporter.coordinates);
-    let way = routing.way(&endpoints).ok_or_else(|| {
-        let message = format!("no instance of {} is active", exporter.coordinates);
-        ApiError::from(CallError::Unavailable(message))
-    })?;
+    let callee = routing.slice(&call.app, revision, &exporter.coordinates);
+    let invoked = Invoked { callee: &callee, here: callee.at_hand(), wish: Wish::default() };
     let origin = Origin {
         principal: Some(call.by.name.clone()),
         roles: vec![call.by.role.to_string()],
@@ -92,7 +104,7 @@ pub(crate) async fn call(
     let ctx = CallContext::edge(Arc::new(origin), started + CALL_TIMEOUT);
     let request = json::Request { path: &[], query: &[], body: &body };
     let answer =
-        invoke(&way, description, &name, &binding, request, ctx).await.map_err(api_error)?;
+        invoke(invoked, description, &name, &binding, request, ctx).await.map_err(api_error)?;
     let (outcome, value) = match answer {
         Answer::Value(json) => (Outcome::Ok, json),
         Answer::Error { case, payload } => (Outcome::Err, Some(error_json(&case, payload))),

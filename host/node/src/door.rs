@@ -1,18 +1,20 @@
 //! The front door's port: routes to pools, typed requests to wire bytes and back. Knows no sockets.
 
-use crate::calls::{InvokeError, invoke};
+use crate::calls::{InvokeError, Invoked, invoke};
 use crate::projector::Pictures;
-use crate::routing::{Routing, Way};
-use aether_engine::{CallContext, Origin, json};
+use crate::routing::{Route, Routes, Routing};
+use aether_engine::{CallContext, HttpBody, Origin, Slice, json};
 use aether_ingress::{
     Answer, Answering, Application, Call, Failure, Found, RequestBody, ResponseBody, RouteRef,
     TakesBody, TypedRequest,
 };
-use aether_routing::{HttpRoute, Match};
+use aether_routing::{Key, Match};
 use aether_types::checked::RouteTarget;
 use aether_types::description::Description;
+use aether_types::traffic::Sticky;
 use aether_types::{CallError, Digest, Method};
-use http::StatusCode;
+use http::header::COOKIE;
+use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,15 +26,18 @@ pub(crate) struct Door {
 }
 
 impl Application for Door {
-    fn find(&self, method: Method, path: &str) -> Found {
-        let table = self.routing.table();
-        match table.http.find(method, path) {
+    fn find(&self, method: Method, path: &str, headers: &HeaderMap) -> Found {
+        match self.routing.routes().find(method, path) {
             Match::Found { target, params } => {
-                let route: RouteRef = Arc::<HttpRoute>::clone(target);
-                match &target.route.target {
+                let route = self.version(target, headers);
+                match &route.route.target {
                     RouteTarget::Handler(_) => Found::Http { route },
                     RouteTarget::Typed { binding, .. } => {
                         let body = if binding.has_body() { TakesBody::Json } else { TakesBody::No };
+                        // Versions may call the same parameter by different names.
+                        let names = route.route.pattern.params().map(str::to_owned);
+                        let params = names.zip(params.into_iter().map(|(_, value)| value));
+                        let params = params.collect();
                         Found::Typed { route, params, body }
                     }
                 }
@@ -44,15 +49,16 @@ impl Application for Door {
 
     fn typed(&self, route: RouteRef, req: TypedRequest) -> Answering<'_, Result<Answer, Failure>> {
         Box::pin(async move {
-            let route = http_route(&route);
+            let route = of_ours(&route);
             let RouteTarget::Typed { function, binding, status } = &route.route.target else {
                 unreachable!("the front door calls a typed route that it found as one")
             };
-            let way = self.way(route).map_err(Failure::Call)?;
-            let description = self.types(&way, route).map_err(Failure::Call)?;
+            let here = route.callee.at_hand();
+            let description = self.types(here, route).map_err(Failure::Call)?;
             let request = json::Request { path: &req.path, query: &req.query, body: &req.body };
             let ctx = context(req.call);
-            let invoked = invoke(&way, &description, function, binding, request, ctx).await;
+            let callee = Invoked { callee: &route.callee, here, wish: route.wish };
+            let invoked = invoke(callee, &description, function, binding, request, ctx).await;
             let good = status.and_then(|s| StatusCode::from_u16(s.get() as u16).ok());
             answer(&description, invoked.map_err(failure)?, good)
         })
@@ -65,30 +71,44 @@ impl Application for Door {
         call: Call,
     ) -> Answering<'_, Result<http::Response<ResponseBody>, CallError>> {
         Box::pin(async move {
-            match self.way(http_route(&route))? {
-                Way::Local(slice) => {
-                    let response = slice.handle(req, context(call)).await?;
-                    Ok(response.map(|body| ResponseBody::stream(body.map_err(Into::into))))
-                }
-                Way::Remote(remote) => {
-                    let response = remote.handle(req, context(call)).await?;
-                    Ok(response.map(ResponseBody::stream))
+            let route = of_ours(&route);
+            let (ctx, mut offer) = (context(call), Some(req));
+            if let Some(slice) = route.callee.at_hand() {
+                match slice.offer_request(&mut offer, ctx.clone()).await {
+                    Ok(response) => {
+                        let body = |body: HttpBody| ResponseBody::stream(body.map_err(Into::into));
+                        return Ok(response.map(body));
+                    }
+                    Err(error) if offer.is_none() || !error.is_temporary() => return Err(error),
+                    // It was not begun: whoever else serves the route may take it.
+                    Err(_) => {}
                 }
             }
+            let request = offer.expect("what was not begun is still there");
+            let response = route.callee.handle(request, ctx, route.wish).await?;
+            Ok(response.map(ResponseBody::stream))
         })
     }
 }
 
 impl Door {
-    fn way(&self, route: &HttpRoute) -> Result<Way, CallError> {
-        self.routing.way(&route.endpoints).ok_or_else(|| {
-            CallError::Unavailable(format!("no instance of {} is active", route.route.slice))
-        })
+    /// The version that a request gets: its key's, or the one whose turn it is.
+    fn version(&self, routes: &Routes, headers: &HeaderMap) -> Arc<Route> {
+        let [first, others @ ..] = &*routes.versions else {
+            unreachable!("a route has a version")
+        };
+        if others.is_empty() {
+            return Arc::clone(first);
+        }
+        let sticky = first.sticky.as_ref().and_then(|sticky| key(sticky, headers));
+        let version = first.callee.version(sticky);
+        let chosen = routes.versions.iter().find(|route| Ok(route.revision) == version);
+        Arc::clone(chosen.unwrap_or(first))
     }
 
     /// The types of the slice that answers.
-    fn types(&self, way: &Way, route: &HttpRoute) -> Result<Types, CallError> {
-        if let Way::Local(slice) = way {
+    fn types(&self, here: Option<&Arc<Slice>>, route: &Route) -> Result<Types, CallError> {
+        if let Some(slice) = here {
             return Ok(Types::Loaded(Arc::clone(slice.description())));
         }
         let picture = self.pictures.borrow();
@@ -100,6 +120,23 @@ impl Door {
             CallError::Unavailable(format!("{} is on its way out", route.route.slice))
         })
     }
+}
+
+/// What a request is known by, if it says so.
+fn key(sticky: &Sticky, headers: &HeaderMap) -> Option<Key> {
+    match sticky {
+        Sticky::Header(name) => headers.get(name).map(|value| Key::of(value.as_bytes())),
+        Sticky::Cookie(name) => cookie(headers, name).map(|value| Key::of(value.as_bytes())),
+        // Calls between slices have one; requests from outside do not.
+        Sticky::Key => None,
+    }
+}
+
+/// The value of a cookie (RFC 6265, 4.2.1).
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let texts = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.split_once('='));
+    pairs.find(|(known, _)| known.trim() == name).map(|(_, value)| value.trim())
 }
 
 /// What an artifact is: as the loaded slice knows it, or as the replicated state does.
@@ -119,7 +156,7 @@ impl std::ops::Deref for Types {
     }
 }
 
-fn http_route(route: &RouteRef) -> &HttpRoute {
+fn of_ours(route: &RouteRef) -> &Route {
     route.downcast_ref().expect("the front door hands back what `find` gave it")
 }
 

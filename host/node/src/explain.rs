@@ -1,27 +1,28 @@
 //! Where a request or a call would go now, and why. Pure: reads the same table as the traffic.
 
+use crate::callee::Wish;
+use crate::routing::{Route, Routing};
 use crate::views::Views;
 use aether_api::{ApiError, Candidate, Explanation, InstanceState};
-use aether_routing::{Endpoint, HttpRoute, Match};
+use aether_routing::{Endpoint, Explained, Match, Standing, VersionShown};
 use aether_types::checked::{Checked, RouteTarget};
 use aether_types::code::Code;
-use aether_types::{AppName, Coordinates, FunctionName, Method, NodeId, Revision, SliceName};
-use std::sync::Arc;
+use aether_types::{AppName, Coordinates, FunctionName, Method, Revision, SliceName};
 
 /// `target`: a method and a concrete path, a function, or a slice.
 pub(crate) fn explain(
     views: &Views<'_>,
-    me: NodeId,
+    routing: &Routing,
     target: &str,
 ) -> Result<Explanation, ApiError> {
     let mut explanation =
         Explanation { target: target.to_owned(), lines: Vec::new(), candidates: Vec::new() };
     if let Some((method, path)) = target.split_once(' ') {
-        explain_route(views, me, method, path, &mut explanation)?;
+        explain_route(views, routing, method, path, &mut explanation)?;
     } else if let Ok(function) = target.parse::<FunctionName>() {
-        explain_function(views, me, &function, &mut explanation)?;
+        explain_function(views, routing, &function, &mut explanation)?;
     } else if let Ok(slice) = slice_name(target) {
-        explain_slice(views, me, &slice, &mut explanation)?;
+        explain_slice(views, routing, &slice, &mut explanation)?;
     } else {
         let message = format!("{target:?} is no route, function or slice");
         return Err(ApiError::invalid(Code::RequestInvalid, message).help(
@@ -41,17 +42,19 @@ fn slice_name(target: &str) -> Result<SliceName, aether_types::NameError> {
 
 fn explain_route(
     views: &Views<'_>,
-    me: NodeId,
+    routing: &Routing,
     method: &str,
     path: &str,
     out: &mut Explanation,
 ) -> Result<(), ApiError> {
     let path = path.split('?').next().unwrap_or(path);
-    match views.table.http.find(Method::of_request(method), path) {
+    match routing.routes().find(Method::of_request(method), path) {
         Match::Found { target, params } => {
-            describe_route(target, &params, out);
-            let app = (&target.app, target.revision);
-            candidates(views, me, app, &target.route.slice, &target.endpoints, out);
+            // Of several versions, the heaviest: its choice shows all of them.
+            let Some(route) = target.versions.first() else { return Ok(()) };
+            describe_route(route, &params, out);
+            let explained = route.callee.explain(Wish::default());
+            candidates(views, &route.app, &route.route.slice, &explained, out);
         }
         Match::WrongMethod { allow } => {
             let allow: Vec<&str> = allow.iter().map(|m| m.as_str()).collect();
@@ -72,7 +75,7 @@ fn explain_route(
     Ok(())
 }
 
-fn describe_route(route: &Arc<HttpRoute>, params: &[(String, String)], out: &mut Explanation) {
+fn describe_route(route: &Route, params: &[(String, String)], out: &mut Explanation) {
     let (app, pattern) = (&route.app, &route.route.pattern);
     out.lines.push(format!("route {pattern} of {app} (revision {})", route.revision));
     for (name, value) in params {
@@ -86,7 +89,7 @@ fn describe_route(route: &Arc<HttpRoute>, params: &[(String, String)], out: &mut
 
 fn explain_function(
     views: &Views<'_>,
-    me: NodeId,
+    routing: &Routing,
     function: &FunctionName,
     out: &mut Explanation,
 ) -> Result<(), ApiError> {
@@ -96,15 +99,15 @@ fn explain_function(
     for (app, revision, slice) in &found {
         out.lines.push(format!("{function} is exported by {slice} in {app}"));
         callers(views, app, function, out);
-        let endpoints = views.table.endpoints(app, *revision, slice);
-        candidates(views, me, (app, *revision), slice, &endpoints, out);
+        let explained = routing.slice(app, *revision, slice).explain(Wish::default());
+        candidates(views, app, slice, &explained, out);
     }
     non_empty(&found, || format!("no application exports {}", function.interface))
 }
 
 fn explain_slice(
     views: &Views<'_>,
-    me: NodeId,
+    routing: &Routing,
     name: &SliceName,
     out: &mut Explanation,
 ) -> Result<(), ApiError> {
@@ -114,8 +117,8 @@ fn explain_slice(
     });
     for (app, revision, slice) in &found {
         out.lines.push(format!("{slice} is a slice of {app} (revision {revision})"));
-        let endpoints = views.table.endpoints(app, *revision, slice);
-        candidates(views, me, (app, *revision), slice, &endpoints, out);
+        let explained = routing.slice(app, *revision, slice).explain(Wish::default());
+        candidates(views, app, slice, &explained, out);
     }
     non_empty(&found, || format!("no application has a slice {name}"))
 }
@@ -142,34 +145,40 @@ fn callers(views: &Views<'_>, app: &AppName, function: &FunctionName, out: &mut 
     }
 }
 
-/// Every instance of the slice, and which one the next call goes to: the first that is ACTIVE.
+/// Every instance of the slice, and which one the next call goes to.
 fn candidates(
     views: &Views<'_>,
-    me: NodeId,
-    (app, revision): (&AppName, Revision),
+    app: &AppName,
     slice: &Coordinates,
-    endpoints: &[Endpoint],
+    explained: &Explained,
     out: &mut Explanation,
 ) {
-    let chosen = endpoints.iter().find(|e| e.node == me);
-    for endpoint in endpoints {
-        let is_chosen = Some(endpoint) == chosen;
-        let why = match (is_chosen, endpoint.node == me, endpoint.revision == revision) {
-            (true, _, true) => "on this node".to_owned(),
-            (true, _, false) => format!("on this node; still revision {}", endpoint.revision),
-            (false, true, _) => "another instance on this node comes first".to_owned(),
-            (false, false, _) => {
-                format!("on node {}; one on this node is preferred", endpoint.node)
-            }
-        };
-        out.candidates.push(candidate(app, endpoint, is_chosen, why));
+    for version in &explained.versions {
+        if explained.versions.len() > 1 {
+            let VersionShown { version, slice, weight, .. } = version;
+            out.lines.push(format!("revision {version} ({slice}) has {weight} of the traffic"));
+        }
+        for shown in &version.endpoints {
+            let chosen = matches!(shown.standing, Standing::Chosen(_));
+            let why = match (explained.why(&shown.standing), shown.outstanding) {
+                (why, 0) => why,
+                (why, calls) => format!("{why}; {calls} calls now"),
+            };
+            out.candidates.push(candidate(app, &shown.endpoint, chosen, why));
+        }
     }
+    let listed: Vec<u32> = out.candidates.iter().map(|c| c.ordinal).collect();
     let shown = views.application(app).into_iter().flat_map(|a| a.slices);
     for instance in shown.filter(|s| s.artifact == *slice).flat_map(|s| s.instances) {
-        if instance.state == InstanceState::Active {
+        let is_active = instance.state == InstanceState::Active;
+        if is_active && listed.contains(&instance.ordinal) {
             continue;
         }
-        let why = instance.reason.map_or_else(|| "not active".to_owned(), |r| r.to_string());
+        let why = match (instance.reason, is_active) {
+            (Some(reason), _) => reason.to_string(),
+            (None, true) => "its version takes no calls now".to_owned(),
+            (None, false) => "not active".to_owned(),
+        };
         out.candidates.push(Candidate {
             app: app.to_string(),
             artifact: slice.to_string(),
@@ -180,9 +189,9 @@ fn candidates(
             why,
         });
     }
-    out.lines.push(match chosen {
-        Some(endpoint) => format!("goes to {} #{}", slice, endpoint.instance.ordinal),
-        None => format!("no instance of {slice} is active: answered with 503"),
+    out.lines.push(match explained.pick {
+        Ok(_) => explained.outcome(),
+        Err(_) => format!("{}: answered with 503", explained.outcome()),
     });
 }
 

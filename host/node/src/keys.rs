@@ -13,6 +13,7 @@ pub(crate) const CLUSTER: &str = "cluster";
 pub(crate) const AUTHORITY: &str = "authority";
 pub(crate) const PRINCIPALS: &str = "auth/keys/";
 pub(crate) const OPERATORS: &str = "operator/";
+pub(crate) const TRAFFICS: &str = "traffic/";
 pub(crate) const PLAN: &str = "plan";
 
 /// What the operator wants: an `Application`. Written by operators.

@@ -3,6 +3,7 @@
 
 mod admission;
 mod belonging;
+mod callee;
 mod calls;
 pub mod config;
 mod control;

@@ -222,7 +222,7 @@ impl Management for Office {
 
     async fn explain(&self, target: &str) -> Result<Explanation, ApiError> {
         let picture = self.picture();
-        self.with_views(&picture, |views| explain::explain(views, self.identity.node, target))
+        self.with_views(&picture, |views| explain::explain(views, &self.routing, target))
     }
 
     async fn logs(&self, query: LogQuery) -> Result<LogPage, ApiError> {

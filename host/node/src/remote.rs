@@ -6,22 +6,18 @@ mod http;
 use crate::network::{Kind, Network};
 use crate::routing::Routing;
 use crate::tasks::Tasks;
-use aether_engine::{CallContext, Origin, Place, RemoteSlice, Slice};
-use aether_routing::Endpoint;
+use aether_engine::{CallContext, Offer, Origin, Place, Slice};
+use aether_routing::{Endpoint, Started};
 use aether_transport::{CallFailure, Class, Request, Response, Stream};
 use aether_types::plan::InstanceKey;
 use aether_types::versioned::Versioned;
-use aether_types::{CallError, Coordinates, FunctionName, InterfaceName, RequestId, Revision};
+use aether_types::{CallError, Coordinates, FunctionName, RequestId, Revision};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-pub(crate) use http::HttpHead;
-
-/// Instances that one call is sent to, one after the other, when they fail technically.
-const ATTEMPTS_MAX: u32 = 3;
+pub(crate) use http::{BoxError, HttpHead, StreamedBody, handle};
 
 /// Answers with the bytes of a result.
 const ANSWERED: u32 = 0;
@@ -89,115 +85,33 @@ impl Context {
     }
 }
 
-/// The instances of one slice on other nodes.
-#[derive(Debug)]
-pub(crate) struct Remote {
-    network: Network,
-    endpoints: Vec<Endpoint>,
-    /// Takes them in turns.
-    turn: AtomicUsize,
+/// Why one attempt failed.
+pub(crate) struct Attempt {
+    pub(crate) error: CallError,
+    pub(crate) started: Started,
 }
 
-/// Why one attempt failed, and whether another instance may be asked.
-struct Attempt {
-    error: CallError,
-    repeat: Repeat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Repeat {
-    /// It was not begun.
-    Yes,
-    /// It may have been begun.
-    IfIdempotent,
-    /// Another instance would fail the same way.
-    No,
-}
-
-impl Remote {
-    /// None if there is no instance.
-    pub(crate) fn new(network: Network, endpoints: Vec<Endpoint>) -> Option<Arc<Self>> {
-        let turn = AtomicUsize::new(rand::random_range(0..endpoints.len().max(1)));
-        (!endpoints.is_empty()).then(|| Arc::new(Self { network, endpoints, turn }))
-    }
-
-    /// The endpoints, beginning with the one whose turn it is.
-    fn in_turn(&self) -> impl Iterator<Item = &Endpoint> {
-        let first = self.turn.fetch_add(1, Relaxed) % self.endpoints.len();
-        let (before, after) = self.endpoints.split_at(first);
-        after.iter().chain(before).take(ATTEMPTS_MAX as usize)
-    }
-
-    /// Calls a function of the first instance that takes the call. One that may have been started
-    /// is repeated only if its function allows that.
-    pub(crate) async fn invoke(
-        &self,
-        function: &FunctionName,
-        args: &[u8],
-        mut ctx: CallContext,
-        idempotent: bool,
-    ) -> Result<Vec<u8>, CallError> {
-        let mut last = None;
-        for endpoint in self.in_turn() {
-            match self.attempt(endpoint, function, args, &ctx).await {
-                Ok(answer) => return Ok(answer),
-                Err(Attempt { error, repeat: Repeat::Yes }) => last = Some(error),
-                Err(Attempt { error, repeat: Repeat::IfIdempotent }) if idempotent => {
-                    last = Some(error);
-                }
-                Err(Attempt { error, .. }) => return Err(error),
-            }
-            if ctx.remaining().is_zero() {
-                return Err(CallError::DeadlineExceeded);
-            }
-            ctx.attempt += 1;
-        }
-        Err(last.expect("there is at least one endpoint"))
-    }
-
-    async fn attempt(
-        &self,
-        endpoint: &Endpoint,
-        function: &FunctionName,
-        args: &[u8],
-        ctx: &CallContext,
-    ) -> Result<Vec<u8>, Attempt> {
-        let head = CallHead {
-            callee: Callee { instance: endpoint.instance.clone(), revision: endpoint.revision },
-            function: function.clone(),
-            context: Context::of(ctx),
-        };
-        let mut body = aether_types::versioned::encode(&head);
-        body.extend_from_slice(args);
-        let deadline = ctx.deadline.into_std();
-        let request = Request { kind: Kind::Call as u32, deadline, body: body.into() };
-        let links = self.network.links().expect("a node that is routed to was linked");
-        match links.call(endpoint.node, Class::Calls, request).await {
-            Ok(response) => answered(response),
-            Err(failure) => Err(failed(&failure)),
-        }
-    }
-}
-
-/// What one slice imports from another that runs elsewhere.
-#[derive(Debug)]
-pub(crate) struct RemoteImport {
-    pub(crate) remote: Arc<Remote>,
-    /// Functions that may not be called twice.
-    pub(crate) never_repeated: Vec<FunctionName>,
-}
-
-impl RemoteSlice for RemoteImport {
-    fn call(
-        self: Arc<Self>,
-        interface: &InterfaceName,
-        function: &str,
-        args: Vec<u8>,
-        ctx: CallContext,
-    ) -> BoxFuture<'static, Result<Vec<u8>, CallError>> {
-        let function = FunctionName { interface: interface.clone(), function: function.to_owned() };
-        let never = self.never_repeated.iter().any(|name| name.means(&function));
-        Box::pin(async move { self.remote.invoke(&function, &args, ctx, !never).await })
+/// Calls a function of an instance of another node; the offer stays what it was.
+pub(crate) async fn call(
+    network: &Network,
+    endpoint: &Endpoint,
+    function: &FunctionName,
+    offer: &Offer,
+) -> Result<Vec<u8>, Attempt> {
+    let Offer { args, ctx } = offer;
+    let head = CallHead {
+        callee: Callee { instance: endpoint.instance.clone(), revision: endpoint.revision },
+        function: function.clone(),
+        context: Context::of(ctx),
+    };
+    let mut body = aether_types::versioned::encode(&head);
+    body.extend_from_slice(args);
+    let deadline = ctx.deadline.into_std();
+    let request = Request { kind: Kind::Call as u32, deadline, body: body.into() };
+    let links = network.links().expect("a node that is routed to was linked");
+    match links.call(endpoint.node, Class::Calls, request).await {
+        Ok(response) => answered(response),
+        Err(failure) => Err(failed(&failure)),
     }
 }
 
@@ -208,30 +122,23 @@ fn answered(response: Response) -> Result<Vec<u8>, Attempt> {
     };
     match response.status {
         ANSWERED => Ok(response.body.into()),
-        REFUSED => Err(Attempt { error: error(), repeat: Repeat::Yes }),
-        FAILED => {
-            let error = error();
-            let repeat = match error {
-                CallError::Unavailable(_) | CallError::Overloaded(_) => Repeat::IfIdempotent,
-                _ => Repeat::No,
-            };
-            Err(Attempt { error, repeat })
-        }
+        REFUSED => Err(Attempt { error: error(), started: Started::No }),
+        FAILED => Err(Attempt { error: error(), started: Started::Perhaps }),
         _ => {
             let message = "a node of another version does not know calls";
-            Err(Attempt { error: CallError::Other(message.to_owned()), repeat: Repeat::Yes })
+            Err(Attempt { error: CallError::Other(message.to_owned()), started: Started::No })
         }
     }
 }
 
 fn failed(failure: &CallFailure) -> Attempt {
-    let repeat = if failure.may_have_started() { Repeat::IfIdempotent } else { Repeat::Yes };
+    let started = if failure.may_have_started() { Started::Perhaps } else { Started::No };
     let error = match failure {
         CallFailure::Deadline { .. } => CallError::DeadlineExceeded,
         CallFailure::Overloaded { .. } => CallError::Overloaded(None),
         other => CallError::Unavailable(other.to_string()),
     };
-    Attempt { error, repeat }
+    Attempt { error, started }
 }
 
 /// Who takes a call, which function, with what parameters.
@@ -252,8 +159,10 @@ impl Callees {
                 Ok(found) => found,
                 Err(error) => return failure(REFUSED, &error),
             };
-            match slice.call(place, args.to_vec(), ctx).await {
+            let mut offer = Some(Offer { args: args.to_vec(), ctx });
+            match slice.offer(place, &mut offer).await {
                 Ok(answer) => Response { status: ANSWERED, body: answer.into() },
+                Err(error) if offer.is_some() => failure(REFUSED, &error),
                 Err(error) => failure(FAILED, &error),
             }
         })

@@ -1,15 +1,17 @@
-//! The routing table of this node with the pools behind it, and every slice's way to its
-//! dependencies. Decides nothing: `aether-routing` derives the table.
+//! The routing table of this node with the pools behind it: whom each route and each import leads
+//! to. Decides nothing: `aether-routing` derives the table.
 
+use crate::callee::{Callee, Memory, Reached, Record, Seat, Wish};
 use crate::network::Network;
 use crate::projector::{Picture, Pictures};
 use crate::reach::{Reach, Reaches};
-use crate::remote::{Remote, RemoteImport};
 use crate::tasks::Runs;
-use aether_engine::{AppContext, CallContext, Router, Slice, Target};
-use aether_routing::{Endpoint, Table};
+use aether_engine::{AppContext, CallContext, RemoteSlice, Router, Slice, Target};
+use aether_routing::{Arm, Endpoint, HttpRoute, Pin, RouteTrie, Split, Table};
+use aether_types::checked::BoundRoute;
 use aether_types::plan::InstanceKey;
 use aether_types::slice_toml::Retry;
+use aether_types::traffic::{Sticky, TrafficRevision, Weight};
 use aether_types::{
     AppName, CallError, Coordinates, FunctionName, InterfaceName, NodeId, Revision,
 };
@@ -37,8 +39,42 @@ struct Shared {
     /// The same, once every slice's way has followed.
     derived: watch::Sender<Arc<Picture>>,
     local: ArcSwap<Local>,
+    /// The table's routes with whom they lead to.
+    routes: ArcSwap<RouteTrie<Routes>>,
+    memories: Mutex<BTreeMap<MemoryKey, Weak<Memory>>>,
+    records: Mutex<BTreeMap<Endpoint, Weak<Record>>>,
     /// One for each loaded slice; those that are gone are swept with the next change.
     routers: Mutex<Vec<Weak<SliceRouter>>>,
+}
+
+/// What is remembered of a callee: of whose, of what, and since which switch of the traffic.
+type MemoryKey = (AppName, Called, Option<TrafficRevision>);
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Called {
+    /// By the shape of its pattern.
+    Route(String),
+    Import(InterfaceName),
+    Slice(Coordinates),
+}
+
+/// A route of the front door, in each version that gets some of its requests.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    pub(crate) versions: Vec<Arc<Route>>,
+}
+
+/// A route as one version has it.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) app: AppName,
+    pub(crate) revision: Revision,
+    pub(crate) route: BoundRoute,
+    pub(crate) callee: Arc<Callee>,
+    /// What a request wants that has this version.
+    pub(crate) wish: Wish,
+    /// By what a request finds its version, if not by the weights.
+    pub(crate) sticky: Option<Sticky>,
 }
 
 /// ACTIVE instances of this node, by what the plan calls them.
@@ -54,6 +90,9 @@ impl Routing {
             picture: ArcSwap::default(),
             derived: watch::Sender::new(Arc::default()),
             local: ArcSwap::default(),
+            routes: ArcSwap::default(),
+            memories: Mutex::default(),
+            records: Mutex::default(),
             routers: Mutex::default(),
         }))
     }
@@ -83,7 +122,9 @@ impl Routing {
     pub(crate) fn derive(&self, picture: Arc<Picture>, reach: &Reach) {
         let observed = picture.world.observed.values().map(|observed| &**observed);
         let observed = observed.filter(|o| self.is_alive(o, reach));
-        self.0.table.store(Arc::new(Table::derive(&picture.applications, observed)));
+        let traffics = &picture.world.traffics;
+        let table = Table::derive_under(&picture.applications, observed, traffics);
+        self.0.table.store(Arc::new(table));
         self.0.picture.store(Arc::clone(&picture));
         self.show_ways();
         self.0.derived.send_replace(picture);
@@ -106,19 +147,75 @@ impl Routing {
         self.0.table.load_full()
     }
 
-    /// Who takes a call: an instance of this node if there is one, else those of others. Of several
-    /// revisions, the instances of the first endpoint's.
-    pub(crate) fn way(&self, endpoints: &[Endpoint]) -> Option<Way> {
+    pub(crate) fn routes(&self) -> arc_swap::Guard<Arc<RouteTrie<Routes>>> {
+        self.0.routes.load()
+    }
+
+    /// Who takes the calls of a slice: the instances of the newest revision that has some.
+    pub(crate) fn slice(
+        &self,
+        app: &AppName,
+        revision: Revision,
+        slice: &Coordinates,
+    ) -> Arc<Callee> {
+        let endpoints = self.table().endpoints(app, revision, slice);
+        let version = endpoints.first().map_or(revision, |first| first.revision);
+        let same = endpoints.into_iter().filter(|e| e.revision == version).collect();
+        let arm = Arm { version, slice: slice.clone(), weight: Weight::WHOLE, endpoints: same };
+        let never = self.never_repeated(app, revision, slice);
+        self.callee(app, Called::Slice(slice.clone()), None, vec![arm], never)
+    }
+
+    fn callee(
+        &self,
+        app: &AppName,
+        called: Called,
+        traffic: Option<TrafficRevision>,
+        arms: Vec<Arm>,
+        never_repeated: Vec<FunctionName>,
+    ) -> Arc<Callee> {
+        let split = Split::new(self.0.node, traffic, arms);
         let local = self.0.local.load();
-        let revision = endpoints.first()?.revision;
-        let same = || endpoints.iter().filter(|e| e.revision == revision);
-        let mut here = same().filter(|e| e.node == self.0.node);
-        let pool = here.find_map(|e| local.get(&(e.instance.clone(), e.revision)).cloned());
-        if let Some(slice) = pool {
-            return Some(Way::Local(slice));
-        }
-        let others = same().filter(|e| e.node != self.0.node).cloned().collect();
-        Remote::new(self.0.network.clone(), others).map(Way::Remote)
+        let seat = |endpoint: &Endpoint| {
+            let place = match local.get(&(endpoint.instance.clone(), endpoint.revision)) {
+                _ if endpoint.node != self.0.node => Reached::There,
+                Some(slice) => Reached::Here(Arc::clone(slice)),
+                None => Reached::Nowhere,
+            };
+            Seat { place, record: recall(&self.0.records, endpoint, Record::default) }
+        };
+        let seats = split.endpoints().iter().map(seat).collect();
+        let memory = || Memory::from_turn(split.first_turn(self.0.node.0 % 16, 16));
+        let memory = recall(&self.0.memories, &(app.clone(), called, traffic), memory);
+        Callee::new(split, seats, memory, self.0.network.clone(), never_repeated)
+    }
+
+    fn http_route(&self, http: &HttpRoute) -> Routes {
+        let HttpRoute { app, revision, traffic, versions, .. } = http;
+        let arms = versions.iter().map(|version| version.arm.clone()).collect();
+        let called = Called::Route(http.route.pattern.shape().to_string());
+        let slices = versions.iter().map(|v| (&v.arm.version, &v.route.slice));
+        let never = slices.flat_map(|(version, slice)| self.never_repeated(app, *version, slice));
+        let callee = self.callee(app, called, *traffic, arms, never.collect());
+        let traffics = &self.0.picture.load().world.traffics;
+        let sticky = traffics.get(app).and_then(|traffic| traffic.sticky.clone());
+        let one = |version: &aether_routing::RouteVersion| {
+            let shared = traffic.is_some();
+            let same = versions.iter().all(|v| v.route.target == version.route.target);
+            Arc::new(Route {
+                app: app.clone(),
+                revision: if shared { version.arm.version } else { *revision },
+                route: version.route.clone(),
+                callee: Arc::clone(&callee),
+                // Decoded for one version, a request means nothing to another that differs.
+                wish: Wish {
+                    pin: shared.then_some(Pin { version: version.arm.version, only: !same }),
+                    sticky: None,
+                },
+                sticky: sticky.clone(),
+            })
+        };
+        Routes { versions: versions.iter().map(one).collect() }
     }
 
     /// Functions of a slice that may not be called twice.
@@ -198,6 +295,8 @@ impl Routing {
     }
 
     fn show_ways(&self) {
+        let routes = self.table().http.map(|route| self.http_route(route));
+        self.0.routes.store(Arc::new(routes));
         self.0.routers.lock().retain(|router| match router.upgrade() {
             Some(router) => {
                 router.show(self);
@@ -205,7 +304,28 @@ impl Routing {
             }
             None => false,
         });
+        forget(&self.0.memories);
+        forget(&self.0.records);
     }
+}
+
+/// What is remembered under a key, by somebody who still uses it, or something new.
+fn recall<K: Ord + Clone, V>(
+    known: &Mutex<BTreeMap<K, Weak<V>>>,
+    key: &K,
+    new: impl FnOnce() -> V,
+) -> Arc<V> {
+    let mut known = known.lock();
+    if let Some(value) = known.get(key).and_then(Weak::upgrade) {
+        return value;
+    }
+    let value = Arc::new(new());
+    known.insert(key.clone(), Arc::downgrade(&value));
+    value
+}
+
+fn forget<K: Ord, V>(known: &Mutex<BTreeMap<K, Weak<V>>>) {
+    known.lock().retain(|_, value| value.strong_count() > 0);
 }
 
 /// One loaded slice's way to the interfaces that it imports.
@@ -221,32 +341,22 @@ pub(crate) struct SliceRouter {
 #[derive(Debug)]
 struct Import {
     interface: InterfaceName,
-    exporter: Coordinates,
-    target: Option<Target>,
-}
-
-/// Who takes a call.
-#[derive(Debug, Clone)]
-pub(crate) enum Way {
-    Local(Arc<Slice>),
-    Remote(Arc<Remote>),
+    callee: Arc<Callee>,
 }
 
 impl SliceRouter {
     fn show(&self, routing: &Routing) {
         let table = routing.table();
         let edges = table.edges(&self.app, self.revision, &self.importer).iter();
-        let import = |edge: &aether_routing::Edge| Import {
-            interface: edge.interface.clone(),
-            exporter: edge.exporter.clone(),
-            target: routing.way(&edge.endpoints).map(|way| match way {
-                Way::Local(slice) => Target::Local(slice),
-                Way::Remote(remote) => {
-                    let (app, revision) = (&self.app, self.revision);
-                    let never_repeated = routing.never_repeated(app, revision, &edge.exporter);
-                    Target::Remote(Arc::new(RemoteImport { remote, never_repeated }))
-                }
-            }),
+        let import = |edge: &aether_routing::Edge| {
+            let slices = edge.arms.iter().map(|arm| (arm.version, &arm.slice));
+            let never = slices.flat_map(|(version, slice)| {
+                routing.never_repeated(&self.app, version, slice).into_iter()
+            });
+            let called = Called::Import(edge.interface.clone());
+            let (arms, never) = (edge.arms.clone(), never.collect());
+            let callee = routing.callee(&self.app, called, edge.traffic, arms, never);
+            Import { interface: edge.interface.clone(), callee }
         };
         self.imports.store(Arc::new(edges.map(import).collect()));
     }
@@ -261,11 +371,17 @@ impl Router for SliceRouter {
     ) -> Result<Target, CallError> {
         let imports = self.imports.load();
         match imports.iter().find(|import| import.interface == *callee) {
-            Some(Import { target: Some(target), .. }) => Ok(target.clone()),
-            Some(Import { exporter, .. }) => {
-                Err(CallError::Unavailable(format!("no instance of {exporter} is active")))
-            }
+            Some(Import { callee, .. }) => Ok(match callee.at_hand() {
+                Some(slice) => Target::Local(Arc::clone(slice)),
+                None => Target::Remote(Arc::clone(callee) as Arc<dyn RemoteSlice>),
+            }),
             None => Err(CallError::Unavailable(format!("nobody provides {callee}"))),
         }
+    }
+
+    fn elsewhere(&self, callee: &InterfaceName) -> Option<Arc<dyn RemoteSlice>> {
+        let imports = self.imports.load();
+        let import = imports.iter().find(|import| import.interface == *callee)?;
+        Some(Arc::clone(&import.callee) as Arc<dyn RemoteSlice>)
     }
 }

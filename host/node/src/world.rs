@@ -4,6 +4,7 @@ use crate::keys;
 use crate::records::{AuthorityRecord, ClusterRecord, JoinToken, Member, NodeRecord};
 use aether_api::StoredKey;
 use aether_kv::{Event, Key, State, Watch, WatchError};
+use aether_routing::Traffics;
 use aether_types::blueprint::Application;
 use aether_types::description::Description;
 use aether_types::observed::Observed;
@@ -28,6 +29,7 @@ pub(crate) struct World {
     pub(crate) authority: Option<Arc<AuthorityRecord>>,
     pub(crate) principals: BTreeMap<String, Arc<StoredKey>>,
     pub(crate) plan: Arc<At<Plan>>,
+    pub(crate) traffics: Traffics,
 }
 
 /// A value with the revision that wrote it; 0 where there is no entry.
@@ -118,6 +120,8 @@ impl World {
             self.authority = Some(Arc::new(decode(bytes).map_err(error)?));
         } else if let Some(id) = parse(name, keys::PRINCIPALS) {
             self.principals.insert(id, Arc::new(decode(bytes).map_err(error)?));
+        } else if let Some(app) = parse(name, keys::TRAFFICS) {
+            self.traffics.insert(app, Arc::new(decode(bytes).map_err(error)?));
         } else if name == keys::PLAN {
             self.plan = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
         }
@@ -139,6 +143,8 @@ impl World {
             self.tokens.remove(&id);
         } else if let Some(id) = parse::<String>(name, keys::PRINCIPALS) {
             self.principals.remove(&id);
+        } else if let Some(app) = parse::<AppName>(name, keys::TRAFFICS) {
+            self.traffics.remove(&app);
         } else if name == keys::PLAN {
             self.plan = Arc::default();
         }

@@ -71,15 +71,28 @@ pub fn explain(split: &Split, ask: &Ask<'_>, signals: &dyn Signals) -> Explained
     Explained { pick, traffic: split.traffic(), versions: versions.collect(), now: ask.now }
 }
 
+impl Explained {
+    /// Where the call goes and why, without the candidates.
+    pub fn outcome(&self) -> String {
+        let mut text = match &self.pick {
+            Ok(pick) => format!("goes to revision {}, {}", pick.version, pick.arm),
+            Err(nobody) => format!("goes to nobody: {}", Timed(nobody, self.now)),
+        };
+        if let Some(traffic) = self.traffic {
+            text += &format!("; switch {traffic} of the traffic");
+        }
+        text
+    }
+
+    /// A candidate's standing in words.
+    pub fn why(&self, standing: &Standing) -> String {
+        Timed(standing, self.now).to_string()
+    }
+}
+
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.pick {
-            Ok(pick) => write!(f, "goes to revision {}, {}", pick.version, pick.arm)?,
-            Err(nobody) => write!(f, "goes to nobody: {}", Timed(nobody, self.now))?,
-        }
-        if let Some(traffic) = self.traffic {
-            write!(f, "; switch {traffic} of the traffic")?;
-        }
+        f.write_str(&self.outcome())?;
         for version in &self.versions {
             let VersionShown { version, slice, weight, endpoints } = version;
             write!(f, "\n{weight} revision {version}, {slice}")?;

@@ -84,6 +84,16 @@ impl Split {
         &self.endpoints
     }
 
+    /// How many versions there are, those included that get nothing.
+    pub fn versions(&self) -> usize {
+        self.arms.len()
+    }
+
+    /// The slices that serve it, one of each version.
+    pub fn slices(&self) -> impl Iterator<Item = &Coordinates> {
+        self.arms.iter().map(|arm| &arm.slice)
+    }
+
     /// The switch of the traffic that it is of.
     pub fn traffic(&self) -> Option<TrafficRevision> {
         self.traffic

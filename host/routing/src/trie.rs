@@ -82,6 +82,11 @@ impl<T> RouteTrie<T> {
         }
     }
 
+    /// The same tree with other targets.
+    pub fn map<U>(&self, mut to: impl FnMut(&T) -> U) -> RouteTrie<U> {
+        RouteTrie { root: self.root.map(&mut to) }
+    }
+
     /// Every route, in no particular order.
     pub fn routes(&self) -> Vec<(&RoutePattern, &T)> {
         let mut routes = Vec::new();
@@ -95,6 +100,16 @@ impl<T> RouteTrie<T> {
 }
 
 impl<T> Node<T> {
+    /// As deep as patterns are.
+    fn map<U>(&self, to: &mut dyn FnMut(&T) -> U) -> Node<U> {
+        Node {
+            literals: self.literals.iter().map(|(s, n)| (s.clone(), n.map(to))).collect(),
+            param: self.param.as_ref().map(|node| Box::new(node.map(to))),
+            here: self.here.map(to),
+            rest: self.rest.map(to),
+        }
+    }
+
     /// Visits the leaves whose patterns have the path, most exact first, until one answers.
     /// As deep as the path, which stops where no pattern goes on: 16 segments at most.
     fn first<'t, R>(
@@ -114,6 +129,10 @@ impl<T> Node<T> {
 }
 
 impl<T> Leaf<T> {
+    fn map<U>(&self, to: &mut dyn FnMut(&T) -> U) -> Leaf<U> {
+        Leaf(self.0.iter().map(|(pattern, target)| (pattern.clone(), to(target))).collect())
+    }
+
     fn add(&mut self, pattern: RoutePattern, target: T) {
         if self.0.iter().all(|(known, _)| known.method != pattern.method) {
             self.0.push((pattern, target));

@@ -44,6 +44,11 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Whether another instance, or the same one later, may take the call.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Overloaded(_))
+    }
+
     /// The word that logs, metrics and problem documents use for this case.
     pub fn word(&self) -> &'static str {
         match self {

@@ -12,10 +12,10 @@ use http::request::Parts;
 /// A typed route, a handler, or the methods that OPTIONS asks for; anything else is refused.
 pub(super) fn route(door: &Shared, head: &Parts) -> Result<Found, Refusal> {
     let (method, path) = (Method::of_request(head.method.as_str()), head.uri.path());
-    let found = match door.app.find(method, path) {
+    let found = match door.app.find(method, path, &head.headers) {
         // HEAD is GET without the body, where nobody says otherwise.
         Found::WrongMethod { allow } if method == Method::Head && allow.contains(&Method::Get) => {
-            door.app.find(Method::Get, path)
+            door.app.find(Method::Get, path, &head.headers)
         }
         found => found,
     };

@@ -46,7 +46,7 @@ fn name(route: &RouteRef) -> String {
 }
 
 impl Application for App {
-    fn find(&self, method: Method, path: &str) -> Found {
+    fn find(&self, method: Method, path: &str, _: &http::HeaderMap) -> Found {
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         match (method, segments.as_slice()) {
             (Method::Post, ["typed"]) => typed("echo", &[], TakesBody::Json),

@@ -2,23 +2,25 @@
 //! bodies stream, at the pace of their reader.
 
 use super::chunks::{Part, PartError, Parts, write};
-use super::{Callee, Callees, Context, Remote};
-use crate::network::StreamHead;
+use super::{Attempt, Callee, Callees, Context};
+use crate::network::{Network, StreamHead};
 use crate::tasks::OnFailure;
 use aether_engine::CallContext;
+use aether_routing::{Endpoint, Started};
 use aether_transport::{Class, RecvStream, SendStream, Stream, StreamError};
 use aether_types::CallError;
 use bytes::Bytes;
 use futures_util::{TryStreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 /// What the reader of a response body is told when its writer fails.
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A request without its body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,80 +37,70 @@ pub(crate) struct HttpHead {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Answer {
     Response { status: u16, headers: Fields },
+    /// It may have been begun.
     Failed(CallError),
+    /// It was not begun.
+    Refused(CallError),
 }
 
-/// A body that comes from another node.
-pub(crate) trait StreamedBody:
-    Body<Data = Bytes, Error = BoxError> + Send + 'static
-{
-}
-
-impl<B: Body<Data = Bytes, Error = BoxError> + Send + 'static> StreamedBody for B {}
+/// A body that comes from another node, or as if it did.
+pub(crate) type StreamedBody = UnsyncBoxBody<Bytes, BoxError>;
 
 type Fields = Vec<(String, Vec<u8>)>;
 
-impl Remote {
-    /// Lets an instance of another node answer. The next instance is tried only while nothing of
-    /// the request's body was given away.
-    pub(crate) async fn handle<B>(
-        &self,
-        request: http::Request<B>,
-        ctx: CallContext,
-    ) -> Result<http::Response<impl StreamedBody>, CallError>
-    where
-        B: Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: Send,
-    {
-        let (parts, body) = request.into_parts();
-        let links = self.network.links().expect("a node that is routed to was linked");
-        let mut failure = None;
-        for endpoint in self.in_turn() {
-            let head = HttpHead {
-                callee: Callee { instance: endpoint.instance.clone(), revision: endpoint.revision },
-                context: Context::of(&ctx),
-                left_ms: u64::try_from(ctx.remaining().as_millis()).unwrap_or(u64::MAX),
-                method: parts.method.to_string(),
-                uri: parts.uri.to_string(),
-                headers: fields(&parts.headers),
-            };
-            let head = StreamHead::Http(Box::new(head)).bytes();
-            match links.open(endpoint.node, Class::Calls, head).await {
-                Ok(stream) => return exchange(stream, body, ctx.deadline).await,
-                Err(error) => failure = Some(unavailable(&error)),
-            }
-        }
-        Err(failure.expect("there is at least one endpoint"))
-    }
-}
-
-/// The request's body goes out while the response comes in.
-async fn exchange<B>(
-    stream: Stream,
-    body: B,
-    deadline: tokio::time::Instant,
-) -> Result<http::Response<impl StreamedBody>, CallError>
+/// Lets an instance of another node answer. The request stays offered until there is a link for it.
+pub(crate) async fn handle<B>(
+    network: &Network,
+    endpoint: &Endpoint,
+    offer: &mut Option<http::Request<B>>,
+    ctx: &CallContext,
+) -> Result<http::Response<StreamedBody>, Attempt>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Send,
 {
-    let Stream { send, recv } = stream;
+    let request = offer.as_ref().expect("a request is offered until it begins");
+    let head = HttpHead {
+        callee: Callee { instance: endpoint.instance.clone(), revision: endpoint.revision },
+        context: Context::of(ctx),
+        left_ms: u64::try_from(ctx.remaining().as_millis()).unwrap_or(u64::MAX),
+        method: request.method().to_string(),
+        uri: request.uri().to_string(),
+        headers: fields(request.headers()),
+    };
+    let head = StreamHead::Http(Box::new(head)).bytes();
+    let links = network.links().expect("a node that is routed to was linked");
+    let opened = links.open(endpoint.node, Class::Calls, head).await;
+    let unreached = |error| Attempt { error: unavailable(&error), started: Started::No };
+    let Stream { send, recv } = opened.map_err(unreached)?;
+    let body = offer.take().expect("it was there a moment ago").into_body();
     // Ends with the body, or when the other end does not read any more.
     tokio::spawn(send_body(send, body));
+    answered(recv, ctx.deadline).await
+}
+
+/// The response comes in while the request's body goes out.
+async fn answered(
+    recv: RecvStream,
+    deadline: tokio::time::Instant,
+) -> Result<http::Response<StreamedBody>, Attempt> {
+    let begun = |error| Attempt { error, started: Started::Perhaps };
     let mut parts = Parts::new(recv);
     let head = tokio::time::timeout_at(deadline, parts.next()).await;
-    let head = head.map_err(|_| CallError::DeadlineExceeded)?;
+    let head = head.map_err(|_| begun(CallError::DeadlineExceeded))?;
+    let other = |what: &str| begun(CallError::Other(what.to_owned()));
     let head = match head {
         Ok(Some((Part::Head, bytes))) => bytes,
-        Ok(_) => return Err(CallError::Other("a node answered without a head".to_owned())),
-        Err(PartError::Stream(error)) => return Err(unavailable(&error)),
-        Err(error) => return Err(CallError::Other(error.to_string())),
+        Ok(_) => return Err(other("a node answered without a head")),
+        Err(PartError::Stream(error)) => return Err(begun(unavailable(&error))),
+        Err(PartError::Garbage) => return Err(other("a node sent what is no HTTP message")),
     };
-    let garbage = || CallError::Other("a node answered with garbage".to_owned());
+    let garbage = || other("a node answered with garbage");
     match postcard::from_bytes(&head).map_err(|_| garbage())? {
-        Answer::Failed(error) => Err(error),
+        Answer::Failed(error) => Err(begun(error)),
+        Answer::Refused(error) => Err(Attempt { error, started: Started::No }),
         Answer::Response { status, headers } => {
-            let mut response = http::Response::new(read_body(parts));
+            let mut response = http::Response::new(read_body(parts).boxed_unsync());
             *response.status_mut() = status.try_into().map_err(|_| garbage())?;
             *response.headers_mut() = header_map(headers).ok_or_else(garbage)?;
             Ok(response)
@@ -130,9 +122,13 @@ pub(super) fn serve(callees: &Callees, head: HttpHead, stream: Stream) {
                     send_body(send, body).await;
                 }
             }
-            Err(error) => {
+            Err(Attempt { error, started }) => {
+                let answer = match started {
+                    Started::No => Answer::Refused(error),
+                    Started::Perhaps => Answer::Failed(error),
+                };
                 // The other end may have gone: nobody is left to tell.
-                if write(&mut send, Part::Head, encode(&Answer::Failed(error))).await.is_ok() {
+                if write(&mut send, Part::Head, encode(&answer)).await.is_ok() {
                     drop(send.finish());
                 }
             }
@@ -145,16 +141,28 @@ async fn answer(
     callees: &Callees,
     head: HttpHead,
     recv: RecvStream,
-) -> Result<http::Response<aether_engine::HttpBody>, CallError> {
-    let HttpHead { callee, context, left_ms, method, uri, headers } = head;
+) -> Result<http::Response<aether_engine::HttpBody>, Attempt> {
+    let not_begun = |error| Attempt { error, started: Started::No };
+    let slice = callees.slice(&head.callee).map_err(not_begun)?;
+    let (request, ctx) = request(head, recv).map_err(not_begun)?;
+    let mut offer = Some(request);
+    slice.offer_request(&mut offer, ctx).await.map_err(|error| {
+        let started = if offer.is_some() { Started::No } else { Started::Perhaps };
+        Attempt { error, started }
+    })
+}
+
+type Incoming = http::Request<StreamedBody>;
+
+fn request(head: HttpHead, recv: RecvStream) -> Result<(Incoming, CallContext), CallError> {
+    let HttpHead { callee: _, context, left_ms, method, uri, headers } = head;
     let garbage = || CallError::Other("a node sent a request that makes no sense".to_owned());
-    let slice = callees.slice(&callee)?;
-    let mut request = http::Request::new(read_body(Parts::new(recv)));
+    let mut request = http::Request::new(read_body(Parts::new(recv)).boxed_unsync());
     *request.method_mut() = method.parse().map_err(|_| garbage())?;
     *request.uri_mut() = uri.parse().map_err(|_| garbage())?;
     *request.headers_mut() = header_map(headers).ok_or_else(garbage)?;
     let deadline = Instant::now() + Duration::from_millis(left_ms);
-    slice.handle(request, context.until(deadline)).await
+    Ok((request, context.until(deadline)))
 }
 
 /// Sends a body to its end. A body that fails, and a reader that is gone, end the stream early.

@@ -1,0 +1,441 @@
+//! One callee as this node calls it: the choice of an instance, attempts, and what is remembered of
+//! both. Decides nothing itself: `aether-routing` chooses and says whether to try again.
+
+use crate::network::Network;
+use crate::remote::{self, Attempt, BoxError, StreamedBody};
+use aether_engine::{CallContext, HttpBody, Offer, RemoteSlice, Slice};
+use aether_routing::{
+    Ask, Breaker, Budget, Endpoint, Explained, Failed, Key, NoTarget, Pick, Pin, Signal, Signals,
+    Split, Started, Stop, Tick, Tried, again, choose, explain, is_alive,
+};
+use aether_types::{CallError, FunctionName, InterfaceName, Revision};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http_body::Body;
+use http_body_util::{BodyExt, Either, Full};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
+
+/// Who can take the calls of an edge or the requests of a route, now. Made anew whenever that
+/// changes; what is remembered is handed on.
+#[derive(Debug)]
+pub(crate) struct Callee {
+    split: Split,
+    /// At the indexes of the split's endpoints.
+    seats: Vec<Seat>,
+    memory: Arc<Memory>,
+    network: Network,
+    /// Functions that may not be called twice.
+    never_repeated: Vec<FunctionName>,
+}
+
+/// One endpoint.
+#[derive(Debug, Clone)]
+pub(crate) struct Seat {
+    pub(crate) place: Reached,
+    pub(crate) record: Arc<Record>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Reached {
+    Here(Arc<Slice>),
+    /// On this node, and not in its pools: it is on its way in or out.
+    Nowhere,
+    There,
+}
+
+/// What this node has seen of one endpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    breaker: AtomicU64,
+    /// Calls of this node that are on their way to another.
+    outstanding: AtomicU32,
+}
+
+/// Bodies up to this length are kept until the answer begins, so that a request can be repeated.
+const KEPT_BYTES_MAX: u64 = 64 << 10;
+
+/// What outlives a change of endpoints.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    /// Counts calls that follow the weights: each has its turn.
+    turns: AtomicU64,
+    /// Counts all others.
+    draws: AtomicU64,
+    budget: AtomicU32,
+}
+
+/// What a call wants of the choice.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wish {
+    pub(crate) pin: Option<Pin>,
+    pub(crate) sticky: Option<Key>,
+}
+
+/// A call on its way, through all of its attempts.
+struct Course<'a> {
+    callee: &'a Callee,
+    wish: Wish,
+    turn: u64,
+    tried: Tried,
+    attempts: u32,
+    idempotent: bool,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        let budget = AtomicU32::new(Budget::FULL.to_bits());
+        // Routers that begin together shall not all send to the same endpoint first.
+        let draws = AtomicU64::new(rand::random());
+        Self { turns: AtomicU64::new(0), draws, budget }
+    }
+}
+
+impl Memory {
+    /// Takes turns from this one on: see [`Split::first_turn`].
+    pub(crate) fn from_turn(first: u64) -> Self {
+        Self { turns: AtomicU64::new(first), ..Self::default() }
+    }
+}
+
+impl Record {
+    fn breaker(&self) -> Breaker {
+        Breaker::from_bits(self.breaker.load(Relaxed))
+    }
+
+    fn change(&self, change: impl Fn(Breaker) -> Breaker) {
+        let known = self.breaker.load(Relaxed);
+        // Nearly always nothing changes, and the line stays shared by all threads.
+        if change(Breaker::from_bits(known)).to_bits() != known {
+            let change = |bits| Some(change(Breaker::from_bits(bits)).to_bits());
+            self.breaker.fetch_update(Relaxed, Relaxed, change).expect("every word is a breaker");
+        }
+    }
+
+    fn sent(self: &Arc<Self>) -> OnItsWay {
+        self.outstanding.fetch_add(1, Relaxed);
+        OnItsWay(Arc::clone(self))
+    }
+}
+
+/// Counts a call to another node until its answer, or until nobody waits for that any more.
+pub(crate) struct OnItsWay(Arc<Record>);
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        self.0.outstanding.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Signals for Callee {
+    fn signal(&self, endpoint: usize) -> Signal {
+        let Seat { place, record } = &self.seats[endpoint];
+        let breaker = record.breaker();
+        match place {
+            Reached::Here(slice) => {
+                let load = slice.occupancy();
+                let count = |calls| u32::try_from(calls).unwrap_or(u32::MAX);
+                let (outstanding, comfortable) = (count(load.calls), count(load.calls_max));
+                Signal { connected: true, outstanding, comfortable, breaker }
+            }
+            Reached::There | Reached::Nowhere => Signal {
+                connected: matches!(place, Reached::There),
+                outstanding: record.outstanding.load(Relaxed),
+                comfortable: 0,
+                breaker,
+            },
+        }
+    }
+}
+
+impl Callee {
+    pub(crate) fn new(
+        split: Split,
+        seats: Vec<Seat>,
+        memory: Arc<Memory>,
+        network: Network,
+        never_repeated: Vec<FunctionName>,
+    ) -> Arc<Self> {
+        assert_eq!(split.endpoints().len(), seats.len(), "each endpoint has its seat");
+        Arc::new(Self { split, seats, memory, network, never_repeated })
+    }
+
+    /// The pool of this node that takes the next call whatever it is, if that needs no thought: one
+    /// version, one instance here, not busy, not broken.
+    pub(crate) fn at_hand(&self) -> Option<&Arc<Slice>> {
+        let Seat { place: Reached::Here(slice), record } = self.seats.first()? else { return None };
+        let here_too = self.seats.get(1).is_some_and(|s| !matches!(s.place, Reached::There));
+        if self.split.versions() != 1 || here_too {
+            return None;
+        }
+        let load = slice.occupancy();
+        let free = load.calls < load.calls_max && record.breaker() == Breaker::NEW;
+        free.then_some(slice)
+    }
+
+    /// The version whose turn it is, or the one that the key belongs to.
+    pub(crate) fn version(&self, sticky: Option<Key>) -> Result<Revision, NoTarget> {
+        let wish = Wish { pin: None, sticky };
+        let turn = self.memory.turns.fetch_add(1, Relaxed);
+        choose(&self.split, &ask(turn, wish, &Tried::new()), self).map(|pick| pick.version)
+    }
+
+    /// Where a call would go now, and why.
+    pub(crate) fn explain(&self, wish: Wish) -> Explained {
+        let turn = match wish.pin {
+            None => self.memory.turns.load(Relaxed),
+            Some(_) => self.memory.draws.load(Relaxed),
+        };
+        explain(&self.split, &ask(turn, wish, &Tried::new()), self)
+    }
+
+    /// Whether a call that may have begun can be made again.
+    pub(crate) fn repeats(&self, function: &FunctionName) -> bool {
+        !self.never_repeated.iter().any(|name| name.means(function))
+    }
+
+    /// Calls a function of an instance that takes the call, of several if the first ones fail.
+    ///
+    /// # Errors
+    /// What the last one said, or why there is nobody.
+    pub(crate) async fn invoke(
+        &self,
+        function: &FunctionName,
+        args: Vec<u8>,
+        ctx: CallContext,
+        wish: Wish,
+    ) -> Result<Vec<u8>, CallError> {
+        let mut course = Course::new(self, wish, self.repeats(function));
+        let mut offer = Some(Offer { args, ctx });
+        let mut last = None;
+        loop {
+            let pick = course.pick(last)?;
+            let Seat { place, record } = &self.seats[pick.endpoint];
+            let outcome = match place {
+                Reached::Here(slice) => local(slice, function, &mut offer).await,
+                Reached::There | Reached::Nowhere => {
+                    let _counted = record.sent();
+                    let endpoint = &self.split.endpoints()[pick.endpoint];
+                    let offer = offer.as_mut().expect("what is made again was not begun here");
+                    offer.ctx.attempt = course.attempts;
+                    remote::call(&self.network, endpoint, function, offer).await
+                }
+            };
+            let attempt = match outcome {
+                Ok(answer) => {
+                    record.change(Breaker::on_answered);
+                    return Ok(answer);
+                }
+                Err(attempt) => attempt,
+            };
+            // What has begun on this node and failed would fail elsewhere: its own calls were
+            // made again already.
+            let Some(Offer { ctx, .. }) = &offer else { return Err(course.failed(&pick, attempt)) };
+            let left = ctx.remaining().as_millis().try_into().unwrap_or(u64::MAX);
+            last = Some(course.again(&pick, attempt, left)?);
+        }
+    }
+
+    /// Lets an instance answer an HTTP request. Another one is tried while nothing was begun; and
+    /// after that if the body is short and the method may be repeated (RFC 9110, 9.2.2).
+    ///
+    /// # Errors
+    /// What the last one said, or why there is nobody.
+    pub(crate) async fn handle<B>(
+        &self,
+        request: http::Request<B>,
+        mut ctx: CallContext,
+        wish: Wish,
+    ) -> Result<http::Response<StreamedBody>, CallError>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let mut course = Course::new(self, wish, request.method().is_idempotent());
+        let (mut fresh, kept) = keep(request).await?;
+        let mut last = None;
+        loop {
+            let pick = course.pick(last)?;
+            ctx.attempt = course.attempts;
+            let again = || kept.clone().map(|request| request.map(short));
+            let mut offer = fresh.take().or_else(again);
+            let Seat { place, record } = &self.seats[pick.endpoint];
+            let outcome = match place {
+                Reached::Here(slice) => {
+                    let answered = slice.offer_request(&mut offer, ctx.clone()).await;
+                    let boxed = |body: HttpBody| body.map_err(BoxError::from).boxed_unsync();
+                    answered.map(|response| response.map(boxed)).map_err(|error| {
+                        let started = if offer.is_some() { Started::No } else { Started::Perhaps };
+                        Attempt { error, started }
+                    })
+                }
+                Reached::There | Reached::Nowhere => {
+                    let _counted = record.sent();
+                    let endpoint = &self.split.endpoints()[pick.endpoint];
+                    remote::handle(&self.network, endpoint, &mut offer, &ctx).await
+                }
+            };
+            let attempt = match outcome {
+                Ok(response) => {
+                    record.change(Breaker::on_answered);
+                    return Ok(response);
+                }
+                Err(attempt) => attempt,
+            };
+            fresh = offer;
+            if fresh.is_none() && kept.is_none() {
+                // The body is gone.
+                return Err(course.failed(&pick, attempt));
+            }
+            let left = ctx.remaining().as_millis().try_into().unwrap_or(u64::MAX);
+            last = Some(course.again(&pick, attempt, left)?);
+        }
+    }
+}
+
+/// A request's body: read to its end, or as it comes.
+type Sent<B> = Either<Full<Bytes>, B>;
+
+/// A request as it came, or one that can be sent more than once.
+type Kept<B> = (Option<http::Request<Sent<B>>>, Option<http::Request<Bytes>>);
+
+fn short<B>(body: Bytes) -> Sent<B> {
+    Either::Left(Full::new(body))
+}
+
+/// Reads a short body, so that the request can be sent more than once; a longer one goes through.
+async fn keep<B>(request: http::Request<B>) -> Result<Kept<B>, CallError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: std::fmt::Display,
+{
+    let (parts, body) = request.into_parts();
+    if body.size_hint().upper().is_none_or(|bytes| bytes > KEPT_BYTES_MAX) {
+        return Ok((Some(http::Request::from_parts(parts, Either::Right(body))), None));
+    }
+    let body = body.collect().await;
+    let body = body.map_err(|error| CallError::Other(format!("the request broke off: {error}")))?;
+    Ok((None, Some(http::Request::from_parts(parts, body.to_bytes()))))
+}
+
+impl<'a> Course<'a> {
+    fn new(callee: &'a Callee, wish: Wish, idempotent: bool) -> Self {
+        let memory = &callee.memory;
+        let turns = if wish.pin.is_some() { &memory.draws } else { &memory.turns };
+        let turn = turns.fetch_add(1, Relaxed);
+        let known = Budget::from_bits(memory.budget.load(Relaxed));
+        if known < Budget::FULL {
+            let paid = |bits| Some(Budget::from_bits(bits).on_call().to_bits());
+            memory.budget.fetch_update(Relaxed, Relaxed, paid).expect("every call can pay in");
+        }
+        Self { callee, wish, turn, tried: Tried::new(), attempts: 0, idempotent }
+    }
+
+    /// The next instance; `last` is why the one before did not do.
+    fn pick(&mut self, last: Option<CallError>) -> Result<Pick, CallError> {
+        let ask = ask(self.turn, self.wish, &self.tried);
+        match choose(&self.callee.split, &ask, self.callee) {
+            Ok(pick) => {
+                self.attempts += 1;
+                self.callee.seats[pick.endpoint].record.change(|b| b.on_sent(ask.now));
+                Ok(pick)
+            }
+            Err(nobody) => Err(last.unwrap_or_else(|| self.callee.nobody(nobody))),
+        }
+    }
+
+    fn failed(&self, pick: &Pick, attempt: Attempt) -> CallError {
+        self.note(pick, &attempt.error);
+        attempt.error
+    }
+
+    fn note(&self, pick: &Pick, error: &CallError) {
+        let record = &self.callee.seats[pick.endpoint].record;
+        match is_alive(error) {
+            Some(true) => record.change(Breaker::on_answered),
+            Some(false) => record.change(|breaker| breaker.on_failed(now())),
+            None => {}
+        }
+    }
+
+    /// Whether another instance is asked: then it gives back why this one did not do.
+    fn again(&mut self, pick: &Pick, attempt: Attempt, left: u64) -> Result<CallError, CallError> {
+        let Attempt { error, started } = attempt;
+        self.note(pick, &error);
+        self.tried.add(pick.endpoint);
+        let failed = Failed {
+            error: &error,
+            started,
+            idempotent: self.idempotent,
+            attempts: self.attempts,
+            remaining_ms: left,
+        };
+        let budget = &self.callee.memory.budget;
+        let mut stop = None;
+        let take = |bits| match again(&failed, Budget::from_bits(bits)) {
+            Ok(left) => Some(left.to_bits()),
+            Err(why) => {
+                stop = Some(why);
+                None
+            }
+        };
+        if budget.fetch_update(Relaxed, Relaxed, take).is_ok() {
+            return Ok(error);
+        }
+        if let Some(stop @ (Stop::Budget | Stop::MayHaveStarted)) = stop {
+            tracing::debug!(%error, %stop, "a call is not made again");
+        }
+        Err(error)
+    }
+}
+
+impl Callee {
+    fn nobody(&self, nobody: NoTarget) -> CallError {
+        let slices = self.split.slices().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+        CallError::Unavailable(match nobody {
+            NoTarget::Nobody | NoTarget::AllDisconnected => {
+                format!("no instance of {slices} is active")
+            }
+            other => format!("no instance of {slices} takes the call: {other}"),
+        })
+    }
+}
+
+async fn local(
+    slice: &Slice,
+    function: &FunctionName,
+    offer: &mut Option<Offer>,
+) -> Result<Vec<u8>, Attempt> {
+    let not_begun = |error| Attempt { error, started: Started::No };
+    let Some(place) = slice.find(function) else {
+        let callee = &slice.app().coordinates;
+        return Err(not_begun(CallError::Unavailable(format!("{callee} has no {function}"))));
+    };
+    slice.offer(place, offer).await.map_err(not_begun)
+}
+
+fn ask(turn: u64, wish: Wish, tried: &Tried) -> Ask<'_> {
+    let Wish { pin, sticky } = wish;
+    Ask { turn, now: now(), affinity: None, sticky, pin, tried }
+}
+
+/// Since the first call of the process.
+fn now() -> Tick {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    Tick(u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX))
+}
+
+/// What a slice imports, for calls that are not simply made on this node.
+impl RemoteSlice for Callee {
+    fn call(
+        self: Arc<Self>,
+        interface: &InterfaceName,
+        function: &str,
+        args: Vec<u8>,
+        ctx: CallContext,
+    ) -> BoxFuture<'static, Result<Vec<u8>, CallError>> {
+        let function = FunctionName { interface: interface.clone(), function: function.to_owned() };
+        Box::pin(async move { self.invoke(&function, args, ctx, Wish::default()).await })
+    }
+}
