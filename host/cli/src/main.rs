@@ -17,6 +17,11 @@ use std::process::ExitCode;
 use target::Surroundings;
 use ui::Ui;
 
+/// A request makes some dozens of small allocations, many of them freed by another thread:
+/// docs/decisions/0021-shipped-binary.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut ui = Ui::of_process(cli.command.json());

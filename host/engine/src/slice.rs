@@ -177,11 +177,7 @@ impl Slice {
         self.counters.count(outcome.unwrap_or(Err(CallError::DeadlineExceeded)))
     }
 
-    async fn work(
-        &self,
-        place: usize,
-        offer: &mut Option<Offer>,
-    ) -> Result<Vec<u8>, CallError> {
+    async fn work(&self, place: usize, offer: &mut Option<Offer>) -> Result<Vec<u8>, CallError> {
         let mut lease = self.pool.lease().await?;
         if let Some(joint) = &self.joint {
             let Offer { args, ctx } = offer.take().expect(OFFERED);

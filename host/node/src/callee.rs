@@ -5,8 +5,8 @@ use crate::network::Network;
 use crate::remote::{self, Attempt, BoxError, StreamedBody};
 use aether_engine::{CallContext, HttpBody, Offer, RemoteSlice, Slice};
 use aether_routing::{
-    Ask, Breaker, Budget, Endpoint, Explained, Failed, Key, NoTarget, Pick, Pin, Signal, Signals,
-    Split, Started, Stop, Tick, Tried, again, choose, explain, is_alive,
+    Ask, Breaker, Budget, Explained, Failed, Key, NoTarget, Pick, Pin, Signal, Signals, Split,
+    Started, Stop, Tick, Tried, again, choose, explain, is_alive,
 };
 use aether_types::{CallError, FunctionName, InterfaceName, Revision};
 use bytes::Bytes;

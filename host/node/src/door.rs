@@ -94,9 +94,7 @@ impl Application for Door {
 impl Door {
     /// The version that a request gets: its key's, or the one whose turn it is.
     fn version(&self, routes: &Routes, headers: &HeaderMap) -> Arc<Route> {
-        let [first, others @ ..] = &*routes.versions else {
-            unreachable!("a route has a version")
-        };
+        let [first, others @ ..] = &*routes.versions else { unreachable!("a route has a version") };
         if others.is_empty() {
             return Arc::clone(first);
         }

@@ -1,15 +1,25 @@
 //! Nodes of ours under measurement, through the `aether` program alone. Links nothing of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aether_forge::http::Request;
 use aether_forge::{Node, Sandbox, Settings, until};
+use anyhow::{Context, ensure};
 
 /// A place for nodes below the bench's folder; each logs what a quiet production node would.
 pub(crate) fn sandbox(folder: &Path, name: &str) -> anyhow::Result<Sandbox> {
-    let program = std::env::current_exe()?.with_file_name("aether");
+    let program = program()?;
     let arguments = ["--log", "warn"].map(str::to_owned).to_vec();
     Sandbox::new(Settings { program, folder: Some(folder.join(name)), arguments })
+}
+
+/// The binary as it is shipped: beside this program's folder, which is that of another profile.
+fn program() -> anyhow::Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let profile = here.parent().context("a program is in a folder")?;
+    let program = profile.with_file_name("dist").join("aether");
+    ensure!(program.exists(), "{} is not built: run `cargo xtask bench`", program.display());
+    Ok(program)
 }
 
 /// A node alone, which knows nothing yet.

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use aether_forge::{Node, Sandbox, Settings};
+use aether_forge::Node;
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
-use crate::aether::{plain, slice};
+use crate::aether::{self, plain, slice};
 use crate::client;
 use crate::grpc::{self, Peer};
 use crate::guests::Guests;
@@ -84,11 +84,7 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
 }
 
 fn two_nodes(folder: &Path) -> anyhow::Result<Vec<Node>> {
-    let sandbox = Sandbox::new(Settings {
-        program: std::env::current_exe()?.with_file_name("aether"),
-        folder: Some(folder.join("remote-call")),
-        arguments: ["--log", "warn"].map(str::to_owned).to_vec(),
-    })?;
+    let sandbox = aether::sandbox(folder, "remote-call")?;
     let first = sandbox.found()?;
     let second = first.joined()?;
     Ok(vec![first, second])
@@ -103,11 +99,7 @@ fn deploy(nodes: &[Node], guests: &Guests) -> anyhow::Result<std::net::SocketAdd
     ];
     let apart = "[slices.placement]\nrequire-away-from = [\"bench:pair\"]\n";
     let blueprint = plain("pair", caller, &routes) + &slice("pair-echo", echo) + apart;
-    let application = nodes[0].home.join("application");
-    std::fs::create_dir_all(&application)?;
-    std::fs::write(application.join("blueprint.toml"), blueprint)?;
-    let application = application.to_str().context("a path in UTF-8")?;
-    nodes[0].order(&["deploy", application])?;
+    aether::deploy(&nodes[0], &blueprint)?;
     let listed = nodes[0].json(&["slices"])?.to_string();
     let both = nodes.iter().all(|node| listed.contains(&node.id));
     ensure!(both, "caller and callee are not on a node each: {listed}");

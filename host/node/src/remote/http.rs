@@ -36,7 +36,10 @@ pub(crate) struct HttpHead {
 /// A response without its body, or why there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Answer {
-    Response { status: u16, headers: Fields },
+    Response {
+        status: u16,
+        headers: Fields,
+    },
     /// It may have been begun.
     Failed(CallError),
     /// It was not begun.
