@@ -8,5 +8,6 @@ mod cluster;
 mod crash;
 mod hostile;
 mod http;
+mod loss;
 mod node;
 mod update;

@@ -1,0 +1,52 @@
+//! Nodes that are lost while they work: what they had is done by others.
+
+use crate::apps::write;
+use crate::node::{Node, cluster};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+const CALLS: usize = 100;
+
+/// The ids of the nodes that have an instance.
+fn hosts(node: &Node, app: &str) -> Vec<String> {
+    let status = node.json(&["status", app]).unwrap();
+    let text = status.to_string();
+    let members = node.members().unwrap();
+    members.into_iter().map(|member| member.id).filter(|id| text.contains(id.as_str())).collect()
+}
+
+#[test]
+fn calls_in_flight_to_a_node_that_is_lost_are_answered_by_another() {
+    let mut nodes: [Node; 3] = cluster();
+    let folder = nodes[0].folder("web");
+    let bytes = aether_test_guests::bytes("http3-hello");
+    let bytes = aether_slice_build::embed(&bytes, "[slice]\nartifact = \"t:web:1.0.0\"").unwrap();
+    let more = "instances = 2\n\
+        [[routes]]\nroute = \"* /web/**\"\nslice = \"t:web\"\nhandler = \"wasi:http\"\n";
+    write(&folder, "web", &[bytes], more);
+    nodes[0].deployed(&folder);
+    for node in &nodes {
+        node.wait_for("/web/hello", 200);
+    }
+    let hosts = hosts(&nodes[0], "web");
+    assert_eq!(hosts.len(), 2, "two of three nodes have an instance: {hosts:?}");
+    let door = nodes.iter().find(|node| !hosts.contains(&node.id)).unwrap().http;
+    let request = "GET /web/wait?1000 HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
+    let ask = |_| {
+        let mut stream = TcpStream::connect(door).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    };
+    let asked: Vec<TcpStream> = (0..CALLS).map(ask).collect();
+    // What was asked later is answered: the others are where they are to be answered.
+    let entry = nodes.iter().find(|node| !hosts.contains(&node.id)).unwrap();
+    assert_eq!(entry.get("/web/hello").status, 200);
+    nodes.iter_mut().find(|node| node.id == hosts[0]).unwrap().kill();
+    let answers = asked.into_iter().map(|mut stream| {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let failed: Vec<String> = answers.filter(|a| !a.starts_with("HTTP/1.1 200 ")).collect();
+    assert!(failed.is_empty(), "{} of {CALLS} failed, such as {}", failed.len(), failed[0]);
+}
