@@ -20,7 +20,7 @@ use crate::reconcile::{Reconcile, publish};
 use crate::records::NodeRecord;
 use crate::remote::Callees;
 use crate::routing::Routing;
-use crate::run::{Error, Running};
+use crate::run::{Error, Running, Stops};
 use crate::samples::{self, Samples};
 use crate::shared_code::SharedCode;
 use crate::tasks::{OnFailure, Runs, Tasks};
@@ -78,7 +78,8 @@ impl Parts {
     ) -> Result<Running, Error> {
         let node = self.identity.node;
         let runs = Runs::default();
-        let (stop_instances, stop_rest) = (CancellationToken::new(), CancellationToken::new());
+        let stops = Stops::default();
+        let stop_rest = stops.rest.clone();
         let (reaching, reaches) = watch::channel(Arc::default());
         let routing = Routing::new(node, self.run, self.network.clone());
         routing.derive(self.pictures.borrow().clone(), &Reach::default());
@@ -121,15 +122,11 @@ impl Parts {
         tasks.spawn("buckets", vital, forget_buckets(cache, pictures, stop_rest.clone()));
         let record = write_record(self.control.clone(), node, self.record.clone());
         tasks.spawn("record", vital, ends_with(stop_rest.clone(), record));
-        let tell = samples::tell(
-            self.engine.clone(),
-            self.started,
-            self.network.clone(),
-            stop_rest.clone(),
-        );
+        let (engine, network) = (self.engine.clone(), self.network.clone());
+        let tell = samples::tell(engine, self.started, network, stop_rest.clone());
         tasks.spawn("samples", vital, tell);
         let published = tokio::spawn(publish(self.control.clone(), observed, runs.clone()));
-        let reconciled = tokio::spawn(reconcile.run(stop_instances.clone()));
+        let reconciled = tokio::spawn(reconcile.run(stops.instances.clone()));
         let instances = watched(tasks, "instances", async move {
             let ended = reconciled.await;
             drop(published.await);
@@ -137,8 +134,9 @@ impl Parts {
         });
         let control = self.control.clone();
         let office = Shown { routing, depot, samples, reports, reaches, runs };
-        let doors = self.open(tasks, office, (listeners.http, listeners.api), &stop_rest);
-        Ok(Running { node, control, links, stop_instances, stop_rest, doors, instances })
+        let doors = (listeners.http, listeners.api);
+        let (doors, management) = self.open(tasks, office, doors, &stops.management);
+        Ok(Running { node, control, links, stops, doors, instances, management })
     }
 
     /// The links to other nodes, and what they may ask of this one.
@@ -199,14 +197,15 @@ impl Parts {
         reports
     }
 
-    /// Opens both front doors. The one for applications ends with the node's shutdown.
+    /// Opens both front doors, and says when they have ended. The one for applications ends with
+    /// the node's shutdown.
     fn open(
         self,
         tasks: &Tasks,
         shown: Shown,
         (http, api): (TcpListener, TcpListener),
-        stop_rest: &CancellationToken,
-    ) -> tokio::task::JoinHandle<()> {
+        stop_management: &CancellationToken,
+    ) -> (tokio::task::JoinHandle<()>, tokio::task::JoinHandle<()>) {
         let limits = aether_ingress::Limits {
             body_bytes_max: self.settings.limits.request_body.bytes(),
             drain_time_max: self.settings.limits.shutdown.duration(),
@@ -240,12 +239,12 @@ impl Parts {
             runs: shown.runs,
             readiness: Readiness::default(),
         });
-        let stop_api = stop_rest.clone();
-        tasks.spawn("management", OnFailure::StopNode, async move {
-            aether_api::serve(api, office, stop_api.cancelled_owned()).await;
-            Ok::<(), Infallible>(())
+        let stop = stop_management.clone();
+        let management = watched(tasks, "management", async move {
+            aether_api::serve(api, office, stop.cancelled_owned()).await;
+            Ok(())
         });
-        doors
+        (doors, management)
     }
 }
 

@@ -196,23 +196,34 @@ pub(crate) struct Running {
     pub(crate) node: NodeId,
     pub(crate) control: Control,
     pub(crate) links: Links,
-    /// Cancelled when the front door has drained.
-    pub(crate) stop_instances: CancellationToken,
-    /// Cancelled when the instances are down.
-    pub(crate) stop_rest: CancellationToken,
+    pub(crate) stops: Stops,
     pub(crate) doors: tokio::task::JoinHandle<()>,
     pub(crate) instances: tokio::task::JoinHandle<()>,
+    pub(crate) management: tokio::task::JoinHandle<()>,
+}
+
+/// What is told to stop, one after the other.
+#[derive(Default)]
+pub(crate) struct Stops {
+    /// Cancelled when the front door has drained.
+    pub(crate) instances: CancellationToken,
+    /// Cancelled when the instances are down.
+    pub(crate) management: CancellationToken,
+    /// Cancelled when no management request is left.
+    pub(crate) rest: CancellationToken,
 }
 
 impl Running {
-    /// Stop accepting and drain the front door; hand leadership over; take the instances down;
-    /// flush the log; end.
+    /// Stop accepting and drain the front door; hand leadership over; take the instances down; let
+    /// management requests end, which write; flush the log; end.
     async fn stop(self, tasks: &Tasks) {
         drop(self.doors.await);
         hand_over(&self.control, self.node).await;
-        self.stop_instances.cancel();
+        self.stops.instances.cancel();
         drop(self.instances.await);
-        self.stop_rest.cancel();
+        self.stops.management.cancel();
+        drop(self.management.await);
+        self.stops.rest.cancel();
         self.links.shutdown(LINKS_TIME).await;
         let control = self.control;
         // Waits for room in the queue of the control thread, if it must.

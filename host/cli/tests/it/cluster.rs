@@ -1,21 +1,7 @@
 //! Several nodes are one Aether: joining, losing nodes, coming back, leaving.
 
 use crate::apps::{part, web, write};
-use crate::node::{At, Node, cluster, wait, wait_for_voters};
-
-/// The place of the leader among the nodes.
-fn leader(nodes: &[Node]) -> usize {
-    let mut found = None;
-    wait("a node leads", || {
-        found = nodes.iter().find_map(|node| {
-            let members = node.members().ok()?;
-            let leader = members.iter().find(|member| member.leads())?;
-            nodes.iter().position(|node| node.id == leader.id)
-        });
-        found.is_some()
-    });
-    found.unwrap()
-}
+use crate::node::{At, Node, cluster, leader, wait, wait_for_voters};
 
 #[test]
 fn any_node_takes_any_request_and_losing_one_loses_nothing() {
@@ -121,4 +107,31 @@ fn every_node_says_why_an_instance_is_nowhere() {
             node.aether(&["slices"]).text.contains("out-of-capacity")
         });
     }
+}
+
+#[test]
+fn a_copy_of_a_node_is_refused_while_the_node_lives() {
+    let nodes = cluster::<3>();
+    let copy = nodes[2].copied(&["--cluster", "127.0.0.1:0"]).unwrap();
+    assert_eq!(copy.id, nodes[2].id);
+    wait("the copy says why nobody talks to it", || {
+        let members = copy.members().unwrap_or_default();
+        let refused = |reason: &String| reason.contains("duplicate identity");
+        members.iter().filter(|member| member.reason.as_ref().is_some_and(refused)).count() == 2
+    });
+    wait_for_voters(&nodes, 3);
+}
+
+#[test]
+fn a_node_of_one_cluster_does_not_join_another() {
+    let (one, mut other) = (Node::start(), Node::start());
+    let invitation = one.invitation().unwrap();
+    let invitation: Vec<&str> = invitation.iter().map(String::as_str).collect();
+    other.kill();
+    let refused = other.start_again_with(&invitation).unwrap_err().to_string();
+    assert!(refused.contains("this data folder belongs to cluster"), "{refused}");
+    assert_eq!(one.members().unwrap().len(), 1);
+    // It is still what it was.
+    other.again(At::Another);
+    assert_eq!(other.members().unwrap().len(), 1);
 }

@@ -99,6 +99,20 @@ pub(crate) fn wait_for_voters<'a>(nodes: impl IntoIterator<Item = &'a Node>, cou
     }
 }
 
+/// The place of the leader among the nodes.
+pub(crate) fn leader(nodes: &[Node]) -> usize {
+    let mut found = None;
+    wait("a node leads", || {
+        found = nodes.iter().find_map(|node| {
+            let members = node.members().ok()?;
+            let leader = members.iter().find(|member| member.leads())?;
+            nodes.iter().position(|node| node.id == leader.id)
+        });
+        found.is_some()
+    });
+    found.unwrap()
+}
+
 /// Lines of a stream as they come. Reads on when nobody listens, so that the writer never blocks.
 pub(crate) fn lines(stream: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
     let (tell, lines) = mpsc::channel();
