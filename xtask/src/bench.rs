@@ -1,4 +1,4 @@
-//! `cargo xtask bench NAME`: builds what is measured as it is shipped, and starts the measuring program.
+//! `cargo xtask bench NAME`: builds what is measured as it is shipped, and starts the bench.
 
 use crate::{setup, shell};
 
