@@ -134,6 +134,11 @@ fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
         Endpoint::GetEntry => ("entry", "The value of an entry; its revision is the ETag."),
         Endpoint::DeleteEntry => ("deleteEntry", "Deletes an entry of the store."),
         Endpoint::ListEntries => ("entries", "Entries of the store, without their values."),
+        Endpoint::PutFaults => {
+            ("putFaults", "Puts faults into this node; 403 where it is not of a sandbox.")
+        }
+        Endpoint::ListFaults => ("faults", "Faults in force on this node."),
+        Endpoint::EndFaults => ("endFaults", "Ends all faults of this node."),
     }
 }
 
@@ -148,6 +153,7 @@ fn body(endpoint: Endpoint, all: &mut Schemas) -> Option<(&'static str, Value)> 
         Endpoint::CallApplication => Some((JSON, schema::<CallRequest>(all))),
         Endpoint::CreateKey => Some((JSON, schema::<KeyRequest>(all))),
         Endpoint::CreateToken => Some((JSON, schema::<TokenRequest>(all))),
+        Endpoint::PutFaults => Some((JSON, schema::<FaultRequest>(all))),
         _ => None,
     }
 }
@@ -177,12 +183,14 @@ fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) 
         Endpoint::PutEntry => schema::<EntryWritten>(all),
         Endpoint::GetEntry => json!({ "type": "string", "format": "binary" }),
         Endpoint::ListEntries => schema::<Entries>(all),
+        Endpoint::PutFaults | Endpoint::ListFaults => schema::<Faults>(all),
         Endpoint::RemoveApplication
         | Endpoint::DeleteKey
         | Endpoint::DrainNode
         | Endpoint::ActivateNode
         | Endpoint::RemoveNode
-        | Endpoint::DeleteEntry => return ("204", None),
+        | Endpoint::DeleteEntry
+        | Endpoint::EndFaults => return ("204", None),
     };
     ("200", Some(schema))
 }

@@ -42,6 +42,9 @@ pub enum Endpoint {
     GetEntry,
     DeleteEntry,
     ListEntries,
+    PutFaults,
+    ListFaults,
+    EndFaults,
 }
 
 const STALE: (&str, &str) = ("stale", "`true`: what this node has, which may be behind.");
@@ -81,6 +84,9 @@ impl Endpoint {
         Self::GetEntry,
         Self::DeleteEntry,
         Self::ListEntries,
+        Self::PutFaults,
+        Self::ListFaults,
+        Self::EndFaults,
     ];
 
     /// Method and path template. `{name}` stands for one segment, `{name...}` for the rest.
@@ -116,6 +122,9 @@ impl Endpoint {
             Self::GetEntry => (Method::GET, "/api/kv/{key...}"),
             Self::DeleteEntry => (Method::DELETE, "/api/kv/{key...}"),
             Self::ListEntries => (Method::GET, "/api/kv"),
+            Self::PutFaults => (Method::POST, "/api/faults"),
+            Self::ListFaults => (Method::GET, "/api/faults"),
+            Self::EndFaults => (Method::DELETE, "/api/faults"),
         }
     }
 
@@ -151,7 +160,10 @@ impl Endpoint {
             | Self::CreateToken
             | Self::DrainNode
             | Self::ActivateNode
-            | Self::RemoveNode => Some(Role::Admin),
+            | Self::RemoveNode
+            | Self::PutFaults
+            | Self::ListFaults
+            | Self::EndFaults => Some(Role::Admin),
         }
     }
 
@@ -197,7 +209,8 @@ impl Endpoint {
             Self::ApplyApplication
             | Self::CallApplication
             | Self::CreateKey
-            | Self::CreateToken => BODY_BYTES_MAX,
+            | Self::CreateToken
+            | Self::PutFaults => BODY_BYTES_MAX,
             Self::PutEntry => STORE_VALUE_BYTES_MAX,
             _ => 0,
         }

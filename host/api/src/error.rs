@@ -100,6 +100,13 @@ impl ApiError {
             .help("this is a defect of Aether: report it with the node's log of this request id")
     }
 
+    /// Only nodes of a sandbox break on purpose.
+    pub fn not_a_sandbox() -> Self {
+        let message = "this node is not of a sandbox: nobody can put faults into it";
+        Self::new(ErrorKind::Denied, Code::NotASandbox, message)
+            .help("to try out faults, start nodes nobody needs with `aether node --sandbox`")
+    }
+
     #[must_use]
     pub fn help(mut self, help: impl fmt::Display) -> Self {
         self.help = help.to_string();

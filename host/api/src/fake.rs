@@ -443,6 +443,18 @@ impl Management for Fake {
         Ok(Entries { entries, more: found.next().is_some() })
     }
 
+    async fn inject(&self, _: Vec<Fault>, _: &Principal) -> Result<Faults, ApiError> {
+        Err(ApiError::not_a_sandbox())
+    }
+
+    async fn faults(&self) -> Result<Faults, ApiError> {
+        Err(ApiError::not_a_sandbox())
+    }
+
+    async fn end_faults(&self, _: &Principal) -> Result<(), ApiError> {
+        Err(ApiError::not_a_sandbox())
+    }
+
     async fn delete_key(&self, id: &str) -> Result<(), ApiError> {
         let mut state = self.state();
         let before = state.keys.len();

@@ -103,6 +103,15 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
         Endpoint::PutEntry => store::put(node, req).await,
         Endpoint::GetEntry => store::get(node, &req).await,
         Endpoint::DeleteEntry => store::delete(node, &req).await,
+        Endpoint::PutFaults => {
+            let FaultRequest { faults } = json(&req.body)?;
+            ok(&node.inject(faults, &req.by).await?)
+        }
+        Endpoint::ListFaults => ok(&node.faults().await?),
+        Endpoint::EndFaults => {
+            node.end_faults(&req.by).await?;
+            done()
+        }
         Endpoint::ListEntries => ok(&node.entries(store::query(&req.query)?).await?),
     }
 }

@@ -87,6 +87,13 @@ pub trait Management: Send + Sync + 'static {
     async fn entry(&self, key: &StoreKey, stale: bool) -> Result<StoreEntry, ApiError>;
     async fn delete_entry(&self, key: &StoreKey, expected: Expected) -> Result<(), ApiError>;
     async fn entries(&self, query: EntryQuery) -> Result<Entries, ApiError>;
+
+    /// Puts faults into this node, all or none, and answers what is in force then.
+    /// [`Code::NotASandbox`] in a node that does not allow it, as for the next two.
+    async fn inject(&self, faults: Vec<Fault>, by: &Principal) -> Result<Faults, ApiError>;
+    async fn faults(&self) -> Result<Faults, ApiError>;
+    /// Ends all of them.
+    async fn end_faults(&self, by: &Principal) -> Result<(), ApiError>;
 }
 
 /// A blueprint to apply: parsed, with the name that the path has, every `file` entry bound.

@@ -4,6 +4,7 @@ mod application;
 mod artifact;
 mod call;
 mod cluster;
+mod fault;
 mod log;
 mod store;
 mod time;
@@ -21,6 +22,10 @@ pub use cluster::{
     ApplicationSummary, ClusterStatus, Health, KeyCreated, KeyRequest, KeyView, Keys, MemoryStatus,
     NodeState, NodeStatus, Nodes, RaftRole, RaftStatus, Status, TaskStatus, TokenCreated,
     TokenRequest,
+};
+pub use fault::{
+    FAULT_LATENCY_MAX, FAULT_TIME_MAX, FAULTS_MAX, Fault, FaultDirection, FaultKind, FaultLinks,
+    FaultRequest, FaultView, Faults,
 };
 pub use log::{LogLevel, LogLine, LogPage};
 pub use store::{

@@ -215,6 +215,9 @@ pub(crate) struct RunArgs {
     /// What is logged: a level, or `info,aether_engine=debug`
     #[arg(long, value_name = "FILTER")]
     pub(crate) log: Option<String>,
+    /// Let administrators put faults into the node
+    #[arg(long, hide = true)]
+    pub(crate) sandbox: bool,
     /// Settings; the flags win over it
     #[arg(long, value_name = "node.toml")]
     pub(crate) config: Option<PathBuf>,

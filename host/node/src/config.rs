@@ -16,6 +16,8 @@ pub struct Settings {
     pub cluster: Cluster,
     pub limits: Limits,
     pub log: Log,
+    /// Lets administrators put faults into the node. For clusters that nobody needs.
+    pub sandbox: bool,
 }
 
 /// Addresses to listen on; port 0 takes a free one.
@@ -85,6 +87,7 @@ impl Default for Settings {
             cluster: Cluster::default(),
             limits: Limits::default(),
             log: Log::default(),
+            sandbox: false,
         }
     }
 }

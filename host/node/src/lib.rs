@@ -11,6 +11,7 @@ mod depot;
 mod door;
 mod examine;
 mod explain;
+mod faults;
 mod founding;
 mod housekeeping;
 mod keys;

@@ -6,6 +6,7 @@ use crate::control::{Control, ControlError};
 use crate::depot::{Depot, DepotError};
 use crate::examine::{Descriptions, Examined, examine, report};
 use crate::explain;
+use crate::faults::Faults;
 use crate::keys;
 use crate::network::Network;
 use crate::planner::Reports;
@@ -61,6 +62,8 @@ pub(crate) struct Office {
     /// Tells this run of the node from earlier ones.
     pub(crate) run: u64,
     pub(crate) readiness: Readiness,
+    /// In a node of a sandbox.
+    pub(crate) faults: Option<Faults>,
 }
 
 #[async_trait::async_trait]
@@ -321,6 +324,24 @@ impl Management for Office {
         store::list(&self.control, query).await
     }
 
+    async fn inject(
+        &self,
+        faults: Vec<aether_api::Fault>,
+        by: &Principal,
+    ) -> Result<aether_api::Faults, ApiError> {
+        self.sandbox()?.inject(faults, by)
+    }
+
+    async fn faults(&self) -> Result<aether_api::Faults, ApiError> {
+        Ok(self.sandbox()?.all())
+    }
+
+    async fn end_faults(&self, by: &Principal) -> Result<(), ApiError> {
+        self.sandbox()?.end_all();
+        tracing::info!(by = by.name, "faults ended");
+        Ok(())
+    }
+
     async fn delete_key(&self, id: &str) -> Result<(), ApiError> {
         let picture = self.picture();
         let principals = &picture.world.principals;
@@ -354,6 +375,10 @@ pub(crate) fn put_key(stored: &StoredKey) -> (Vec<Condition>, Operation) {
 impl Office {
     fn picture(&self) -> Arc<Picture> {
         self.pictures.borrow().clone()
+    }
+
+    fn sandbox(&self) -> Result<&Faults, ApiError> {
+        self.faults.as_ref().ok_or_else(ApiError::not_a_sandbox)
     }
 
     fn with_views<T>(&self, picture: &Picture, show: impl FnOnce(&Views<'_>) -> T) -> T {

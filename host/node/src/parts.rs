@@ -5,6 +5,7 @@ use crate::config::Settings;
 use crate::control::Control;
 use crate::depot::Depot;
 use crate::door::Door;
+use crate::faults::Faults;
 use crate::housekeeping::Housekeeping;
 use crate::keys;
 use crate::listeners::Listeners;
@@ -97,18 +98,11 @@ impl Parts {
         let vital = OnFailure::StopNode;
         let statuses = links.statuses();
         tasks.spawn("links", vital, follow_links(statuses, reaching, stop_rest.clone()));
-        let Peers { introduced, .. } = peers;
-        let pictures = self.pictures.clone();
+        let (pictures, introduced) = (self.pictures.clone(), peers.introduced);
         let members = follow_members(links.clone(), node, pictures, introduced, stop_rest.clone());
         tasks.spawn("peers", vital, members);
         let reports = self.lead(tasks, &reaches, &runs, &stop_rest);
-        let housekeeping = Housekeeping {
-            control: self.control.clone(),
-            pictures: self.pictures.clone(),
-            depot: depot.clone(),
-            leading: self.control.leading(),
-        };
-        tasks.spawn("housekeeping", vital, housekeeping.run(runs.clone(), stop_rest.clone()));
+        self.keep_house(tasks, &depot, &runs, &stop_rest);
 
         let loader = Loader::new(self.engine.clone(), depot.clone(), code);
         let lifecycle = aether_lifecycle::Settings { node, run: self.run, seed: self.run };
@@ -133,7 +127,9 @@ impl Parts {
             ended.map(drop).map_err(|e| e.to_string())
         });
         let control = self.control.clone();
-        let office = Shown { routing, depot, samples, reports, reaches, runs };
+        let sandbox = self.settings.sandbox;
+        let faults = sandbox.then(|| Faults::start(node, links.clone(), tasks, stop_rest.clone()));
+        let office = Shown { routing, depot, samples, reports, reaches, runs, faults };
         let doors = (listeners.http, listeners.api);
         let (doors, management) = self.open(tasks, office, doors, &stops.management);
         Ok(Running { node, control, links, stops, doors, instances, management })
@@ -197,6 +193,17 @@ impl Parts {
         reports
     }
 
+    fn keep_house(&self, tasks: &Tasks, depot: &Depot, runs: &Runs, stop: &CancellationToken) {
+        let housekeeping = Housekeeping {
+            control: self.control.clone(),
+            pictures: self.pictures.clone(),
+            depot: depot.clone(),
+            leading: self.control.leading(),
+        };
+        let keep = housekeeping.run(runs.clone(), stop.clone());
+        tasks.spawn("housekeeping", OnFailure::StopNode, keep);
+    }
+
     /// Opens both front doors, and says when they have ended. The one for applications ends with
     /// the node's shutdown.
     fn open(
@@ -238,6 +245,7 @@ impl Parts {
             logs: self.logs,
             runs: shown.runs,
             readiness: Readiness::default(),
+            faults: shown.faults,
         });
         let stop = stop_management.clone();
         let management = watched(tasks, "management", async move {
@@ -263,6 +271,7 @@ struct Shown {
     reports: Reports,
     reaches: Reaches,
     runs: Runs,
+    faults: Option<Faults>,
 }
 
 /// A vital task whose end somebody waits for.

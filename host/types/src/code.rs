@@ -122,6 +122,8 @@ codes! {
     CalleeFailed = "callee-failed",
     /// The caller may not do this.
     Denied = "denied",
+    /// Faults are put into nodes of a sandbox only.
+    NotASandbox = "not-a-sandbox",
     /// Anything that is a defect of Aether.
     Internal = "internal",
 }

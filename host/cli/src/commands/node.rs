@@ -61,6 +61,7 @@ fn settings(args: RunArgs) -> Result<Settings> {
     place.zone = args.zone.unwrap_or(std::mem::take(&mut place.zone));
     place.voters = args.voters.unwrap_or(place.voters);
     settings.data = data.unwrap_or(settings.data);
+    settings.sandbox |= args.sandbox;
     settings.listen.http = http.unwrap_or(settings.listen.http);
     settings.listen.api = api.unwrap_or(settings.listen.api);
     settings.log.level = log.unwrap_or(settings.log.level);

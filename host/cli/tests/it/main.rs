@@ -5,6 +5,7 @@
 mod apps;
 mod bad_input;
 mod cluster;
+mod code;
 mod crash;
 mod faults;
 mod history;
@@ -12,5 +13,6 @@ mod hostile;
 mod http;
 mod loss;
 mod node;
+mod sandbox;
 mod store;
 mod update;

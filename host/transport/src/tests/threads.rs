@@ -39,7 +39,5 @@ fn a_node_whose_threads_are_all_busy_still_answers() {
         peer
     }));
     answered.wait();
-    outside.block_on(soon(async {
-        while peer.read().await.unwrap().kind != Kind::Response {}
-    }));
+    outside.block_on(soon(async { while peer.read().await.unwrap().kind != Kind::Response {} }));
 }

@@ -1,0 +1,88 @@
+//! Faults that are put into a node of a sandbox on purpose. Knows not how they are made to happen.
+
+use aether_types::TimeSpan;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Faults in force on one node at the same time.
+pub const FAULTS_MAX: usize = 64;
+/// A fault lasts 1 ms to this long: whoever forgets it finds the node well again.
+pub const FAULT_TIME_MAX: TimeSpan = TimeSpan::from_secs(3_600);
+/// Most latency that a fault adds. More than 0.8 s of silence break a link; latency is no silence.
+pub const FAULT_LATENCY_MAX: TimeSpan = TimeSpan::from_secs(10);
+
+/// Faults to put into the node that is asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FaultRequest {
+    /// All or none of them.
+    pub faults: Vec<Fault>,
+}
+
+/// A fault, and how long it lasts. It ends by itself, and then all is as before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Fault {
+    /// What goes wrong.
+    pub kind: FaultKind,
+    /// Such as `5s`; 1 ms to 1 h.
+    #[schema(value_type = String)]
+    pub duration: TimeSpan,
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum FaultKind {
+    /// Nothing gets through. Links need both ways: after 0.8 s, a cut of one is a cut of both.
+    Partition { links: FaultLinks },
+    /// Everything takes longer, in each of the directions.
+    Latency {
+        links: FaultLinks,
+        /// Such as `50ms`; at most 10 s.
+        #[schema(value_type = String)]
+        time: TimeSpan,
+    },
+    /// One-way messages, which are those of consensus, get lost. Calls and streams do not.
+    Loss {
+        links: FaultLinks,
+        /// From 0 to 1.
+        share: f64,
+    },
+}
+
+/// Links between this node and others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FaultLinks {
+    /// Ids of other nodes, at least one.
+    pub nodes: Vec<String>,
+    #[serde(default)]
+    pub direction: FaultDirection,
+}
+
+/// As seen from this node.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultDirection {
+    #[default]
+    Both,
+    In,
+    Out,
+}
+
+/// Faults in force on the node that answers, oldest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Faults {
+    pub faults: Vec<FaultView>,
+}
+
+/// A fault in force.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct FaultView {
+    pub fault: Fault,
+    /// When it ends by itself.
+    pub ends: String,
+}
