@@ -2,12 +2,15 @@
 
 mod chunks;
 mod http;
+#[cfg(test)]
+mod tests;
 
 use crate::network::{Kind, Network};
 use crate::routing::Routing;
 use crate::tasks::Tasks;
 use aether_engine::{CallContext, Offer, Origin, Place, Slice};
 use aether_routing::{Endpoint, Started};
+use aether_transport::limits::FRAME_BYTES_MAX;
 use aether_transport::{CallFailure, Class, Request, Response, Stream};
 use aether_types::plan::InstanceKey;
 use aether_types::versioned::Versioned;
@@ -136,6 +139,8 @@ fn failed(failure: &CallFailure) -> Attempt {
     let error = match failure {
         CallFailure::Deadline { .. } => CallError::DeadlineExceeded,
         CallFailure::Overloaded { .. } => CallError::Overloaded(None),
+        // It would be too long for every other node as well.
+        CallFailure::TooLong { bytes, most } => too_long("arguments", *bytes, *most),
         other => CallError::Unavailable(other.to_string()),
     };
     Attempt { error, started }
@@ -161,7 +166,7 @@ impl Callees {
             };
             let mut offer = Some(Offer { args: args.to_vec(), ctx });
             match slice.offer(place, &mut offer).await {
-                Ok(answer) => Response { status: ANSWERED, body: answer.into() },
+                Ok(answer) => answer_with(answer),
                 Err(error) if offer.is_some() => failure(REFUSED, &error),
                 Err(error) => failure(FAILED, &error),
             }
@@ -197,6 +202,21 @@ fn read(body: &[u8]) -> Result<(CallHead, &[u8]), CallError> {
         return Err(CallError::Other(format!("calls of format {format} are not known here")));
     }
     postcard::take_from_bytes(rest).map_err(|_| garbage())
+}
+
+/// The call has run, and would give the same result elsewhere.
+fn answer_with(result: Vec<u8>) -> Response {
+    match result.len() {
+        bytes if bytes > FRAME_BYTES_MAX => {
+            failure(FAILED, &too_long("result", bytes, FRAME_BYTES_MAX))
+        }
+        _ => Response { status: ANSWERED, body: result.into() },
+    }
+}
+
+fn too_long(what: &str, bytes: usize, most: usize) -> CallError {
+    let message = format!("{what} of {bytes} bytes: a call to another node carries at most {most}");
+    CallError::Other(message)
 }
 
 fn failure(status: u32, error: &CallError) -> Response {
