@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 pub enum Role {
     /// Reads.
     Viewer,
-    /// Deploys, calls and undeploys.
+    /// Deploys, calls, undeploys and writes to the store.
     Operator,
     /// Manages keys.
     Admin,

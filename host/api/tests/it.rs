@@ -221,16 +221,36 @@ async fn entries_are_written_on_conditions() {
     let on = |condition: &str| format!("{put} HTTP/1.1\r\n{condition}\r\nX-Rest:");
     check(put, "one", expect![[r#"200 "1" {"revision":1}"#]]).await;
     check("GET /api/kv/tools/a%20lock", "", expect![[r#"200 "1" one"#]]).await;
-    check(&on("If-None-Match: *"), "two", expect![[r#"412 "1" tools/a lock is at revision 1"#]]).await;
-    check(&on("If-Match: \"7\""), "two", expect![[r#"412 "1" tools/a lock is at revision 1"#]]).await;
+    check(&on("If-None-Match: *"), "two", expect![[r#"412 "1" tools/a lock is at revision 1"#]])
+        .await;
+    check(&on("If-Match: \"7\""), "two", expect![[r#"412 "1" tools/a lock is at revision 1"#]])
+        .await;
     check(&on("If-Match: \"1\""), "two", expect![[r#"200 "2" {"revision":2}"#]]).await;
-    check(&on("If-Match: seven"), "three", expect![[r#"400 - If-Match: "seven" is no revision"#]]).await;
+    check(&on("If-Match: seven"), "three", expect![[r#"400 - If-Match: "seven" is no revision"#]])
+        .await;
     check(&on("If-Match: *"), "", expect![[r#"200 "3" {"revision":3}"#]]).await;
     check("GET /api/kv/tools%2Fa%20lock?stale=true", "", expect![[r#"200 "3" "#]]).await;
-    check("GET /api/kv/tools//a", "", expect![[r#"400 - the key "tools//a" has an empty segment"#]]).await;
+    check(
+        "GET /api/kv/tools//a",
+        "",
+        expect![[r#"400 - the key "tools//a" has an empty segment"#]],
+    )
+    .await;
     check("GET /api/kv/%ff", "", expect!["400 - the key is no UTF-8"]).await;
-    check("GET /api/kv?prefix=tools/&stale=perhaps", "", expect!["400 - query: `stale`: provided string was not `true` or `false`"]).await;
-    check("GET /api/kv?prefix=tools/", "", expect![[r#"200 - {"entries":[{"key":"tools/a lock","revision":3,"bytes":0}],"more":false}"#]]).await;
+    check(
+        "GET /api/kv?prefix=tools/&stale=perhaps",
+        "",
+        expect!["400 - query: `stale`: provided string was not `true` or `false`"],
+    )
+    .await;
+    check(
+        "GET /api/kv?prefix=tools/",
+        "",
+        expect![[
+            r#"200 - {"entries":[{"key":"tools/a lock","revision":3,"bytes":0}],"more":false}"#
+        ]],
+    )
+    .await;
     check("DELETE /api/kv/tools/a%20lock", "", expect!["204 - "]).await;
     check("GET /api/kv/tools/a%20lock", "", expect!["404 - there is no entry tools/a lock"]).await;
     let large = "x".repeat(aether_api::STORE_VALUE_BYTES_MAX + 1);

@@ -407,7 +407,7 @@ pub(crate) enum KeysCommand {
 pub(crate) enum RoleArg {
     /// Reads
     Viewer,
-    /// Deploys, calls and undeploys
+    /// Deploys, calls, undeploys and writes to the store
     Operator,
     /// Manages keys
     Admin,

@@ -14,8 +14,8 @@ use aether_types::{AppName, Digest, NodeId, Revision};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A consistent picture of the replicated map at one revision, without what operators and tools keep
-/// there. Cheap to clone.
+/// A consistent picture of the replicated map at one revision, without what operators and tools
+/// keep there. Cheap to clone.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct World {
     pub(crate) revision: Revision,
@@ -61,8 +61,8 @@ impl World {
         Ok((world, watch))
     }
 
-    /// The revision that a picture must have to show everything that stands in the state. The newest
-    /// one may be that of an entry that no picture shows, and none is made for it.
+    /// The revision that a picture must have to show everything that stands in the state. The
+    /// newest one may be that of an entry that no picture shows, and none is made for it.
     pub(crate) fn newest(state: &State) -> Revision {
         let shown = state.range("").filter(|(key, _)| is_shown(key));
         shown.map(|(_, entry)| entry.modified).max().unwrap_or_default()

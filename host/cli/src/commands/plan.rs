@@ -88,7 +88,7 @@ fn show(report: &CheckReport, ui: &mut Ui) -> Result {
 fn kind(step: &PlanStep) -> Cell {
     match (step.kind, &step.from) {
         (StepKind::Move, Some(from)) => {
-            toned(&format!("moves here from {}", short(from)), Tone::Busy)
+            toned(format!("moves here from {}", short(from)), Tone::Busy)
         }
         (StepKind::Move | StepKind::Add, _) => toned("starts", Tone::Good),
         (StepKind::Replace, _) => toned("is replaced", Tone::Busy),

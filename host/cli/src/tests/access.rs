@@ -119,6 +119,13 @@ fn entries_of_the_store_come_and_go() {
         exit 0
     "#]],
     );
+}
+
+#[test]
+fn entries_of_the_store_are_not_lost_by_accident() {
+    let server = Server::start();
+    server.run("operator", &["kv", "put", "tools/lock", "mine"]);
+    server.run("operator", &["kv", "put", "tools/lock", "yours"]);
     server.check(&["kv", "delete", "tools/lock", "--if-revision", "1", "--json"], expect![[r#"
         2> {"error":{"code":"precondition-failed","message":"failed to delete tools/lock: tools/lock is at revision 2","request-id":"ID"}}
         exit 4

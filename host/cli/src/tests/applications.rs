@@ -67,7 +67,9 @@ fn a_plan_says_what_would_change_and_how_to_apply_it() {
         let (out, err, exit) = server.run("operator", args);
         expect.assert_eq(&format!("{err}{out}exit {exit}\n").replace(path, "PATH"));
     };
-    check(&["plan", path], expect![[r#"
+    check(
+        &["plan", path],
+        expect![[r#"
             Checking a.wasm (1 B)
             Checking shop 1.2.0
                Valid it would be a new application; nothing was changed
@@ -81,19 +83,28 @@ fn a_plan_says_what_would_change_and_how_to_apply_it() {
 
         to apply exactly this: aether deploy PATH --revision 0 --server SERVER
         exit 1
-    "#]]);
-    check(&["status", "shop"], expect![[r#"
+    "#]],
+    );
+    check(
+        &["status", "shop"],
+        expect![[r#"
         error: failed to read shop: there is no application shop [unknown-application]
         help: `aether status` lists the applications
         exit 3
-    "#]]);
+    "#]],
+    );
     server.run("operator", &["deploy", path, "--revision", "0"]);
-    check(&["plan", path], expect![[r#"
+    check(
+        &["plan", path],
+        expect![[r#"
             Checking shop 1.2.0
                Valid it is what revision 1 says already; nothing was changed
         exit 0
-    "#]]);
-    check(&["plan", path, "--json"], expect![[r#"
+    "#]],
+    );
+    check(
+        &["plan", path, "--json"],
+        expect![[r#"
         {
           "apply": "aether deploy PATH --revision 1 --server SERVER",
           "changed": false,
@@ -103,7 +114,8 @@ fn a_plan_says_what_would_change_and_how_to_apply_it() {
           "steps": []
         }
         exit 0
-    "#]]);
+    "#]],
+    );
     let (_, err, exit) = server.run("viewer", &["plan", path]);
     assert!(err.contains("role-too-low"), "{err}");
     assert_eq!(exit, 2, "a plan that cannot be made is told from one that changes something");

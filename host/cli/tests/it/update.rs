@@ -112,8 +112,7 @@ fn a_plan_says_what_an_update_would_change_and_changes_nothing() {
     let stored = node.aether(&["status", "web", "--json"]).text;
     let first = plan();
     let report: aether_api::CheckReport = serde_json::from_str(&first.text).unwrap();
-    let changes =
-        report.changes.iter().map(|c| format!("{:?} {} {}", c.kind, c.what, c.detail));
+    let changes = report.changes.iter().map(|c| format!("{:?} {} {}", c.kind, c.what, c.detail));
     let steps = report.steps.iter().map(|step| format!("{:?} {}", step.kind, step.instance));
     expect_test::expect![[r#"
         Changed slice t:web other bytes
