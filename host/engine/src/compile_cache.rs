@@ -147,7 +147,7 @@ impl CompileCache {
         Some(bytes)
     }
 
-    /// Like [`CompileCache::get`], with its head: what [`CompileCache::keep`] of another node takes.
+    /// Like [`CompileCache::get`], with its head: what [`CompileCache::keep`] elsewhere takes.
     pub(crate) fn sealed(&self, key: &CodeKey) -> Option<Vec<u8>> {
         let path = self.path(key);
         let bytes = fs::read(&path).ok()?;

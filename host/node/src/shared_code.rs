@@ -1,5 +1,5 @@
-//! Compiled code of the cluster: asked for before this node compiles, given to others who ask. Knows
-//! no plan; what the bytes must be is the engine's to say.
+//! Compiled code of the cluster: asked for before this node compiles, given to others who ask.
+//! Knows no plan; what the bytes must be is the engine's to say.
 
 use crate::depot::{Depot, NOT_HERE, blocking};
 use crate::network::StreamHead;
