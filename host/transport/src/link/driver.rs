@@ -91,13 +91,7 @@ struct Farewell {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// `input` is what was read behind the hello.
-    pub(crate) fn new(
-        io: S,
-        input: BytesMut,
-        link: Arc<Link>,
-        queue: Queue,
-        port: Port,
-    ) -> Self {
+    pub(crate) fn new(io: S, input: BytesMut, link: Arc<Link>, queue: Queue, port: Port) -> Self {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
