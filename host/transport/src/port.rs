@@ -28,8 +28,8 @@ pub trait Handler: Send + Sync + 'static {
     /// A one-way message.
     fn on_message(&self, from: NodeId, class: Class, group: u64, bytes: Bytes);
 
-    /// A request. Runs in a task of its own, in the runtime in which the links were started; it is
-    /// dropped when the caller does not wait any more. An answer of more than
+    /// A request. Runs in a task of its own, in the runtime in which the links were started; it
+    /// is dropped when the caller does not wait any more. An answer of more than
     /// [`crate::limits::FRAME_BYTES_MAX`] fails the call.
     fn call(&self, from: &Peer, request: Request) -> BoxFuture<'static, Response>;
 

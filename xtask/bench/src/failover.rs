@@ -1,6 +1,6 @@
 //! `failover`: from the loss of the leader under load to the first acknowledged write through a
-//! survivor, by kill -9 and by SIGSTOP, against etcd with its defaults; and what requests to a slice
-//! on the survivors notice of it.
+//! survivor, by kill -9 and by SIGSTOP, against etcd with its defaults; and what requests to a
+//! slice on the survivors notice of it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,5 +1,6 @@
 //! `scale`: what the cores that decide take for 1,000 slices on 100 nodes, in time and memory, and
-//! what the slope from smaller and larger clusters says of 10,000 nodes. Runs the cores' own examples.
+//! what the slope from smaller and larger clusters says of 10,000 nodes. Runs the cores' own
+//! examples.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -174,8 +174,9 @@ fn what_clients_saw_while_leaders_were_lost_has_one_order() {
     history.check().unwrap();
 }
 
-/// Asks for the slice at a fixed rate, whatever the answers; says what failed. A request that a node
-/// closed its door to, before or after it was sent, goes to the next node: asking twice is harmless.
+/// Asks for the slice at a fixed rate, whatever the answers; says what failed. A request that a
+/// node closed its door to, before or after it was sent, goes to the next one: asking twice is
+/// harmless.
 fn ask(fronts: &RwLock<Vec<SocketAddr>>, asked: &AtomicUsize, stop: &AtomicBool) -> Vec<String> {
     let (mut due, mut failed) = (Instant::now(), Vec::new());
     for turn in 0.. {
