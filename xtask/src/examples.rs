@@ -10,12 +10,12 @@ use std::sync::mpsc;
 use anyhow::{Context, bail};
 
 use crate::node::{Addresses, Node};
-use crate::{guests, node, shell};
+use crate::{guests, shell};
 
-/// Deploys every application on a node of its own making and runs all its cases.
+/// Deploys every application on a node of its own making, with the program that is built, and runs
+/// all its cases.
 pub(crate) fn run() -> anyhow::Result<()> {
     guests::build(&["examples/"])?;
-    node::build()?;
     let home = shell::target().join("examples");
     if home.exists() {
         std::fs::remove_dir_all(&home)?;

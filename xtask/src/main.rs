@@ -59,7 +59,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::run(),
         Task::Demo => demo::run(),
         Task::Test => test::run(),
-        Task::Examples => examples::run(),
+        Task::Examples => node::build().and_then(|()| examples::run()),
         Task::Sim { arguments } => sim::run(&arguments),
         Task::Tidy { shrink } => tidy::run(shrink),
         Task::Audit => audit::run(),

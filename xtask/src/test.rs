@@ -8,7 +8,9 @@ use anyhow::{Context, bail};
 use crate::steps::Steps;
 use crate::{examples, guests, setup, shell, sim, tidy};
 
-/// Formatting, rules, lints, simulation, guests, tests: cheapest first, so that news come early.
+/// Formatting, rules, lints, simulation, guests, tests: cheapest first, so that news come early. The
+/// applications come last, with the program that the tests were built with: to build that alone
+/// would choose other features, and compile the engine once more.
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut steps = Steps::default();
     steps.run("setup", setup::run);
@@ -20,8 +22,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     });
     steps.run("sim", sim::check);
     steps.run("guests", || guests::build(guests::OF_TESTS));
-    steps.run("examples", examples::run);
     steps.run("test", tests);
+    steps.run("examples", examples::run);
     steps.finish()
 }
 
