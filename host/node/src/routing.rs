@@ -43,6 +43,9 @@ struct Shared {
     routes: ArcSwap<RouteTrie<Routes>>,
     memories: Mutex<BTreeMap<MemoryKey, Weak<Memory>>>,
     records: Mutex<BTreeMap<Endpoint, Weak<Record>>>,
+    /// Held while the ways are made anew. Several change what they are made of; whoever is last must
+    /// have seen all of it.
+    showing: Mutex<()>,
     /// One for each loaded slice; those that are gone are swept with the next change.
     routers: Mutex<Vec<Weak<SliceRouter>>>,
 }
@@ -93,6 +96,7 @@ impl Routing {
             routes: ArcSwap::default(),
             memories: Mutex::default(),
             records: Mutex::default(),
+            showing: Mutex::default(),
             routers: Mutex::default(),
         }))
     }
@@ -246,6 +250,7 @@ impl Routing {
         importer: Coordinates,
     ) -> Arc<SliceRouter> {
         let router = Arc::new(SliceRouter { app, revision, importer, imports: ArcSwap::default() });
+        let _showing = self.0.showing.lock();
         router.show(self);
         self.0.routers.lock().push(Arc::downgrade(&router));
         router
@@ -295,6 +300,7 @@ impl Routing {
     }
 
     fn show_ways(&self) {
+        let _showing = self.0.showing.lock();
         let routes = self.table().http.map(|route| self.http_route(route));
         self.0.routes.store(Arc::new(routes));
         self.0.routers.lock().retain(|router| match router.upgrade() {
