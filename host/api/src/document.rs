@@ -117,6 +117,12 @@ fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
             ("check", "Says what applying a blueprint would do, or why it would be refused.")
         }
         Endpoint::RemoveApplication => ("remove", "Takes the application away."),
+        Endpoint::ListRollouts => ("rollouts", "The newest rollout of each application."),
+        Endpoint::GetRollout => ("rollout", "The newest rollout of one application."),
+        Endpoint::CommandRollout => (
+            "commandRollout",
+            "Commands a rollout: promote, pause, resume, rollback, complete, conclude-old, conclude-new.",
+        ),
         Endpoint::CallApplication => ("call", "Calls a function."),
         Endpoint::ApplicationDocument => {
             ("applicationDocument", "The OpenAPI document of the application's routes.")
@@ -176,6 +182,8 @@ fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) 
         Endpoint::GetApplication => schema::<Application>(all),
         Endpoint::ApplyApplication => schema::<Applied>(all),
         Endpoint::CheckApplication => schema::<CheckReport>(all),
+        Endpoint::ListRollouts => schema::<Rollouts>(all),
+        Endpoint::GetRollout | Endpoint::CommandRollout => schema::<RolloutStatus>(all),
         Endpoint::CallApplication => schema::<CallAnswer>(all),
         Endpoint::ListKeys => schema::<Keys>(all),
         Endpoint::CreateKey => return ("201", Some(schema::<KeyCreated>(all))),

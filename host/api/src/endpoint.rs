@@ -29,6 +29,9 @@ pub enum Endpoint {
     ApplyApplication,
     CheckApplication,
     RemoveApplication,
+    ListRollouts,
+    GetRollout,
+    CommandRollout,
     CallApplication,
     ApplicationDocument,
     ListKeys,
@@ -71,6 +74,9 @@ impl Endpoint {
         Self::ApplyApplication,
         Self::CheckApplication,
         Self::RemoveApplication,
+        Self::ListRollouts,
+        Self::GetRollout,
+        Self::CommandRollout,
         Self::CallApplication,
         Self::ApplicationDocument,
         Self::ListKeys,
@@ -109,6 +115,9 @@ impl Endpoint {
             Self::ApplyApplication => (Method::PUT, "/api/apps/{app}"),
             Self::CheckApplication => (Method::POST, "/api/apps/{app}/check"),
             Self::RemoveApplication => (Method::DELETE, "/api/apps/{app}"),
+            Self::ListRollouts => (Method::GET, "/api/rollouts"),
+            Self::GetRollout => (Method::GET, "/api/rollouts/{app}"),
+            Self::CommandRollout => (Method::POST, "/api/rollouts/{app}/{command}"),
             Self::CallApplication => (Method::POST, "/api/apps/{app}/call"),
             Self::ApplicationDocument => (Method::GET, "/api/apps/{app}/openapi.json"),
             Self::ListKeys => (Method::GET, "/api/keys"),
@@ -142,6 +151,8 @@ impl Endpoint {
             | Self::ListArtifacts
             | Self::ListApplications
             | Self::GetApplication
+            | Self::ListRollouts
+            | Self::GetRollout
             | Self::ApplicationDocument
             | Self::GetEntry
             | Self::ListEntries => Some(Role::Viewer),
@@ -151,6 +162,7 @@ impl Endpoint {
             | Self::ApplyApplication
             | Self::CheckApplication
             | Self::RemoveApplication
+            | Self::CommandRollout
             | Self::CallApplication
             | Self::PutEntry
             | Self::DeleteEntry => Some(Role::Operator),

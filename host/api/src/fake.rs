@@ -267,7 +267,8 @@ impl Management for Fake {
             notes: vec![crowded(&name)],
         };
         state.applications.insert(name, application.clone());
-        Ok(Applied { revision: before + 1, changed: true, application })
+        let rollout = before > 0 && apply.strategy.is_some();
+        Ok(Applied { revision: before + 1, changed: true, rollout, application })
     }
 
     async fn applications(&self) -> Result<Vec<Application>, ApiError> {
@@ -401,6 +402,36 @@ impl Management for Fake {
         }
     }
 
+    async fn rollouts(&self) -> Result<Vec<RolloutStatus>, ApiError> {
+        Ok(vec![rolling("shop", RolloutPhase::Holding)])
+    }
+
+    async fn rollout(&self, app: &AppName) -> Result<RolloutStatus, ApiError> {
+        match app.as_str() {
+            "shop" => Ok(rolling("shop", RolloutPhase::Holding)),
+            _ => {
+                let message = format!("{app} has no rollout");
+                Err(ApiError::not_found(Code::UnknownRollout, message))
+            }
+        }
+    }
+
+    async fn command_rollout(
+        &self,
+        app: &AppName,
+        command: RolloutCommand,
+        _: &Principal,
+    ) -> Result<RolloutStatus, ApiError> {
+        let status = self.rollout(app).await?;
+        match command {
+            RolloutCommand::Rollback => {
+                Ok(RolloutStatus { phase: RolloutPhase::RollingBack, ..status })
+            }
+            RolloutCommand::Pause => Ok(RolloutStatus { paused: true, ..status }),
+            _ => Ok(status),
+        }
+    }
+
     async fn put_entry(
         &self,
         key: &StoreKey,
@@ -481,5 +512,30 @@ fn artifact(digest: Digest, size: u64) -> Artifact {
         handler: None,
         lifecycle: false,
         is_async: false,
+    }
+}
+
+/// A rollout at its first stage.
+fn rolling(app: &str, phase: RolloutPhase) -> RolloutStatus {
+    let share = |revision: u64, share: &str| (revision.to_string(), share.to_owned());
+    RolloutStatus {
+        app: app.parse().expect("it is a name"),
+        strategy: "rolling".to_owned(),
+        old: 7,
+        new: 9,
+        phase,
+        stage: Some(1),
+        stages: vec!["50%".to_owned(), "100%".to_owned()],
+        weights: [share(7, "50%"), share(9, "50%")].into(),
+        switch: 12,
+        attempt: 1,
+        paused: false,
+        since: "2026-01-01T00:00:00.000Z".to_owned(),
+        waits_for: Some("2026-01-01T00:00:30.000Z".to_owned()),
+        outcome: None,
+        history: vec![RolloutEvent {
+            at: "2026-01-01T00:00:00.000Z".to_owned(),
+            event: "started".to_owned(),
+        }],
     }
 }

@@ -82,6 +82,12 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
             node.remove(&req.param("app")?, &req.by).await?;
             done()
         }
+        Endpoint::ListRollouts => ok(&Rollouts { rollouts: node.rollouts().await? }),
+        Endpoint::GetRollout => ok(&node.rollout(&req.param("app")?).await?),
+        Endpoint::CommandRollout => {
+            let command = req.param("command")?;
+            ok(&node.command_rollout(&req.param("app")?, command, &req.by).await?)
+        }
         Endpoint::CallApplication => ok(&node.call(call(req)?).await?),
         Endpoint::ApplicationDocument => {
             let app = req.param("app")?;
@@ -207,7 +213,12 @@ fn apply(req: &Authorized, request: ApplyRequest) -> Result<Apply> {
     }
     let artifacts = bound(&blueprint, &request)?;
     let if_revision = request.if_revision.map(Revision);
-    Ok(Apply { blueprint, file: request.file, artifacts, if_revision, by: req.by.clone() })
+    let strategy = request.strategy;
+    if let Some(strategy) = &strategy {
+        strategy.validate("strategy")?;
+    }
+    let by = req.by.clone();
+    Ok(Apply { blueprint, file: request.file, artifacts, if_revision, strategy, by })
 }
 
 /// Every `file` entry has its bytes, and nothing else has.

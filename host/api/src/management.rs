@@ -7,6 +7,7 @@ use crate::{ApplicationRoute, MintedKey, StoredKey};
 use aether_types::blueprint::Blueprint;
 use aether_types::code::Code;
 use aether_types::description::Description;
+use aether_types::rollout::Strategy;
 use aether_types::{AppName, Digest, NodeId, RequestId, Revision, TimeSpan};
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -49,6 +50,17 @@ pub trait Management: Send + Sync + 'static {
     async fn application(&self, app: &AppName) -> Result<Application, ApiError>;
     /// Takes the application away. Its instances drain afterwards.
     async fn remove(&self, app: &AppName, by: &Principal) -> Result<(), ApiError>;
+    /// The newest rollout of each application, sorted by name.
+    async fn rollouts(&self) -> Result<Vec<RolloutStatus>, ApiError>;
+    async fn rollout(&self, app: &AppName) -> Result<RolloutStatus, ApiError>;
+    /// Conflict where the rollout is not where this could be done.
+    async fn command_rollout(
+        &self,
+        app: &AppName,
+        command: RolloutCommand,
+        by: &Principal,
+    ) -> Result<RolloutStatus, ApiError>;
+
     /// The application's version and its routes with their types.
     async fn application_routes(
         &self,
@@ -106,6 +118,8 @@ pub struct Apply {
     pub artifacts: BTreeMap<usize, Digest>,
     /// Apply only if this is still the revision of the application; 0: only if it is new.
     pub if_revision: Option<Revision>,
+    /// How an application that exists gets there, as a rollout.
+    pub strategy: Option<Strategy>,
     pub by: Principal,
 }
 

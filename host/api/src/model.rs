@@ -6,6 +6,7 @@ mod call;
 mod cluster;
 mod fault;
 mod log;
+mod rollout;
 mod store;
 mod time;
 
@@ -28,6 +29,9 @@ pub use fault::{
     FaultRequest, FaultView, Faults,
 };
 pub use log::{LogLevel, LogLine, LogPage};
+pub use rollout::{
+    RolloutCommand, RolloutEvent, RolloutPhase, RolloutStatus, Rollouts, UnknownCommand,
+};
 pub use store::{
     Entries, EntryQuery, EntryView, EntryWritten, Expected, STORE_BYTES_MAX, STORE_KEY_BYTES_MAX,
     STORE_VALUE_BYTES_MAX, StoreEntry, StoreKey, StoreKeyError,

@@ -1,10 +1,12 @@
 //! The command line: nouns, verbs, flags and their help. Knows nothing of what they do.
 
 use aether_api::{LogLevel, Role, StoreKey};
-use aether_types::{AppName, NodeId, TimeSpan};
+use aether_types::rollout::Strategy;
+use aether_types::{AppName, NodeId, Problems, TimeSpan, read_toml};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Runs applications made of WebAssembly slices.
 #[derive(Debug, Parser)]
@@ -65,7 +67,11 @@ pub(crate) enum Command {
     #[command(after_help = AFTER_PLAN)]
     Plan(PlanArgs),
     /// Make an application what its blueprint says, and wait until it is active
+    #[command(after_help = AFTER_DEPLOY)]
     Deploy(DeployArgs),
+    /// Look at changes of version under traffic, and command them
+    #[command(subcommand)]
+    Rollout(RolloutCommand),
     /// Take an application away
     Undeploy(UndeployArgs),
     /// Show the cluster and its applications, or one of them, and why it is not as it should be
@@ -102,6 +108,12 @@ pub(crate) enum Command {
 
 const AFTER_PLAN: &str = "\
 Exit codes of `plan`: 0 nothing would change, 1 something would, 2 it cannot be said or applied.";
+const AFTER_DEPLOY: &str = "\
+A strategy keeps the old version beside the new one until it is over; `aether rollout` shows it:
+  aether deploy --strategy immediate
+  aether deploy --strategy 'rolling = { steps = [\"10%\", \"100%\"], pause = \"1m\" }'
+  aether deploy --strategy 'blue-green = { switch = \"manual\" }'
+  aether deploy --strategy 'a-b = { weight = \"50%\", sticky = { cookie = \"session\" } }'";
 const AFTER_CALL: &str = "\
 Each argument is one parameter, in JSON. A word that is no JSON is a string:
   aether call shop shop:orders/place#place book 2";
@@ -237,6 +249,9 @@ pub(crate) struct DeployArgs {
     /// Only if this is still the application's revision; 0: only if it is new
     #[arg(long, value_name = "N")]
     pub(crate) revision: Option<u64>,
+    /// Roll it out under traffic: immediate, rolling, blue-green, or one with settings
+    #[arg(long, value_name = "STRATEGY")]
+    pub(crate) strategy: Option<StrategyArg>,
     #[command(flatten)]
     pub(crate) remote: Remote,
 }
@@ -286,6 +301,68 @@ pub(crate) struct CallArgs {
     pub(crate) params: Option<String>,
     #[command(flatten)]
     pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RolloutCommand {
+    /// List the newest rollout of each application
+    List(Remote),
+    /// Show a rollout: its shares, what it waits for, what happened
+    Show(RolloutArgs),
+    /// End the present stage, whatever it waits for
+    Promote(RolloutArgs),
+    /// Go no further until it is resumed; what protects the traffic goes on
+    Pause(RolloutArgs),
+    /// Go on
+    Resume(RolloutArgs),
+    /// Give everything back to the old version, now
+    Rollback(RolloutArgs),
+    /// Give everything to the new version, and take the old one away
+    Complete(RolloutArgs),
+    /// End an A/B split for one of the two versions
+    Conclude {
+        #[command(flatten)]
+        rollout: RolloutArgs,
+        #[arg(long, value_enum)]
+        winner: Winner,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RolloutArgs {
+    /// Name of the application
+    pub(crate) app: AppName,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Winner {
+    Old,
+    New,
+}
+
+/// A strategy as it stands after `--strategy`: its name, or TOML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StrategyArg(pub(crate) Strategy);
+
+impl FromStr for StrategyArg {
+    type Err = Problems;
+
+    fn from_str(text: &str) -> Result<Self, Problems> {
+        #[derive(serde::Deserialize)]
+        struct File {
+            strategy: Strategy,
+        }
+        let toml = match text {
+            "immediate" => "strategy = \"immediate\"".to_owned(),
+            word if !word.contains('=') => format!("strategy.{word} = {{}}"),
+            setting => format!("strategy.{setting}"),
+        };
+        let file = read_toml::<File>("--strategy", &toml, &[])?;
+        file.strategy.validate("--strategy")?;
+        Ok(Self(file.strategy))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -437,6 +514,7 @@ impl Command {
             Self::Blueprint(BlueprintCommand::Check { output, .. }) => output.json,
             Self::Kv(command) => command.remote().output.json,
             Self::Keys(command) => command.remote().output.json,
+            Self::Rollout(command) => command.remote().output.json,
         }
     }
 }
@@ -449,6 +527,21 @@ impl NodeCommand {
             | Self::Drain { remote, .. }
             | Self::Activate { remote, .. }
             | Self::Remove { remote, .. } => remote,
+        }
+    }
+}
+
+impl RolloutCommand {
+    pub(crate) fn remote(&self) -> &Remote {
+        match self {
+            Self::List(remote) => remote,
+            Self::Show(args)
+            | Self::Promote(args)
+            | Self::Pause(args)
+            | Self::Resume(args)
+            | Self::Rollback(args)
+            | Self::Complete(args)
+            | Self::Conclude { rollout: args, .. } => &args.remote,
         }
     }
 }

@@ -10,6 +10,7 @@ mod logs;
 mod node;
 mod nodes;
 mod plan;
+mod rollout;
 mod slice;
 mod status;
 
@@ -56,6 +57,7 @@ pub(crate) fn run(command: Command, around: &Surroundings, ui: &mut Ui) -> Resul
         }
         Command::Blueprint(BlueprintCommand::Check { path, .. }) => blueprint::check(&path, ui),
         Command::Kv(command) => wait(kv::run(&client(command.remote())?, command, ui)),
+        Command::Rollout(command) => wait(rollout::run(&client(command.remote())?, command, ui)),
         Command::Keys(command) => wait(keys::run(&client(command.remote())?, command, ui)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "aether", &mut ui.out);

@@ -4,8 +4,8 @@ use crate::error::{Error, Failure};
 use aether_api::{
     Application, Applications, Applied, ApplyRequest, Artifact, Artifacts, CallAnswer, CallRequest,
     CheckReport, CheckRequest, CheckedArtifact, Endpoint, Explanation, Health, KeyCreated,
-    KeyRequest, Keys, LogLevel, LogPage, Nodes, Problem, Routes, Slices, Status, TokenCreated,
-    TokenRequest,
+    KeyRequest, Keys, LogLevel, LogPage, Nodes, Problem, RolloutCommand, RolloutStatus, Rollouts,
+    Routes, Slices, Status, TokenCreated, TokenRequest,
 };
 use aether_types::{AppName, Digest, NodeId};
 use bytes::Bytes;
@@ -150,6 +150,25 @@ impl Client {
         let action = format!("undeploy {app}");
         let endpoint = Endpoint::RemoveApplication;
         self.send(&action, endpoint, self.request(endpoint, &[app.as_str()])).await.map(drop)
+    }
+
+    /// The newest rollout of each application.
+    pub async fn rollouts(&self) -> Result<Rollouts> {
+        self.ask("list the rollouts", Endpoint::ListRollouts, &[]).await
+    }
+
+    pub async fn rollout(&self, app: &AppName) -> Result<RolloutStatus> {
+        let action = format!("read the rollout of {app}");
+        self.ask(&action, Endpoint::GetRollout, &[app.as_str()]).await
+    }
+
+    pub async fn command_rollout(
+        &self,
+        app: &AppName,
+        command: RolloutCommand,
+    ) -> Result<RolloutStatus> {
+        let action = format!("{} the rollout of {app}", command.as_str());
+        self.ask(&action, Endpoint::CommandRollout, &[app.as_str(), command.as_str()]).await
     }
 
     pub async fn call(&self, app: &AppName, request: &CallRequest) -> Result<CallAnswer> {

@@ -32,6 +32,7 @@ fn request(blueprint: &str) -> ApplyRequest {
         file: "blueprint.toml".to_owned(),
         artifacts: vec![FileArtifact { entry: 0, digest }],
         if_revision: None,
+        strategy: None,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::routing::Routing;
 use aether_api::{ApiError, Call, CallAnswer, Outcome};
 use aether_engine::json::{self, Answer, JsonError};
 use aether_engine::{CallContext, Offer, Origin, Slice};
+use aether_routing::Pin;
 use aether_types::binding::{Binding, Source};
 use aether_types::checked::Checked;
 use aether_types::code::Code;
@@ -79,12 +80,17 @@ pub(crate) async fn call(
     call: Call,
 ) -> Result<CallAnswer, ApiError> {
     let started = Instant::now();
-    let (revision, checked) = picture.applications.current(&call.app).ok_or_else(|| {
+    let (_, current) = picture.applications.current(&call.app).ok_or_else(|| {
         let message = format!("there is no application {}", call.app);
         ApiError::not_found(Code::UnknownApplication, message)
     })?;
     let name: FunctionName =
         call.function.parse().map_err(|e| ApiError::invalid(Code::RequestInvalid, e))?;
+    let callee = routing.export(&call.app, &name.interface);
+    // It is read by the types of the version that it goes to.
+    let version = callee.version(None).ok();
+    let checked = version.and_then(|version| picture.applications.get(&call.app, version));
+    let checked = checked.unwrap_or(current);
     let exporter = checked.exporter(&name.interface);
     let exporter = exporter.ok_or_else(|| unknown(picture, checked, &name))?;
     let description = picture.world.artifacts.get(&exporter.digest);
@@ -94,8 +100,9 @@ pub(crate) async fn call(
     let names: Vec<&str> = function.params.iter().map(|p| p.name.as_str()).collect();
     let body = call.object(&names)?;
     let binding = Binding { params: vec![Source::BodyKey; names.len()] };
-    let callee = routing.slice(&call.app, revision, &exporter.coordinates);
-    let invoked = Invoked { callee: &callee, here: callee.at_hand(), wish: Wish::default() };
+    let pin = version.map(|version| Pin { version, only: true });
+    let wish = Wish { pin, sticky: None };
+    let invoked = Invoked { callee: &callee, here: callee.at_hand(), wish };
     let origin = Origin {
         principal: Some(call.by.name.clone()),
         roles: vec![call.by.role.to_string()],

@@ -96,10 +96,10 @@ fn explain_function(
     let found = exporters(views, |checked| {
         checked.exporter(&function.interface).map(|slice| slice.coordinates.clone())
     });
-    for (app, revision, slice) in &found {
+    for (app, _, slice) in &found {
         out.lines.push(format!("{function} is exported by {slice} in {app}"));
         callers(views, app, function, out);
-        let explained = routing.slice(app, *revision, slice).explain(Wish::default());
+        let explained = routing.export(app, &function.interface).explain(Wish::default());
         candidates(views, app, slice, &explained, out);
     }
     non_empty(&found, || format!("no application exports {}", function.interface))

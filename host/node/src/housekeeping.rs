@@ -74,7 +74,7 @@ impl Housekeeping {
             return Ok(());
         }
         // Whoever named one of them in the meantime has changed a blueprint.
-        let blueprints = world.applications.iter().map(|(app, at)| (keys::blueprint(app), at));
+        let blueprints = world.blueprints.iter().map(|(app, at)| (keys::blueprint(app), at));
         let conditions = blueprints.map(|(key, at)| match at.revision {
             Revision(0) => Condition::Absent { key },
             revision => Condition::ModifiedAt { key, revision },
@@ -105,7 +105,9 @@ impl Housekeeping {
 
 fn is_named(picture: &Picture, digest: &Digest) -> bool {
     let world = &picture.world;
-    let mut bound = world.applications.values().flat_map(|at| &at.value.artifacts);
+    let stored = world.blueprints.values().flat_map(|at| &at.value.artifacts);
+    let before = world.changes.values().flat_map(|at| &at.value.application.artifacts);
+    let mut bound = stored.chain(before);
     let mut planned = world.plan.value.assignments.iter();
     let mut observed = world.observed.values().flat_map(|observed| &observed.instances);
     bound.any(|bound| bound.digest == *digest)

@@ -14,6 +14,9 @@ pub(crate) const AUTHORITY: &str = "authority";
 pub(crate) const PRINCIPALS: &str = "auth/keys/";
 pub(crate) const OPERATORS: &str = "operator/";
 pub(crate) const TRAFFICS: &str = "traffic/";
+pub(crate) const CHANGES: &str = "change/";
+pub(crate) const ROLLOUTS: &str = "rollout/";
+pub(crate) const ACKNOWLEDGED: &str = "acknowledged/";
 pub(crate) const PLAN: &str = "plan";
 
 /// What the operator wants: an `Application`. Written by operators.
@@ -69,6 +72,27 @@ pub(crate) fn operator(name: &str) -> Key {
 /// The segment above those.
 pub(crate) fn operators() -> Key {
     key(OPERATORS.trim_end_matches('/').to_owned())
+}
+
+/// How the versions of an application share its traffic: a `Traffic`. Written by the leader.
+pub(crate) fn traffic(app: &AppName) -> Key {
+    key(format!("{TRAFFICS}{app}"))
+}
+
+/// What an application was, and how it becomes what it is: a `Change`. Written by operators, with
+/// the blueprint.
+pub(crate) fn change(app: &AppName) -> Key {
+    key(format!("{CHANGES}{app}"))
+}
+
+/// How far that is: a `Rollout`. Written by the leader, and by operators with a command for it.
+pub(crate) fn rollout(app: &AppName) -> Key {
+    key(format!("{ROLLOUTS}{app}"))
+}
+
+/// The switches of traffic that a node follows: an `Acknowledged`. Written by that node.
+pub(crate) fn acknowledged(node: NodeId) -> Key {
+    key(format!("{ACKNOWLEDGED}{node}"))
 }
 
 /// The plan. Written by the leader.

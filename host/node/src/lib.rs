@@ -32,6 +32,7 @@ mod readiness;
 mod reconcile;
 mod records;
 mod remote;
+mod rollouts;
 mod routing;
 mod run;
 mod samples;

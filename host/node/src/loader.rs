@@ -71,14 +71,14 @@ impl Loader {
     fn context(&self, instance: &InstanceKey, revision: Revision) -> Result<AppContext, Reason> {
         let outdated = || Reason {
             code: Code::RevisionConflict,
-            message: format!("revision {revision} of {} is not the current one", instance.app),
+            message: format!("revision {revision} of {} does not apply", instance.app),
             retryable: true,
         };
-        let at = self.picture.world.applications.get(&instance.app).ok_or_else(outdated)?;
         let checked = self.picture.applications.get(&instance.app, revision);
-        let checked = checked.filter(|_| at.revision == revision).ok_or_else(outdated)?;
+        let checked = checked.ok_or_else(outdated)?;
         let slice = checked.slice(&instance.coordinates).ok_or_else(outdated)?;
-        let blueprint = &at.value.blueprint;
+        let known = self.picture.world.application(&instance.app, revision);
+        let blueprint = &known.ok_or_else(outdated)?.blueprint;
         let entry = &blueprint.slices[slice.entry];
         let mut config = blueprint.config.clone();
         config.extend(entry.config.clone());

@@ -17,6 +17,7 @@ use crate::quorum;
 use crate::reach::Reaches;
 use crate::readiness::Readiness;
 use crate::records::{Duty, Member, NodeRecord};
+use crate::rollouts;
 use crate::routing::Routing;
 use crate::samples::Samples;
 use crate::store;
@@ -26,7 +27,8 @@ use crate::views::Views;
 use aether_api::{
     ApiError, Applied, Apply, Artifact, Call, CallAnswer, CheckReport, Entries, EntryQuery,
     Expected, Explanation, LogPage, LogQuery, Management, MintRequest, MintedKey, NodeChange,
-    NodeStatus, Principal, Role, Status, StoreEntry, StoreKey, StoredKey, TokenCreated,
+    NodeStatus, Principal, Role, RolloutCommand, RolloutStatus, Status, StoreEntry, StoreKey,
+    StoredKey, TokenCreated,
 };
 use aether_engine::Engine;
 use aether_kv::{Condition, Operation, Transaction};
@@ -167,27 +169,29 @@ impl Management for Office {
         let app = apply.blueprint.application.name.clone();
         let Examined { application, known, changed, .. } =
             examine(&picture, &apply, Descriptions::new())?;
-        let mut revision = known;
+        let (mut revision, mut rollout) = (known, false);
         if changed {
             let key = keys::blueprint(&app);
-            let condition = match known {
-                Revision(0) => Condition::Absent { key: key.clone() },
-                revision => Condition::ModifiedAt { key: key.clone(), revision },
-            };
+            let stored = picture.world.blueprints.get(&app).map(|at| at.revision);
+            let condition = rollouts::unchanged(key.clone(), stored);
+            let begin = rollouts::begin(&picture.world, &app, apply.strategy.as_ref())?;
+            rollout = begin.rollout;
             let value = encode(&application).into();
             let put = Operation::Put { key, value, lease: None };
             // Other applications may have changed since they were looked at, and with them what
             // this one was checked against: every blueprint must be as it was.
             let mut conditions = unchanged(&picture, &app);
             conditions.push(condition);
+            conditions.extend(begin.conditions);
             let bound = application.artifacts.iter();
             let stored = bound.map(|b| Condition::Present { key: keys::artifact(&b.digest) });
             conditions.extend(stored);
-            revision = self.write(conditions, vec![put]).await?;
+            let operations = begin.operations.into_iter().chain([put]).collect();
+            revision = self.write(conditions, operations).await?;
             tracing::info!(%app, by = apply.by.name, revision = revision.0, "blueprint applied");
         }
         let application = self.application(&app).await?;
-        Ok(Applied { revision: revision.0, changed, application })
+        Ok(Applied { revision: revision.0, changed, rollout, application })
     }
 
     async fn applications(&self) -> Result<Vec<aether_api::Application>, ApiError> {
@@ -201,12 +205,31 @@ impl Management for Office {
 
     async fn remove(&self, app: &AppName, by: &Principal) -> Result<(), ApiError> {
         let picture = self.picture();
-        let known = picture.world.applications.get(app).ok_or_else(|| self.unknown(app))?;
+        let known = picture.world.blueprints.get(app).ok_or_else(|| self.unknown(app))?;
         let key = keys::blueprint(app);
         let condition = Condition::ModifiedAt { key: key.clone(), revision: known.revision };
-        self.write(vec![condition], vec![Operation::Delete { key }]).await?;
+        let mut operations = rollouts::forget(app);
+        operations.push(Operation::Delete { key });
+        self.write(vec![condition], operations).await?;
         tracing::info!(%app, by = by.name, "application removed");
         Ok(())
+    }
+
+    async fn rollouts(&self) -> Result<Vec<RolloutStatus>, ApiError> {
+        Ok(self.all_rollouts())
+    }
+
+    async fn rollout(&self, app: &AppName) -> Result<RolloutStatus, ApiError> {
+        self.one_rollout(app)
+    }
+
+    async fn command_rollout(
+        &self,
+        app: &AppName,
+        command: RolloutCommand,
+        by: &Principal,
+    ) -> Result<RolloutStatus, ApiError> {
+        self.command(app, command, by).await
     }
 
     async fn application_routes(
@@ -290,6 +313,7 @@ impl Management for Office {
             // What it said of itself goes with it.
             operations.push(Operation::Delete { key: keys::node(node) });
             operations.push(Operation::Delete { key: keys::observed(node) });
+            operations.push(Operation::Delete { key: keys::acknowledged(node) });
         }
         self.write(vec![condition], operations).await?;
         tracing::info!(%node, ?duty, by = by.name, "node changed");
@@ -374,7 +398,7 @@ pub(crate) fn put_key(stored: &StoredKey) -> (Vec<Condition>, Operation) {
 }
 
 impl Office {
-    fn picture(&self) -> Arc<Picture> {
+    pub(crate) fn picture(&self) -> Arc<Picture> {
         self.pictures.borrow().clone()
     }
 
@@ -405,7 +429,7 @@ impl Office {
     }
 
     /// Writes, and waits until this node shows what was written. Something must change.
-    async fn write(
+    pub(crate) async fn write(
         &self,
         conditions: Vec<Condition>,
         operations: Vec<Operation>,
@@ -421,7 +445,7 @@ impl Office {
         }
     }
 
-    fn unknown(&self, app: &AppName) -> ApiError {
+    pub(crate) fn unknown(&self, app: &AppName) -> ApiError {
         let message = format!("there is no application {app}");
         let known: Vec<String> =
             self.picture().world.applications.keys().map(ToString::to_string).collect();
@@ -435,7 +459,7 @@ impl Office {
 
 /// Every other blueprint is as it was when the check looked at it.
 fn unchanged(picture: &Picture, app: &AppName) -> Vec<Condition> {
-    let others = picture.world.applications.iter().filter(|(other, _)| *other != app);
+    let others = picture.world.blueprints.iter().filter(|(other, _)| *other != app);
     let unchanged = others.map(|(other, at)| Condition::ModifiedAt {
         key: keys::blueprint(other),
         revision: at.revision,

@@ -20,6 +20,7 @@ use crate::readiness::Readiness;
 use crate::reconcile::{Reconcile, publish};
 use crate::records::NodeRecord;
 use crate::remote::Callees;
+use crate::rollouts;
 use crate::routing::Routing;
 use crate::run::{Error, Running, Stops};
 use crate::samples::{self, Samples};
@@ -113,6 +114,10 @@ impl Parts {
         let table =
             routing.clone().run(pictures.clone(), reaches.clone(), runs.clone(), stop_rest.clone());
         tasks.spawn("routing", vital, table);
+        let (control, derived) = (self.control.clone(), routing.derived());
+        let own = (node, self.run);
+        let follows = rollouts::acknowledge(own, control, derived, runs.clone(), stop_rest.clone());
+        tasks.spawn("acknowledge", vital, follows);
         tasks.spawn("buckets", vital, forget_buckets(cache, pictures, stop_rest.clone()));
         let record = write_record(self.control.clone(), node, self.record.clone());
         tasks.spawn("record", vital, ends_with(stop_rest.clone(), record));
@@ -190,6 +195,15 @@ impl Parts {
             leading: self.control.leading(),
         };
         tasks.spawn("members", OnFailure::StopNode, members.run(runs.clone(), stop.clone()));
+        let rollouts = rollouts::Lead {
+            node,
+            run: self.run,
+            control: self.control.clone(),
+            pictures: self.pictures.clone(),
+            reaches: reaches.clone(),
+            leading: self.control.leading(),
+        };
+        tasks.spawn("rollouts", OnFailure::StopNode, rollouts.run(runs.clone(), stop.clone()));
         reports
     }
 

@@ -5,11 +5,13 @@ use crate::keys;
 use crate::projector::{Picture, Pictures};
 use crate::reach::{LOST_AFTER, Reach, Reaches};
 use crate::records;
+use crate::rollouts;
 use crate::tasks::Runs;
 use aether_consensus::Term;
 use aether_kv::{Condition, Operation, Transaction};
 use aether_placement::{
-    Breach, Duty, NodeView, Note, Report, Transition, View, lint, lint_transition, plan,
+    Breach, Duty, NodeView, Note, Report, Transition, View, lint_transition, lint_versions,
+    plan_versions,
 };
 use aether_types::plan::Plan;
 use aether_types::versioned::encode;
@@ -161,9 +163,13 @@ impl Planner {
     /// It breaks a rule: a defect. It must not be committed.
     fn decide(&self, picture: &Picture, view: View) -> Result<Plan, Defect> {
         let previous = &picture.world.plan.value;
-        let (next, report) = plan(&picture.applications, &view, previous);
-        let notes = lint(&picture.applications, &view, &next);
-        let applications = &picture.applications;
+        let beside = rollouts::side_by_side(&picture.world);
+        let (next, report) = plan_versions(&picture.applications, &beside, &view, previous);
+        let notes = lint_versions(&picture.applications, &beside, &view, &next);
+        // Where there are two versions, the one that applies is not all that serves.
+        let mut applications = picture.applications.clone();
+        beside.keys().for_each(|app| applications.remove(app));
+        let applications = &applications;
         let breaches = match next == *previous {
             true => Vec::new(),
             false => {

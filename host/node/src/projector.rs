@@ -1,6 +1,7 @@
 //! Keeps the picture that the reconcilers of this node work from. Knows no effects.
 
 use crate::control::Control;
+use crate::rollouts;
 use crate::tasks::Runs;
 use crate::world::{World, WorldError};
 use aether_types::checked::Applications;
@@ -88,15 +89,35 @@ impl Picture {
                 }
             }
         }
+        self.check_versions();
         let in_use = self.revisions_in_use();
         self.applications.forget(|app, revision| in_use.contains(&(app.clone(), revision)));
     }
 
-    /// Revisions that an instance runs with, or is planned to.
+    /// What a rollout leads from and to is known beside what applies.
+    fn check_versions(&mut self) {
+        for (app, revision) in rollouts::versions(&self.world) {
+            let at = self.world.application(&app, revision);
+            let Some(application) = at.filter(|_| self.applications.get(&app, revision).is_none())
+            else {
+                continue;
+            };
+            // Routes of others do not matter: it was accepted, or will be when it applies.
+            match aether_placement::check(application, &self.world.artifacts, []) {
+                Ok(checked) => self.applications.know(revision, Arc::new(checked)),
+                Err(problems) => {
+                    tracing::error!(%app, %problems, "a version of a rollout does not check");
+                }
+            }
+        }
+    }
+
+    /// Revisions that an instance runs with, or is planned to, or a rollout leads from or to.
     fn revisions_in_use(&self) -> BTreeSet<(AppName, Revision)> {
         let observed = self.world.observed.values().flat_map(|node| &node.instances);
         let observed = observed.map(|i| (i.instance.app.clone(), i.blueprint));
         let planned = self.world.plan.value.assignments.iter();
-        observed.chain(planned.map(|a| (a.instance.app.clone(), a.blueprint))).collect()
+        let planned = planned.map(|a| (a.instance.app.clone(), a.blueprint));
+        observed.chain(planned).chain(rollouts::versions(&self.world)).collect()
     }
 }

@@ -1,8 +1,10 @@
-//! Values of the entries that are this crate's own: nodes, their membership, what lets nodes join.
-//! Knows no keys and no writer.
+//! Values of the entries that are this crate's own: nodes, their membership, what lets nodes join,
+//! what an application was before a rollout. Knows no keys and no writer.
 
-use aether_types::ByteSize;
+use aether_types::blueprint::Application;
+use aether_types::rollout::Strategy;
 use aether_types::versioned::Versioned;
+use aether_types::{ByteSize, Revision};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -50,6 +52,15 @@ pub(crate) enum Duty {
     Draining,
     /// Gone for good. The entry stays, so that the node is told when it comes back.
     Removed,
+}
+
+/// How an application gets from what it was to what its blueprint says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Change {
+    /// The revision that it comes from, and goes back to.
+    pub(crate) from: Revision,
+    pub(crate) application: Application,
+    pub(crate) strategy: Strategy,
 }
 
 /// Lets nodes join for some time.
@@ -107,6 +118,10 @@ impl Versioned for ClusterRecord {
 }
 
 impl Versioned for Member {
+    const FORMAT: u8 = 1;
+}
+
+impl Versioned for Change {
     const FORMAT: u8 = 1;
 }
 

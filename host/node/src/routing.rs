@@ -59,6 +59,7 @@ enum Called {
     Route(String),
     Import(InterfaceName),
     Slice(Coordinates),
+    Export(InterfaceName),
 }
 
 /// A route of the front door, in each version that gets some of its requests.
@@ -170,6 +171,17 @@ impl Routing {
         self.callee(app, Called::Slice(slice.clone()), None, vec![arm], never)
     }
 
+    /// Who takes the calls of an interface that come from outside its application: every version
+    /// that gets traffic.
+    pub(crate) fn export(&self, app: &AppName, interface: &InterfaceName) -> Arc<Callee> {
+        let (table, picture) = (self.table(), self.0.picture.load());
+        let (applications, traffics) = (&picture.applications, &picture.world.traffics);
+        let (arms, traffic) = table.arms_of_export(applications, traffics, app, interface);
+        let never = arms.iter().flat_map(|arm| self.never_repeated(app, arm.version, &arm.slice));
+        let never = never.collect();
+        self.callee(app, Called::Export(interface.clone()), traffic, arms, never)
+    }
+
     fn callee(
         &self,
         app: &AppName,
@@ -189,7 +201,12 @@ impl Routing {
             Seat { place, record: recall(&self.0.records, endpoint, Record::default) }
         };
         let seats = split.endpoints().iter().map(seat).collect();
-        let memory = || Memory::from_turn(split.first_turn(self.0.node.0 % 16, 16));
+        // Nobody keeps that of an export from one call to the next.
+        let first = match called {
+            Called::Export(_) => rand::random::<u32>().into(),
+            _ => split.first_turn(self.0.node.0 % 16, 16),
+        };
+        let memory = || Memory::from_turn(first);
         let memory = recall(&self.0.memories, &(app.clone(), called, traffic), memory);
         Callee::new(split, seats, memory, self.0.network.clone(), never_repeated)
     }

@@ -2,13 +2,13 @@
 
 use crate::projector::Picture;
 use aether_api as api;
-use aether_placement::{Change, Crowded, Report};
+use aether_placement::{Change, Crowded, LANE, Report};
 use aether_routing::Table;
 use aether_types::checked::{BoundRoute, Checked, CheckedSlice, RouteTarget};
 use aether_types::code::Code;
 use aether_types::description::Description;
 use aether_types::observed::{InstanceStatus, Reason};
-use aether_types::plan::InstanceKey;
+use aether_types::plan::{Assignment, InstanceKey};
 use aether_types::{AppName, Coordinates, NodeId, Revision};
 use std::collections::BTreeMap;
 
@@ -63,7 +63,7 @@ impl Views<'_> {
             artifact: slice.coordinates.clone(),
             digest: slice.digest,
             desired: blueprint.slices[slice.entry].instances.get(),
-            planned: self.planned(&checked.app, &slice.coordinates).count() as u32,
+            planned: self.planned(&checked.app, revision, &slice.coordinates).count() as u32,
             active: instances.iter().filter(active).count() as u32,
             instances,
             exports: slice.exports.iter().map(ToString::to_string).collect(),
@@ -80,11 +80,18 @@ impl Views<'_> {
     fn planned<'a>(
         &'a self,
         app: &'a AppName,
+        revision: Revision,
         slice: &'a Coordinates,
     ) -> impl Iterator<Item = (NodeId, &'a InstanceKey)> {
         let plan = self.picture.world.plan.value.assignments.iter();
         let of_slice = move |i: &InstanceKey| i.app == *app && i.coordinates == *slice;
-        plan.filter(move |a| of_slice(&a.instance)).map(|a| (a.node, &a.instance))
+        let of_slice = plan.filter(move |a| of_slice(&a.instance));
+        let lane = |a: &Assignment| a.instance.ordinal / LANE;
+        // Beside a version that is on its way in or out, only its own instances count.
+        let own = of_slice.clone().find(|a| a.blueprint == revision).map(lane);
+        of_slice
+            .filter(move |a| own.is_none_or(|own| lane(a) == own))
+            .map(|a| (a.node, &a.instance))
     }
 
     /// What the plan wants and what nodes say of it, together. An instance of an earlier revision
@@ -97,21 +104,21 @@ impl Views<'_> {
         slice: &Coordinates,
     ) -> Vec<api::Instance> {
         let mut instances: BTreeMap<(u32, NodeId), api::Instance> = BTreeMap::new();
-        for (node, key) in self.planned(app, slice) {
+        for (node, key) in self.planned(app, revision, slice) {
             let planned = api::Instance {
-                ordinal: key.ordinal,
+                ordinal: key.ordinal % LANE,
                 node: node.to_string(),
                 state: api::InstanceState::Planned,
                 reason: None,
             };
-            instances.insert((key.ordinal, node), planned);
+            instances.insert((key.ordinal % LANE, node), planned);
         }
         for observed in self.picture.world.observed.values() {
             let of_slice = |i: &InstanceKey| i.app == *app && i.coordinates == *slice;
             let current = |s: &&InstanceStatus| s.blueprint == revision && of_slice(&s.instance);
             for status in observed.instances.iter().filter(current) {
                 let seen = api::Instance {
-                    ordinal: status.instance.ordinal,
+                    ordinal: status.instance.ordinal % LANE,
                     node: observed.node.to_string(),
                     state: status.state.into(),
                     reason: status.reason.as_ref().map(api::Reason::from),

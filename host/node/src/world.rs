@@ -1,14 +1,16 @@
 //! The replicated map, decoded: what every reconciler of this node reads. Knows no writer.
 
 use crate::keys;
-use crate::records::{AuthorityRecord, ClusterRecord, JoinToken, Member, NodeRecord};
+use crate::records::{AuthorityRecord, Change, ClusterRecord, JoinToken, Member, NodeRecord};
 use aether_api::StoredKey;
 use aether_kv::{Event, Key, State, Watch, WatchError};
+use aether_rollout::{Outcome, Phase, Rollout};
 use aether_routing::Traffics;
 use aether_types::blueprint::Application;
 use aether_types::description::Description;
 use aether_types::observed::Observed;
 use aether_types::plan::Plan;
+use aether_types::traffic::Acknowledged;
 use aether_types::versioned::{DecodeError, decode};
 use aether_types::{AppName, Digest, NodeId, Revision};
 use std::collections::BTreeMap;
@@ -19,7 +21,13 @@ use std::sync::Arc;
 #[derive(Debug, Default, Clone)]
 pub(crate) struct World {
     pub(crate) revision: Revision,
+    /// What applies: a blueprint that was rolled back does not, the one before it does.
     pub(crate) applications: BTreeMap<AppName, Arc<At<Application>>>,
+    /// What is stored.
+    pub(crate) blueprints: BTreeMap<AppName, Arc<At<Application>>>,
+    pub(crate) changes: BTreeMap<AppName, Arc<At<Change>>>,
+    pub(crate) rollouts: BTreeMap<AppName, Arc<At<Rollout>>>,
+    pub(crate) acknowledged: BTreeMap<NodeId, Arc<Acknowledged>>,
     pub(crate) artifacts: Arc<BTreeMap<Digest, Description>>,
     pub(crate) observed: BTreeMap<NodeId, Arc<Observed>>,
     pub(crate) nodes: BTreeMap<NodeId, Arc<NodeRecord>>,
@@ -55,6 +63,7 @@ impl World {
         for (key, entry) in state.range("") {
             world.put(key, &entry.value, entry.modified)?;
         }
+        world.settle();
         world.revision = state.revision();
         let next = Revision(state.revision().0 + 1);
         let watch = state.watch("", next).expect("the newest revision is never compacted");
@@ -82,8 +91,39 @@ impl World {
             self.apply(event)?;
             changed = true;
         }
+        if changed {
+            self.settle();
+        }
         self.revision = state.revision();
         Ok(changed)
+    }
+
+    /// The rollout to the blueprint that is stored; none before the leader has begun it.
+    pub(crate) fn rollout(&self, app: &AppName) -> Option<&At<Rollout>> {
+        let stored = self.blueprints.get(app)?.revision;
+        self.rollouts.get(app).map(|at| &**at).filter(|at| at.value.new.revision == stored)
+    }
+
+    /// What an application is at one of the revisions that count now.
+    pub(crate) fn application(&self, app: &AppName, revision: Revision) -> Option<&Application> {
+        let known = [self.applications.get(app), self.blueprints.get(app)];
+        let known = known.into_iter().flatten().find(|at| at.revision == revision);
+        let before = || self.changes.get(app).map(|at| &at.value).filter(|c| c.from == revision);
+        known.map(|at| &at.value).or_else(|| before().map(|change| &change.application))
+    }
+
+    /// Which blueprints apply.
+    fn settle(&mut self) {
+        let applies = |(app, stored): (&AppName, &Arc<At<Application>>)| {
+            let rollout = self.rollout(app).map(|at| &at.value);
+            let is_back = |r: &&Rollout| matches!(r.phase, Phase::Ended(Outcome::RolledBack(_)));
+            let before = rollout.filter(is_back).and_then(|rollout| {
+                let value = self.application(app, rollout.old.revision)?.clone();
+                Some(Arc::new(At { revision: rollout.old.revision, value }))
+            });
+            (app.clone(), before.unwrap_or_else(|| Arc::clone(stored)))
+        };
+        self.applications = self.blueprints.iter().map(applies).collect();
     }
 
     fn apply(&mut self, event: &Event) -> Result<(), WorldError> {
@@ -101,7 +141,7 @@ impl World {
         let error = |source| WorldError { key: key.clone(), source };
         if let Some(app) = parse(name, keys::BLUEPRINTS) {
             let value = decode(bytes).map_err(error)?;
-            self.applications.insert(app, Arc::new(At { revision, value }));
+            self.blueprints.insert(app, Arc::new(At { revision, value }));
         } else if let Some(digest) = parse(name, keys::ARTIFACTS) {
             let description = decode(bytes).map_err(error)?;
             Arc::make_mut(&mut self.artifacts).insert(digest, description);
@@ -122,6 +162,14 @@ impl World {
             self.principals.insert(id, Arc::new(decode(bytes).map_err(error)?));
         } else if let Some(app) = parse(name, keys::TRAFFICS) {
             self.traffics.insert(app, Arc::new(decode(bytes).map_err(error)?));
+        } else if let Some(app) = parse(name, keys::CHANGES) {
+            let value = decode(bytes).map_err(error)?;
+            self.changes.insert(app, Arc::new(At { revision, value }));
+        } else if let Some(app) = parse(name, keys::ROLLOUTS) {
+            let value = decode(bytes).map_err(error)?;
+            self.rollouts.insert(app, Arc::new(At { revision, value }));
+        } else if let Some(node) = parse(name, keys::ACKNOWLEDGED) {
+            self.acknowledged.insert(node, Arc::new(decode(bytes).map_err(error)?));
         } else if name == keys::PLAN {
             self.plan = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
         }
@@ -130,7 +178,7 @@ impl World {
 
     fn delete(&mut self, name: &str) {
         if let Some(app) = parse::<AppName>(name, keys::BLUEPRINTS) {
-            self.applications.remove(&app);
+            self.blueprints.remove(&app);
         } else if let Some(digest) = parse::<Digest>(name, keys::ARTIFACTS) {
             Arc::make_mut(&mut self.artifacts).remove(&digest);
         } else if let Some(node) = parse::<NodeId>(name, keys::OBSERVED) {
@@ -145,6 +193,12 @@ impl World {
             self.principals.remove(&id);
         } else if let Some(app) = parse::<AppName>(name, keys::TRAFFICS) {
             self.traffics.remove(&app);
+        } else if let Some(app) = parse::<AppName>(name, keys::CHANGES) {
+            self.changes.remove(&app);
+        } else if let Some(app) = parse::<AppName>(name, keys::ROLLOUTS) {
+            self.rollouts.remove(&app);
+        } else if let Some(node) = parse::<NodeId>(name, keys::ACKNOWLEDGED) {
+            self.acknowledged.remove(&node);
         } else if name == keys::PLAN {
             self.plan = Arc::default();
         }

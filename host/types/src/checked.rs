@@ -96,6 +96,11 @@ impl Applications {
         self.known.insert((checked.app.clone(), revision), checked);
     }
 
+    /// Makes a revision known that is not the current one of its application.
+    pub fn know(&mut self, revision: Revision, checked: Arc<Checked>) {
+        self.known.insert((checked.app.clone(), revision), checked);
+    }
+
     /// The application was deleted: its routes are gone, its instances still need what is known.
     pub fn remove(&mut self, app: &AppName) {
         self.current.remove(app);

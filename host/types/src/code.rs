@@ -108,6 +108,10 @@ codes! {
     UnknownNode = "unknown-node",
     /// The node cannot be taken out of the cluster as it is now.
     NodeInUse = "node-in-use",
+    /// The application has no rollout.
+    UnknownRollout = "unknown-rollout",
+    /// The rollout of the application is not where this could be done.
+    RolloutConflict = "rollout-conflict",
     /// No key of the management API has this id.
     UnknownKey = "unknown-key",
     /// Nobody can do this right now: no instance, no leader, starting or stopping.

@@ -1,6 +1,7 @@
 //! Applications: what is wanted, what is planned, what is there, and why not. Knows no plan format.
 
 use aether_types::description::Description;
+use aether_types::rollout::Strategy;
 use aether_types::{AppName, Coordinates, Digest, FunctionName, RoutePattern};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -21,6 +22,10 @@ pub struct ApplyRequest {
     /// Apply only if this is still the revision; 0: only if the application is new.
     #[serde(default)]
     pub if_revision: Option<u64>,
+    /// How an application that exists gets there, as a rollout; absent: instance by instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub strategy: Option<Strategy>,
 }
 
 /// Binds a `file` entry of a blueprint to uploaded bytes.
@@ -41,6 +46,9 @@ pub struct Applied {
     pub revision: u64,
     /// Whether the blueprint differs from the one before.
     pub changed: bool,
+    /// Whether a rollout brings it about, which begins now.
+    #[serde(default)]
+    pub rollout: bool,
     pub application: Application,
 }
 

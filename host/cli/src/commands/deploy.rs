@@ -1,7 +1,7 @@
 //! `aether deploy` and `undeploy`: uploads, applies, watches. Knows no table.
 
 use super::status;
-use crate::args::DeployArgs;
+use crate::args::{DeployArgs, StrategyArg};
 use crate::exit::{Exit, Failure, Result};
 use crate::files::{self, Component, Package};
 use crate::ui::Ui;
@@ -20,7 +20,8 @@ pub(super) async fn run(client: &Client, args: DeployArgs, ui: &mut Ui) -> Resul
     let started = Instant::now();
     let package = files::read(&args.path)?;
     let about = &package.blueprint.application;
-    let request = request(&package, args.revision);
+    let mut request = request(&package, args.revision);
+    request.strategy = args.strategy.map(|StrategyArg(strategy)| strategy);
     let missing = missing(client, &package).await?;
     for component in missing {
         ui.step("Uploading", component)?;
@@ -31,7 +32,7 @@ pub(super) async fn run(client: &Client, args: DeployArgs, ui: &mut Ui) -> Resul
     if !applied.changed {
         ui.step("Unchanged", format!("revision {} is the same blueprint", applied.revision))?;
     }
-    let application = match args.no_wait {
+    let application = match args.no_wait || applied.rollout {
         true => applied.application,
         false => {
             let deadline = started + args.timeout.duration();
@@ -41,10 +42,17 @@ pub(super) async fn run(client: &Client, args: DeployArgs, ui: &mut Ui) -> Resul
         }
     };
     let took = started.elapsed().as_secs_f64();
-    let verb = if args.no_wait { "Applied" } else { "Active" };
+    let verb = match () {
+        () if applied.rollout => "Rolling out",
+        () if args.no_wait => "Applied",
+        () => "Active",
+    };
     let Application { name, version, revision, .. } = &application;
     ui.step(verb, format!("{name} {version}, revision {revision}, in {took:.1} s"))?;
-    if !(args.no_wait || ui.json || application.routes.is_empty()) {
+    if applied.rollout {
+        ui.note(format!("`aether rollout show {name}` shows how far it is"))?;
+    }
+    if !(args.no_wait || applied.rollout || ui.json || application.routes.is_empty()) {
         ui.step("Answering", format!("at http://{}", client.status().await?.node.http))?;
     }
     ui.data(&application, |ui| status::routes_of(&application, ui))
@@ -66,6 +74,7 @@ pub(super) fn request(package: &Package, if_revision: Option<u64>) -> ApplyReque
         file: package.file.clone(),
         artifacts: artifacts.collect(),
         if_revision,
+        strategy: None,
     }
 }
 

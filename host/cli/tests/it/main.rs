@@ -13,6 +13,7 @@ mod hostile;
 mod http;
 mod loss;
 mod node;
+mod rollout;
 mod sandbox;
 mod store;
 mod update;

@@ -7,21 +7,21 @@ use load::Load;
 use std::sync::atomic::Ordering;
 
 /// Clients that never stop asking.
-mod load {
+pub(crate) mod load {
     use crate::http;
     use std::net::SocketAddr;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::thread::JoinHandle;
 
-    pub(super) struct Load {
+    pub(crate) struct Load {
         stop: Arc<AtomicBool>,
-        pub(super) asked: Arc<AtomicUsize>,
+        pub(crate) asked: Arc<AtomicUsize>,
         clients: Vec<JoinHandle<Vec<String>>>,
     }
 
     impl Load {
-        pub(super) fn start(clients: usize, to: SocketAddr, path: &'static str) -> Self {
+        pub(crate) fn start(clients: usize, to: SocketAddr, path: &'static str) -> Self {
             let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
             let client = |_| {
                 let (stop, asked) = (Arc::clone(&stop), Arc::clone(&asked));
@@ -42,7 +42,7 @@ mod load {
         }
 
         /// The requests that failed.
-        pub(super) fn stop(self) -> Vec<String> {
+        pub(crate) fn stop(self) -> Vec<String> {
             self.stop.store(true, Ordering::Relaxed);
             self.clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
         }

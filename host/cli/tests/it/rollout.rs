@@ -1,0 +1,207 @@
+//! Changes of version under traffic, on nodes that are processes.
+
+use crate::apps::{Part, write};
+use crate::http;
+use crate::node::{At, Node, cluster, leader, wait};
+use crate::update::load::Load;
+use aether_api::{RolloutPhase, RolloutStatus};
+use std::path::Path;
+
+/// `t:web:1.0.ANSWER`, which answers `GET /web` with a number.
+fn web(answer: u32) -> Vec<u8> {
+    let slice_toml = format!(
+        "[slice]\nartifact = \"t:web:1.0.{answer}\"\n[[routes]]\nroute = \"GET /web\"\ncall = \"t:web/api#f\""
+    );
+    let export = "t:web/api@1.0.0";
+    Part { imports: "", export, result: "u32", answer, slice_toml: &slice_toml }.bytes()
+}
+
+/// One that traps when it is started.
+fn broken(patch: u32) -> Vec<u8> {
+    let slice_toml = format!(
+        "[slice]\nartifact = \"t:web:1.0.{patch}\"\n[[routes]]\nroute = \"GET /web\"\ncall = \"t:web/api#f\""
+    );
+    let text = "(component
+        (core module $m
+          (memory (export \"memory\") 1)
+          (func (export \"start\") (result i32) unreachable)
+          (func (export \"f\") (result i32) i32.const 0))
+        (core instance $i (instantiate $m))
+        (func $start (result (result (error string)))
+          (canon lift (core func $i \"start\") (memory (core memory $i \"memory\"))))
+        (instance $hooks (export \"start\" (func $start)) (export \"stop\" (func $start)))
+        (export \"aether:slice/lifecycle@0.1.0\" (instance $hooks))
+        (func $f (result u32) (canon lift (core func $i \"f\")))
+        (instance $e (export \"f\" (func $f)))
+        (export \"t:web/api@1.0.0\" (instance $e)))";
+    aether_slice_build::embed(&wat::parse_str(text).unwrap(), &slice_toml).unwrap()
+}
+
+fn roll(node: &Node, folder: &Path, strategy: &str) {
+    let ended = node.aether(&["deploy", folder.to_str().unwrap(), "--strategy", strategy]);
+    assert_eq!(ended.exit, 0, "{}", ended.text);
+}
+
+fn status(node: &Node) -> RolloutStatus {
+    let shown = node.aether(&["rollout", "show", "web", "--json"]).text;
+    serde_json::from_str(&shown).unwrap_or_else(|error| panic!("{error}: {shown}"))
+}
+
+fn reaches(node: &Node, phase: RolloutPhase) -> RolloutStatus {
+    let mut seen = None;
+    wait(&format!("the rollout is {phase}"), || {
+        let status = status(node);
+        let reached = status.phase == phase;
+        seen = Some(status);
+        reached
+    });
+    seen.unwrap()
+}
+
+fn command(node: &Node, command: &str) {
+    let ended = node.aether(&["rollout", command, "web"]);
+    assert_eq!(ended.exit, 0, "{}", ended.text);
+}
+
+/// How often each answer came.
+fn answers(node: &Node, count: usize) -> String {
+    let mut seen = std::collections::BTreeMap::<String, usize>::new();
+    for _ in 0..count {
+        let answer = http::get(node.http, "/web").unwrap();
+        let body = answer.text.rsplit("\r\n").next().unwrap_or_default();
+        *seen.entry(format!("{} {body}", answer.status)).or_default() += 1;
+    }
+    seen.iter().map(|(answer, count)| format!("{count} x {answer}")).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn no_request_fails_while_versions_change_in_three_processes() {
+    let nodes = cluster::<3>();
+    let folder = nodes[0].folder("web");
+    write(&folder, "web", &[web(0)], "instances = 2");
+    nodes[0].deployed(&folder);
+    nodes.iter().for_each(|node| node.wait_for("/web", 200));
+    let loads: Vec<Load> = nodes.iter().map(|node| Load::start(1, node.http, "/web")).collect();
+    let strategies = [
+        "immediate",
+        "rolling = { steps = [\"50%\", \"100%\"], pause = \"500ms\", grace = \"500ms\" }",
+        "blue-green = { switch = \"manual\", keep = \"1h\" }",
+        "a-b = { weight = \"50%\", sticky = { header = \"user\" } }",
+    ];
+    for (i, strategy) in strategies.iter().enumerate() {
+        let version = i as u32 + 1;
+        write(&folder, "web", &[web(version)], "instances = 2");
+        let by = &nodes[i % 3];
+        roll(by, &folder, strategy);
+        match version {
+            3 => {
+                reaches(by, RolloutPhase::Holding);
+                assert!(!answers(by, 10).contains(" 3"), "nothing is switched by itself");
+                command(by, "promote");
+                wait("it is switched", || status(by).stage == Some(2));
+                reaches(by, RolloutPhase::Holding);
+                command(by, "complete");
+            }
+            4 => {
+                reaches(by, RolloutPhase::Holding);
+                let ended = by.aether(&["rollout", "conclude", "web", "--winner", "new"]);
+                assert_eq!(ended.exit, 0, "{}", ended.text);
+            }
+            _ => {}
+        }
+        let ended = reaches(by, RolloutPhase::Ended);
+        assert_eq!(ended.outcome.as_deref(), Some("completed"), "{ended:?}");
+        for node in &nodes {
+            assert_eq!(answers(node, 5), format!("5 x 200 {version}"));
+        }
+    }
+    let failed: Vec<String> = loads.into_iter().flat_map(Load::stop).collect();
+    assert!(failed.is_empty(), "{} failed, such as {:?}", failed.len(), &failed[0]);
+}
+
+#[test]
+fn shares_are_exact_and_a_rollback_gives_everything_back() {
+    let mut node = Node::start();
+    let folder = node.folder("web");
+    write(&folder, "web", &[web(1)], "");
+    node.deployed(&folder);
+    let before = node.aether(&["status", "web", "--json"]).text;
+    let before: aether_api::Application = serde_json::from_str(&before).unwrap();
+    write(&folder, "web", &[web(2)], "");
+    roll(&node, &folder, "rolling = { steps = [\"25%\", \"100%\"], pause = \"1h\" }");
+    reaches(&node, RolloutPhase::Holding);
+    assert_eq!(answers(&node, 100), "75 x 200 1, 25 x 200 2");
+    command(&node, "pause");
+    assert!(status(&node).paused);
+    let again = node.aether(&["rollout", "pause", "web"]);
+    assert!(again.text.contains("rollout-conflict"), "{}", again.text);
+    command(&node, "resume");
+    write(&folder, "web", &[web(3)], "");
+    let refused = node.deploy(&folder);
+    assert!(refused.text.contains("rollout-conflict"), "{}", refused.text);
+    // Everything that a rollout needs is in the log.
+    node.restart();
+    wait("the shares are as before", || answers(&node, 100) == "75 x 200 1, 25 x 200 2");
+    reaches(&node, RolloutPhase::Holding);
+    command(&node, "rollback");
+    let ended = reaches(&node, RolloutPhase::Ended);
+    assert_eq!(ended.outcome.as_deref(), Some("rolled back: somebody wanted it"));
+    assert_eq!(answers(&node, 10), "10 x 200 1");
+    node.restart();
+    node.wait_for("/web", 200);
+    assert_eq!(answers(&node, 10), "10 x 200 1");
+    let now = node.aether(&["status", "web", "--json"]).text;
+    let now: aether_api::Application = serde_json::from_str(&now).unwrap();
+    assert_eq!((now.revision, now.phase), (before.revision, aether_api::Phase::Active));
+    // What was rolled back can be deployed again, and without a strategy.
+    write(&folder, "web", &[web(2)], "");
+    roll(&node, &folder, "immediate");
+    reaches(&node, RolloutPhase::Ended);
+    assert_eq!(answers(&node, 10), "10 x 200 2");
+    write(&folder, "web", &[web(3)], "");
+    node.deployed(&folder);
+    assert_eq!(answers(&node, 10), "10 x 200 3");
+    assert!(node.aether(&["rollout", "show", "web"]).text.contains("unknown-rollout"));
+}
+
+#[test]
+fn a_version_that_does_not_start_gets_nothing_and_a_better_one_takes_its_place() {
+    let node = Node::start();
+    let folder = node.folder("web");
+    write(&folder, "web", &[web(1)], "");
+    node.deployed(&folder);
+    write(&folder, "web", &[broken(2)], "");
+    roll(&node, &folder, "immediate");
+    let cooling = reaches(&node, RolloutPhase::Cooling);
+    assert!(
+        cooling.history.iter().any(|e| e.event.contains("every instance of t:web:1.0.2 failed"))
+    );
+    assert_eq!(answers(&node, 10), "10 x 200 1");
+    write(&folder, "web", &[web(3)], "");
+    roll(&node, &folder, "immediate");
+    let ended = reaches(&node, RolloutPhase::Ended);
+    assert_eq!(ended.outcome.as_deref(), Some("completed"));
+    assert_eq!(answers(&node, 10), "10 x 200 3");
+}
+
+#[test]
+fn a_rollout_goes_on_when_its_leader_is_lost() {
+    let mut nodes = cluster::<3>();
+    let folder = nodes[0].folder("web");
+    write(&folder, "web", &[web(1)], "instances = 3");
+    nodes[0].deployed(&folder);
+    write(&folder, "web", &[web(2)], "instances = 3");
+    let settings = "rolling = { steps = [\"50%\", \"100%\"], pause = \"1h\", grace = \"1h\" }";
+    roll(&nodes[0], &folder, settings);
+    reaches(&nodes[0], RolloutPhase::Holding);
+    let lost = leader(&nodes);
+    nodes[lost].kill();
+    let other = &nodes[(lost + 1) % 3];
+    wait("somebody leads", || other.aether(&["rollout", "complete", "web"]).exit == 0);
+    let ended = reaches(other, RolloutPhase::Ended);
+    assert_eq!(ended.outcome.as_deref(), Some("completed"));
+    assert_eq!(answers(other, 10), "10 x 200 2");
+    nodes[lost].again(At::Another);
+    nodes[lost].wait_for("/web", 200);
+    assert_eq!(answers(&nodes[lost], 10), "10 x 200 2");
+}
