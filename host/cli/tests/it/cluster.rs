@@ -64,6 +64,8 @@ fn a_minority_serves_and_refuses_writes() {
     assert_ne!(refused.exit, 0, "{}", refused.text);
     assert_eq!(nodes[0].get("/shop").status, 200, "nothing is unloaded for want of a quorum");
     nodes[2].again(At::Another);
+    // Until the two have found each other, there is no majority yet.
+    wait_for_voters([&nodes[0]], 2);
     nodes[0].deployed(&late);
     nodes[2].wait_for("/late", 200);
 }
