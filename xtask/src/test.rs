@@ -8,9 +8,9 @@ use anyhow::{Context, bail};
 use crate::steps::Steps;
 use crate::{examples, guests, setup, shell, sim, tidy};
 
-/// Formatting, rules, lints, simulation, guests, tests: cheapest first, so that news come early. The
-/// applications come last, with the program that the tests were built with: to build that alone
-/// would choose other features, and compile the engine once more.
+/// Formatting, rules, lints, simulation, guests, tests: cheapest first, so that news come early.
+/// The applications come last, with the program that the tests were built with: to build that
+/// alone would choose other features, and compile the engine once more.
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut steps = Steps::default();
     steps.run("setup", setup::run);

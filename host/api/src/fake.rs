@@ -1,12 +1,15 @@
 //! A node that remembers what it was told, for tests of the server, the client and the commands.
 
+mod applications;
+mod rollouts;
+
 use crate::*;
-use aether_types::blueprint::SliceEntry;
 use aether_types::code::Code;
 use aether_types::description::Description;
 use aether_types::slice_toml::SliceToml;
 use aether_types::wit::{Field, Function, Type};
 use aether_types::{AppName, CallError, Digest, FunctionName, NodeId, Revision, TimeSpan};
+use applications::{advance, crowded, slice};
 use bytes::Bytes;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -67,63 +70,6 @@ impl State {
 fn unknown(app: &AppName) -> ApiError {
     ApiError::not_found(Code::UnknownApplication, format!("there is no application {app}"))
         .help("`aether status` lists the applications")
-}
-
-fn slice(app: &AppName, i: usize, entry: &SliceEntry, digest: Option<Digest>) -> Slice {
-    let artifact = entry.artifact.clone().unwrap_or_else(|| {
-        format!("{app}:slice-{i}:1.0.0").parse().expect("an application's name fits a group")
-    });
-    let desired = entry.instances.get();
-    let instance = |ordinal| Instance {
-        ordinal,
-        node: NODE.to_owned(),
-        state: InstanceState::Loading,
-        reason: None,
-    };
-    Slice {
-        app: app.clone(),
-        artifact,
-        digest: digest.unwrap_or(Digest([0xab; 32])),
-        desired,
-        planned: desired,
-        active: 0,
-        instances: (0..desired).map(instance).collect(),
-        exports: vec![format!("{app}:orders/place@1.0.0")],
-        dependencies: Vec::new(),
-        reasons: Vec::new(),
-    }
-}
-
-/// There is one node.
-fn crowded(app: &AppName) -> Note {
-    Note {
-        kind: NoteKind::Crowded,
-        app: app.clone(),
-        place: "shop:place-order:1.0.0".to_owned(),
-        reason: Reason {
-            code: Code::NotEnoughNodes.to_string(),
-            message: "2 instances share 1 node".to_owned(),
-            retryable: true,
-        },
-    }
-}
-
-/// What happened to the application between two looks at it.
-fn advance(application: &mut Application) {
-    let broken = application.name.as_str() == "broken";
-    for slice in &mut application.slices {
-        for instance in &mut slice.instances {
-            instance.state = if broken { InstanceState::Failed } else { InstanceState::Active };
-            instance.reason = broken.then(|| Reason {
-                code: Code::StartFailed.to_string(),
-                message: "the start hook returned: no database".to_owned(),
-                retryable: true,
-            });
-        }
-        slice.active = if broken { 0 } else { slice.desired };
-    }
-    application.routes.iter_mut().for_each(|route| route.active = !broken);
-    application.phase = Phase::of(&application.slices);
 }
 
 #[async_trait::async_trait]
@@ -403,12 +349,12 @@ impl Management for Fake {
     }
 
     async fn rollouts(&self) -> Result<Vec<RolloutStatus>, ApiError> {
-        Ok(vec![rolling("shop", RolloutPhase::Holding)])
+        Ok(vec![rollouts::rolling("shop", RolloutPhase::Holding)])
     }
 
     async fn rollout(&self, app: &AppName) -> Result<RolloutStatus, ApiError> {
         match app.as_str() {
-            "shop" => Ok(rolling("shop", RolloutPhase::Holding)),
+            "shop" => Ok(rollouts::rolling("shop", RolloutPhase::Holding)),
             _ => {
                 let message = format!("{app} has no rollout");
                 Err(ApiError::not_found(Code::UnknownRollout, message))
@@ -423,13 +369,7 @@ impl Management for Fake {
         _: &Principal,
     ) -> Result<RolloutStatus, ApiError> {
         let status = self.rollout(app).await?;
-        match command {
-            RolloutCommand::Rollback => {
-                Ok(RolloutStatus { phase: RolloutPhase::RollingBack, ..status })
-            }
-            RolloutCommand::Pause => Ok(RolloutStatus { paused: true, ..status }),
-            _ => Ok(status),
-        }
+        Ok(rollouts::command(status, command))
     }
 
     async fn put_entry(
@@ -512,30 +452,5 @@ fn artifact(digest: Digest, size: u64) -> Artifact {
         handler: None,
         lifecycle: false,
         is_async: false,
-    }
-}
-
-/// A rollout at its first stage.
-fn rolling(app: &str, phase: RolloutPhase) -> RolloutStatus {
-    let share = |revision: u64, share: &str| (revision.to_string(), share.to_owned());
-    RolloutStatus {
-        app: app.parse().expect("it is a name"),
-        strategy: "rolling".to_owned(),
-        old: 7,
-        new: 9,
-        phase,
-        stage: Some(1),
-        stages: vec!["50%".to_owned(), "100%".to_owned()],
-        weights: [share(7, "50%"), share(9, "50%")].into(),
-        switch: 12,
-        attempt: 1,
-        paused: false,
-        since: "2026-01-01T00:00:00.000Z".to_owned(),
-        waits_for: Some("2026-01-01T00:00:30.000Z".to_owned()),
-        outcome: None,
-        history: vec![RolloutEvent {
-            at: "2026-01-01T00:00:00.000Z".to_owned(),
-            event: "started".to_owned(),
-        }],
     }
 }

@@ -1,12 +1,16 @@
 //! The command line: nouns, verbs, flags and their help. Knows nothing of what they do.
 
-use aether_api::{LogLevel, Role, StoreKey};
-use aether_types::rollout::Strategy;
-use aether_types::{AppName, NodeId, Problems, TimeSpan, read_toml};
+mod kv;
+mod rollout;
+
+pub(crate) use kv::KvCommand;
+pub(crate) use rollout::{RolloutArgs, RolloutCommand, StrategyArg, Winner};
+
+use aether_api::{LogLevel, Role};
+use aether_types::{AppName, NodeId, TimeSpan};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 /// Runs applications made of WebAssembly slices.
 #[derive(Debug, Parser)]
@@ -304,68 +308,6 @@ pub(crate) struct CallArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum RolloutCommand {
-    /// List the newest rollout of each application
-    List(Remote),
-    /// Show a rollout: its shares, what it waits for, what happened
-    Show(RolloutArgs),
-    /// End the present stage, whatever it waits for
-    Promote(RolloutArgs),
-    /// Go no further until it is resumed; what protects the traffic goes on
-    Pause(RolloutArgs),
-    /// Go on
-    Resume(RolloutArgs),
-    /// Give everything back to the old version, now
-    Rollback(RolloutArgs),
-    /// Give everything to the new version, and take the old one away
-    Complete(RolloutArgs),
-    /// End an A/B split for one of the two versions
-    Conclude {
-        #[command(flatten)]
-        rollout: RolloutArgs,
-        #[arg(long, value_enum)]
-        winner: Winner,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RolloutArgs {
-    /// Name of the application
-    pub(crate) app: AppName,
-    #[command(flatten)]
-    pub(crate) remote: Remote,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Winner {
-    Old,
-    New,
-}
-
-/// A strategy as it stands after `--strategy`: its name, or TOML.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StrategyArg(pub(crate) Strategy);
-
-impl FromStr for StrategyArg {
-    type Err = Problems;
-
-    fn from_str(text: &str) -> Result<Self, Problems> {
-        #[derive(serde::Deserialize)]
-        struct File {
-            strategy: Strategy,
-        }
-        let toml = match text {
-            "immediate" => "strategy = \"immediate\"".to_owned(),
-            word if !word.contains('=') => format!("strategy.{word} = {{}}"),
-            setting => format!("strategy.{setting}"),
-        };
-        let file = read_toml::<File>("--strategy", &toml, &[])?;
-        file.strategy.validate("--strategy")?;
-        Ok(Self(file.strategy))
-    }
-}
-
-#[derive(Debug, Subcommand)]
 pub(crate) enum SliceCommand {
     /// Write the sources of a new slice
     New {
@@ -400,61 +342,6 @@ pub(crate) enum BlueprintCommand {
         path: PathBuf,
         #[command(flatten)]
         output: Output,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum KvCommand {
-    /// Write an entry and print its revision
-    Put {
-        /// Segments with / between them, at most 256 bytes
-        #[arg(id = "entry", value_name = "KEY")]
-        key: StoreKey,
-        /// At most 64 KiB
-        #[arg(required_unless_present = "file")]
-        value: Option<String>,
-        /// Take the value from a file; -: from the input
-        #[arg(long, value_name = "PATH", conflicts_with = "value")]
-        file: Option<PathBuf>,
-        /// Only if this is still the entry's revision
-        #[arg(long, value_name = "N")]
-        if_revision: Option<u64>,
-        /// Only if there is no such entry
-        #[arg(long, conflicts_with = "if_revision")]
-        if_absent: bool,
-        #[command(flatten)]
-        remote: Remote,
-    },
-    /// Print the value of an entry, as it is
-    Get {
-        #[arg(id = "entry", value_name = "KEY")]
-        key: StoreKey,
-        /// What the node that answers has, which may be behind
-        #[arg(long)]
-        stale: bool,
-        #[command(flatten)]
-        remote: Remote,
-    },
-    /// Delete an entry
-    Delete {
-        #[arg(id = "entry", value_name = "KEY")]
-        key: StoreKey,
-        /// Only if this is still the entry's revision
-        #[arg(long, value_name = "N")]
-        if_revision: Option<u64>,
-        #[command(flatten)]
-        remote: Remote,
-    },
-    /// List entries
-    List {
-        /// Those whose keys start with it
-        #[arg(default_value = "")]
-        prefix: String,
-        /// What the node that answers has, which may be behind
-        #[arg(long)]
-        stale: bool,
-        #[command(flatten)]
-        remote: Remote,
     },
 }
 
@@ -527,32 +414,6 @@ impl NodeCommand {
             | Self::Drain { remote, .. }
             | Self::Activate { remote, .. }
             | Self::Remove { remote, .. } => remote,
-        }
-    }
-}
-
-impl RolloutCommand {
-    pub(crate) fn remote(&self) -> &Remote {
-        match self {
-            Self::List(remote) => remote,
-            Self::Show(args)
-            | Self::Promote(args)
-            | Self::Pause(args)
-            | Self::Resume(args)
-            | Self::Rollback(args)
-            | Self::Complete(args)
-            | Self::Conclude { rollout: args, .. } => &args.remote,
-        }
-    }
-}
-
-impl KvCommand {
-    pub(crate) fn remote(&self) -> &Remote {
-        match self {
-            Self::Put { remote, .. }
-            | Self::Get { remote, .. }
-            | Self::Delete { remote, .. }
-            | Self::List { remote, .. } => remote,
         }
     }
 }

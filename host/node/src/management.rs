@@ -181,8 +181,7 @@ impl Management for Office {
             // Other applications may have changed since they were looked at, and with them what
             // this one was checked against: every blueprint must be as it was.
             let mut conditions = unchanged(&picture, &app);
-            conditions.push(condition);
-            conditions.extend(begin.conditions);
+            conditions.extend(begin.conditions.into_iter().chain([condition]));
             let bound = application.artifacts.iter();
             let stored = bound.map(|b| Condition::Present { key: keys::artifact(&b.digest) });
             conditions.extend(stored);

@@ -43,8 +43,8 @@ struct Shared {
     routes: ArcSwap<RouteTrie<Routes>>,
     memories: Mutex<BTreeMap<MemoryKey, Weak<Memory>>>,
     records: Mutex<BTreeMap<Endpoint, Weak<Record>>>,
-    /// Held while the ways are made anew. Several change what they are made of; whoever is last must
-    /// have seen all of it.
+    /// Held while the ways are made anew. Several change what they are made of; whoever is last
+    /// must have seen all of it.
     showing: Mutex<()>,
     /// One for each loaded slice; those that are gone are swept with the next change.
     routers: Mutex<Vec<Weak<SliceRouter>>>,

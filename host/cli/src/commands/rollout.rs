@@ -1,4 +1,4 @@
-//! `aether rollout`: looks at changes of version under traffic, and commands them. Knows no strategy.
+//! `aether rollout`: shows changes of version under traffic, and commands them. Knows no strategy.
 
 use crate::args::{RolloutArgs, RolloutCommand as Command, Winner};
 use crate::exit::Result;
