@@ -95,13 +95,12 @@ fn release_slot(
     for (is_forced, ordinal) in leaving.into_iter().rev() {
         let seat = draft.slots[slot].seats[&ordinal];
         let is_ready = u32::from(seat.status == Status::Ready);
-        let why = match seat.status {
+        // Callers also keep what is not ready yet: it may be by the time its node hears of this.
+        let called = callers.reason(slot, seat.blueprint, seat.since);
+        let why = called.or_else(|| match seat.status {
             Status::Coming | Status::Failed => None,
-            Status::Ready | Status::Unknown => {
-                let called = callers.reason(slot, seat.blueprint, seat.since);
-                called.or_else(|| shortage(counts, at, is_ready, is_forced))
-            }
-        };
+            Status::Ready | Status::Unknown => shortage(counts, at, is_ready, is_forced),
+        });
         match why {
             None => {
                 counts[at].ready -= is_ready;

@@ -270,3 +270,57 @@ fn what_others_call_goes_last_on_whatever_node() {
             plan => 1 changes: a@2#0 on 2"#]],
     );
 }
+
+#[test]
+fn what_is_not_ready_yet_stays_for_its_callers_too() {
+    check(
+        "nodes 1
+        apply b=1 a=1
+        settle
+        apply b@2=1 a=1,calls=b@2
+        plan
+        start 1
+        apply b=1 a=1
+        plan
+        run 1
+        plan",
+        expect![[r#"
+            nodes 1
+            apply b=1 a=1
+            settle => 1 plans: a#0 on 1, b#0 on 1
+            apply b@2=1 a=1,calls=b@2
+            plan => 3 changes: a#0 on 1, b#0 on 1!, b@2#0 on 1
+              shop/x:b:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
+            start 1
+            apply b=1 a=1
+            plan => 3 changes: a#0 on 1, b#0 on 1, b@2#0 on 1!
+              shop/x:b:2.0.0#0 on 1: stays until x:a:1.0.0 on node 0000000000000001, which calls it, is gone [dependents-active]
+            run 1
+            plan => 1 changes: a#0 on 1, b#0 on 1"#]],
+    );
+    check(
+        "nodes 1
+        apply b=1 a=1
+        settle
+        apply b@2=1 a=1,calls=b@2
+        plan
+        fail 1
+        apply b=1 a=1
+        plan
+        run 1
+        plan",
+        expect![[r#"
+            nodes 1
+            apply b=1 a=1
+            settle => 1 plans: a#0 on 1, b#0 on 1
+            apply b@2=1 a=1,calls=b@2
+            plan => 3 changes: a#0 on 1, b#0 on 1!, b@2#0 on 1
+              shop/x:b:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
+            fail 1
+            apply b=1 a=1
+            plan => 3 changes: a#0 on 1, b#0 on 1, b@2#0 on 1!
+              shop/x:b:2.0.0#0 on 1: stays until x:a:1.0.0 on node 0000000000000001, which calls it, is gone [dependents-active]
+            run 1
+            plan => 1 changes: a#0 on 1, b#0 on 1"#]],
+    );
+}

@@ -26,6 +26,12 @@ fn line(cluster: &mut Cluster, line: &str) -> String {
             cluster.nodes.get_mut(&id).unwrap().view.memory = ByteSize::mib(64);
         }),
         "run" => ids().for_each(|id| cluster.run(id)),
+        "start" => ids().for_each(|id| {
+            let plan = cluster.plan.clone();
+            let node = cluster.nodes.get_mut(&id).unwrap();
+            node.take_up(&plan);
+            node.publish();
+        }),
         "fail" => ids().for_each(|id| {
             let plan = cluster.plan.clone();
             let node = cluster.nodes.get_mut(&id).unwrap();
