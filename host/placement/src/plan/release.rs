@@ -2,7 +2,7 @@
 //! nobody calls any more. The disruption budget is kept here and nowhere else.
 
 use super::Staying;
-use super::draft::{Draft, LineageIndex, Node, SlotIndex};
+use super::draft::{Draft, LineageIndex, Node, Slot, SlotIndex};
 use crate::view::Status;
 use aether_types::checked::Applications;
 use aether_types::code::Code;
@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 
 /// Who may still call slices that are not wanted any more.
 struct Callers<'a> {
+    applications: &'a Applications,
     /// Slots that some known revision calls, with the oldest one.
     called: BTreeMap<SlotIndex, Revision>,
     /// Instances that do so, for each slot the one of the oldest revision.
@@ -96,7 +97,7 @@ fn release_slot(
         let seat = draft.slots[slot].seats[&ordinal];
         let is_ready = u32::from(seat.status == Status::Ready);
         // Callers also keep what is not ready yet: it may be by the time its node hears of this.
-        let called = callers.reason(slot, seat.blueprint, seat.since);
+        let called = callers.reason(&draft.slots[slot], slot, seat.blueprint);
         let why = called.or_else(|| match seat.status {
             Status::Coming | Status::Failed => None,
             Status::Ready | Status::Unknown => shortage(counts, at, is_ready, is_forced),
@@ -166,7 +167,7 @@ impl<'a> Callers<'a> {
             (generation.unwrap_or_default(), node.view.id)
         };
         let slowest = draft.nodes.iter().map(taken_up).min();
-        let mut callers = Self { called, running: BTreeMap::new(), slowest };
+        let mut callers = Self { applications, called, running: BTreeMap::new(), slowest };
         for node in &draft.nodes {
             let instances = node.view.observed.iter().flat_map(|observed| &observed.instances);
             for i in instances.filter(|i| i.state != InstanceState::Unloading) {
@@ -183,12 +184,18 @@ impl<'a> Callers<'a> {
         callers
     }
 
-    /// Why a slot that was retired by a plan cannot go yet.
-    fn reason(&self, slot: SlotIndex, revision: Revision, since: Generation) -> Option<Reason> {
-        if *self.called.get(&slot)? > revision {
+    /// Why an instance that was retired cannot go yet. Callers of a later revision than its own
+    /// keep it too: its version may have been wanted again while it was on its way out.
+    fn reason(&self, of: &Slot<'_>, slot: SlotIndex, own: Revision) -> Option<Reason> {
+        let first = *self.called.get(&slot)?;
+        let running = self.running.get(&slot);
+        let is_later = first > own || running.is_some_and(|(caller, ..)| *caller > own);
+        let is_bound = is_later && self.is_in_circle(of);
+        if is_bound && first > own {
             return None;
         }
-        let running = self.running.get(&slot).filter(|(caller, ..)| *caller <= revision);
+        let running = running.filter(|(caller, ..)| !is_bound || *caller <= own);
+        let since = of.seats.values().map(|seat| seat.since).max()?;
         let lagging = self.slowest.filter(|(generation, _)| *generation < since);
         let message = match (running, lagging) {
             (Some((_, caller, node)), _) => {
@@ -200,5 +207,21 @@ impl<'a> Callers<'a> {
             (None, None) => return None,
         };
         Some(Reason { code: Code::DependentsActive, message, retryable: true })
+    }
+
+    /// Whether the slice calls itself through others, with the calls of all revisions together:
+    /// within one there are no circles. In a circle each would wait for the next one for ever, so
+    /// there only callers of its own revision and earlier ones count.
+    fn is_in_circle(&self, slot: &Slot<'_>) -> bool {
+        let all = self.applications.all();
+        let of_app: Vec<_> = all.filter(|(_, checked)| checked.app == *slot.app).collect();
+        let mut seen: BTreeSet<&Coordinates> = BTreeSet::new();
+        let mut next = Vec::from([slot.coordinates]);
+        while let Some(importer) = next.pop() {
+            for (_, checked) in &of_app {
+                next.extend(checked.dependencies(importer).filter(|callee| seen.insert(callee)));
+            }
+        }
+        seen.contains(slot.coordinates)
     }
 }

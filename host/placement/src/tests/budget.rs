@@ -324,3 +324,83 @@ fn what_is_not_ready_yet_stays_for_its_callers_too() {
             plan => 1 changes: a#0 on 1, b#0 on 1"#]],
     );
 }
+
+/// Back to an earlier version and away again, before what it left behind is gone.
+#[test]
+fn what_was_retired_before_stays_for_later_callers() {
+    check(
+        "nodes 1 2
+        apply b=1 a=1
+        settle
+        apply b@2=1 a=1
+        plan
+        cordon 1
+        apply b=1 a=1,calls=b
+        plan
+        run 1
+        apply b@2=1 a=1
+        plan
+        run 1 2
+        plan
+        run 1 2
+        settle",
+        expect![[r#"
+            nodes 1 2
+            apply b=1 a=1
+            settle => 1 plans: a#0 on 2, b#0 on 1
+            apply b@2=1 a=1
+            plan => 3 changes: a#0 on 2, b#0 on 1!, b@2#0 on 1
+              shop/x:b:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
+            cordon 1
+            apply b=1 a=1,calls=b
+            plan => 3 changes: a#0 on 2, b#0 on 1!, b#1 on 2, b@2#0 on 1!
+              shop/x:b:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
+              shop/x:b:2.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
+            run 1
+            apply b@2=1 a=1
+            plan => 3 changes: a#0 on 2, b#0 on 1!, b#1 on 2!, b@2#0 on 1!, b@2#1 on 2
+              shop/x:b:1.0.0#1 on 2: stays until node 0000000000000002 has taken up the plan: it may start a caller [dependents-active]
+              shop/x:b:1.0.0#0 on 1: stays until node 0000000000000002 has taken up the plan: it may start a caller [dependents-active]
+              shop/x:b:2.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
+            run 1 2
+            plan => 3 changes: a#0 on 2, b@2#1 on 2
+            run 1 2
+            settle => 0 plans: a#0 on 2, b@2#1 on 2"#]],
+    );
+}
+
+#[test]
+fn revisions_that_call_each_other_in_a_circle_end() {
+    check(
+        "nodes 1
+        apply b=1 a=1,calls=b
+        settle
+        nodes 2
+        drain 1
+        apply a=1 b=1,calls=a
+        plan
+        start 2
+        run 1
+        apply
+        plan
+        settle",
+        expect![[r#"
+            nodes 1
+            apply b=1 a=1,calls=b
+            settle => 1 plans: a#0 on 1, b#0 on 1
+            nodes 2
+            drain 1
+            apply a=1 b=1,calls=a
+            plan => 4 changes: a#0 on 1!, a#1 on 2, b#0 on 1!, b#1 on 2
+              shop/x:a:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
+              shop/x:b:1.0.0#0 on 1: stays until another instance of its slice is ready; 0 are now [min-ready]
+            start 2
+            run 1
+            apply
+            plan => 3 changes: a#1 on 2!, b#0 on 1!, b#1 on 2!
+              shop/x:a:1.0.0#1 on 2: stays until x:b:1.0.0 on node 0000000000000002, which calls it, is gone [dependents-active]
+              shop/x:b:1.0.0#0 on 1: stays until x:a:1.0.0 on node 0000000000000001, which calls it, is gone [dependents-active]
+              shop/x:b:1.0.0#1 on 2: stays until x:a:1.0.0 on node 0000000000000001, which calls it, is gone [dependents-active]
+            settle => 2 plans: "#]],
+    );
+}
