@@ -115,6 +115,14 @@ impl Process {
         Ok(Duration::from_secs_f64(ticks as f64 / TICKS_PER_SECOND))
     }
 
+    /// Bytes of memory that the process has in use now, shared ones included.
+    pub fn memory(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = resident.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        Ok(kib.context("/proc/PID/status")? << 10)
+    }
+
     /// What the process has said since it was started, as far as it is text.
     pub fn log(&self) -> anyhow::Result<String> {
         let mut file = File::open(&self.log).with_context(|| self.log.display().to_string())?;

@@ -27,7 +27,8 @@ pub(crate) struct Figures {
     pub(crate) per_second: f64,
     /// CPU of the server's process per request under full load.
     pub(crate) cpu_us: f64,
-    /// 99th percentile at the same fixed rate for everybody.
+    /// At the same fixed rate for everybody.
+    pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
 }
 
@@ -45,11 +46,11 @@ pub(crate) fn run(contenders: &[Contender<'_>]) -> anyhow::Result<Vec<Figures>> 
     for round in 1..=ROUNDS {
         for (contender, figures) in contenders.iter().zip(&mut rounds) {
             let it = contender.round(pace)?;
-            let Figures { per_second, cpu_us, p99_ms } = it;
+            let Figures { per_second, cpu_us, p50_ms, p99_ms } = it;
             let name = contender.name;
             eprintln!(
                 "round {round}: {name:<24} {per_second:>8.0}/s {cpu_us:>7.1} us CPU/request, \
-                 p99 {p99_ms:.2} ms"
+                 p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms"
             );
             figures.push(it);
         }
@@ -60,6 +61,7 @@ pub(crate) fn run(contenders: &[Contender<'_>]) -> anyhow::Result<Vec<Figures>> 
         .map(|rounds| Figures {
             per_second: middle(rounds, |it| it.per_second),
             cpu_us: middle(rounds, |it| it.cpu_us),
+            p50_ms: middle(rounds, |it| it.p50_ms),
             p99_ms: middle(rounds, |it| it.p99_ms),
         })
         .collect())
@@ -74,6 +76,7 @@ impl Contender<'_> {
         Ok(Figures {
             per_second: full.per_second,
             cpu_us: cpu.as_secs_f64() * 1e6 / full.requests as f64,
+            p50_ms: paced.latency_us.value_at_quantile(0.5) as f64 / 1e3,
             p99_ms: paced.latency_us.value_at_quantile(0.99) as f64 / 1e3,
         })
     }

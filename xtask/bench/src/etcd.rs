@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use aether_forge::http::{Request, exchange};
 use aether_forge::{Process, until};
@@ -14,48 +14,19 @@ use serde_json::Value;
 use crate::kv::{Door, Language};
 use crate::replicas::Replicas;
 use crate::server::free_address;
+use crate::tools;
 
 pub(crate) const NAME: &str = "etcd 3.4";
 const PACKAGE: &str = "etcd-server";
 const VERSION: &str = "etcd Version: 3.4.";
 
-/// The program, below `folder`, fetched from Debian's packages if it is not there yet.
+/// The program, below `folder`, fetched if it is not there yet.
 pub(crate) fn program(folder: &Path) -> anyhow::Result<PathBuf> {
-    let root = folder.join("tools/etcd");
-    let program = root.join("usr/bin/etcd");
-    if !program.exists() {
-        eprintln!("fetching Debian's package {PACKAGE}");
-        fetch(&root).context(
-            "the peer of this bench is etcd 3.4, from Debian's package etcd-server, unpacked below \
-             tools/etcd in the bench's folder; where there is no Debian, put its program at \
-             tools/etcd/usr/bin/etcd",
-        )?;
-    }
+    let program = tools::debian(PACKAGE, "usr/bin/etcd", folder)?;
     let said = Command::new(&program).arg("--version").output()?;
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     ensure!(said.starts_with(VERSION), "{} is another version: {said}", program.display());
     Ok(program)
-}
-
-/// Unpacks it instead of installing it: no service is started, and nobody has to be root.
-fn fetch(root: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(root)?;
-    let mut download = Command::new("apt-get");
-    done(download.args(["download", "-qq", PACKAGE]).current_dir(root))?;
-    let packages = std::fs::read_dir(root)?.collect::<Result<Vec<_>, _>>()?;
-    let package = packages
-        .iter()
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"));
-    let package = package.context("apt-get left no package")?;
-    done(Command::new("dpkg-deb").arg("-x").arg(package).arg(root))
-}
-
-fn done(command: &mut Command) -> anyhow::Result<()> {
-    let status = command.stdin(Stdio::null()).status();
-    let status = status.with_context(|| format!("start {}", command.get_program().display()))?;
-    ensure!(status.success(), "{}: {status}", command.get_program().display());
-    Ok(())
 }
 
 /// A member, running or not.

@@ -25,7 +25,7 @@ const WARM_UP: Duration = Duration::from_secs(2);
 const STREAMS: usize = 10;
 const VALUE_BYTES: usize = 256;
 /// Of each client; then it starts with the first one again.
-const KEYS: usize = 100;
+const KEYS: usize = 10;
 
 pub(crate) fn run(folder: &Path, rounds: Option<usize>) -> anyhow::Result<()> {
     let program = etcd::program(folder)?;

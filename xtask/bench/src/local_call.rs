@@ -12,7 +12,7 @@ use crate::guests::Guests;
 use crate::report::{self, Measure, median};
 use crate::tools;
 
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 41;
 const CALLS: u32 = 20_000;
 
 /// A measure and the path, below the application's own, that answers with its nanoseconds.

@@ -9,12 +9,14 @@ mod etcd;
 mod failover;
 mod grpc;
 mod guests;
+mod http_cluster;
 mod http_hello;
 mod join;
 mod kv;
 mod kv_put;
 mod load;
 mod local_call;
+mod order_app;
 mod probe;
 mod remote_call;
 mod replicas;
@@ -52,6 +54,10 @@ enum Bench {
     TypedRoute,
     /// Slice to slice on one node, and the same pair composed statically
     LocalCall,
+    /// Requests that enter where the slice does not run, and nginx in front of bare hyper
+    HttpCluster,
+    /// Orders at a fixed rate through three nodes, and through one
+    OrderApp,
     /// Slice to slice between two nodes, and a gRPC echo between two processes
     RemoteCall,
     /// The peer of `remote-call`
@@ -86,6 +92,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Bench::HttpHello => http_hello::run(folder),
         Bench::TypedRoute => typed_route::run(folder),
         Bench::LocalCall => local_call::run(folder),
+        Bench::HttpCluster => http_cluster::run(folder),
+        Bench::OrderApp => order_app::run(folder),
         Bench::RemoteCall => remote_call::run(folder),
         Bench::GrpcEcho { address } => grpc::serve(address, folder),
         Bench::Cold => cold::run(folder),

@@ -1,9 +1,10 @@
-//! The peers: programs from the registry, of the versions that we compare with, installed once.
+//! The peers: programs from the registry, of the versions that we compare with, and from Debian's
+//! packages; installed once.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 /// A program and the package that it comes from.
 pub(crate) struct Tool {
@@ -40,4 +41,42 @@ impl Tool {
         }
         Ok(path)
     }
+}
+
+/// A program of a Debian package: unpacked below `folder` instead of installed, so that no service
+/// is started and nobody has to be root.
+pub(crate) fn debian(package: &str, program: &str, folder: &Path) -> anyhow::Result<PathBuf> {
+    let root = folder.join("tools").join(package);
+    let path = root.join(program);
+    if !path.exists() {
+        eprintln!("fetching Debian's package {package}");
+        fetch(package, &root).with_context(|| {
+            let (root, path) = (root.display(), path.display());
+            format!(
+                "this bench needs Debian's package {package}, unpacked into {root}; where there is \
+                 no Debian, put its program at {path}"
+            )
+        })?;
+    }
+    Ok(path)
+}
+
+fn fetch(package: &str, root: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(root)?;
+    let mut download = Command::new("apt-get");
+    done(download.args(["download", "-qq", package]).current_dir(root))?;
+    let files = std::fs::read_dir(root)?.collect::<Result<Vec<_>, _>>()?;
+    let file = files
+        .iter()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"));
+    let file = file.context("apt-get left no package")?;
+    done(Command::new("dpkg-deb").arg("-x").arg(file).arg(root))
+}
+
+fn done(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.stdin(Stdio::null()).status();
+    let status = status.with_context(|| format!("start {}", command.get_program().display()))?;
+    ensure!(status.success(), "{}: {status}", command.get_program().display());
+    Ok(())
 }
