@@ -69,7 +69,7 @@ impl Config {
             seed,
             heartbeat_ticks: 2,
             election_ticks: 10,
-            log_entries_max: 10_000,
+            log_entries_max: 50_000,
             log_bytes_max: 64 << 20,
             log_entries_kept: 1_000,
             message_bytes_max: 1 << 20,
@@ -101,6 +101,7 @@ impl Config {
             pre_vote: true,
             max_uncommitted_size: UNCOMMITTED_BYTES_MAX,
             max_committed_size_per_ready: APPLY_BYTES_MAX,
+            batch_append: true,
             ..raft::Config::default()
         }
     }

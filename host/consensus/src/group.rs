@@ -242,6 +242,11 @@ impl Group {
         self.held.push_back(Held { until, ready: None, messages: Vec::new(), restore: None });
     }
 
+    /// Whether the log of this node has entries that are not known to be on a majority.
+    pub fn has_uncommitted(&self) -> bool {
+        self.last() > LogIndex(self.node.raft.raft_log.committed)
+    }
+
     fn last(&self) -> LogIndex {
         LogIndex(self.node.raft.raft_log.last_index())
     }

@@ -21,6 +21,9 @@ use crate::{
 /// Writes that wait for an answer on one node; more are refused as exhausted.
 pub const REQUESTS_MAX: usize = 16_384;
 
+/// Writes that a leader holds back while others are under way.
+const BATCH_MAX: usize = 1_024;
+
 /// What a member is made with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -39,6 +42,8 @@ pub struct Member {
     last_number: u64,
     waiting: Waiting,
     forwards: Forwards,
+    /// Writes of other nodes, to be taken with the next batch.
+    forwarded: VecDeque<Forward>,
     lease_clock: Option<LeaseClock>,
     /// Of the state, as it was last changed.
     lease_time: LeaseTime,
@@ -71,6 +76,7 @@ impl Member {
             last_number: 0,
             waiting: Waiting::default(),
             forwards: Forwards::new(started),
+            forwarded: VecDeque::new(),
             lease_clock: None,
             lease_time: LeaseTime(0),
             expiring: None,
@@ -143,7 +149,7 @@ impl Member {
         match message {
             Message::Raft(message) => self.group.on_message(message),
             message if message.group() != config.group || message.to() != config.node => {}
-            Message::Forward(forward) => self.on_forward(forward),
+            Message::Forward(forward) => self.forwarded.push_back(forward),
             Message::NotTaken(NotTaken { id, refusal, .. }) => self.on_not_taken(id, refusal),
         }
     }
@@ -166,8 +172,13 @@ impl Member {
     /// Takes everything that is to be done now. Call it again until there is nothing.
     pub fn advance(&mut self) -> Vec<Effect> {
         self.settle_lost();
-        if std::mem::take(&mut self.try_unsent) {
-            self.send_unsent();
+        if !self.holds_back() {
+            for forward in std::mem::take(&mut self.forwarded) {
+                self.on_forward(forward);
+            }
+            if std::mem::take(&mut self.try_unsent) {
+                self.send_unsent();
+            }
         }
         for effect in self.group.advance() {
             self.on_effect(effect);
@@ -240,6 +251,14 @@ impl Member {
 
     fn reply(&mut self, ticket: Ticket, answer: Answer) {
         self.effects.push(Effect::Reply(Reply { ticket, answer }));
+    }
+
+    /// Whether a leader's next writes wait until those under way are committed, to share one write
+    /// to disk and one message to each node. A write on its own never waits (as small packets do,
+    /// RFC 896).
+    fn holds_back(&self) -> bool {
+        let held = self.forwarded.len() + self.waiting.unsent_len();
+        self.group.role() == Role::Leader && self.group.has_uncommitted() && held < BATCH_MAX
     }
 
     fn send_unsent(&mut self) {

@@ -32,6 +32,10 @@ impl Waiting {
         self.writes.len()
     }
 
+    pub(crate) fn unsent_len(&self) -> usize {
+        self.unsent.len()
+    }
+
     pub(crate) fn add(&mut self, ticket: Ticket, request: Request) {
         self.writes.insert(ticket, request);
         self.unsent.push_back(ticket);

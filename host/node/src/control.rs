@@ -176,8 +176,8 @@ impl Control {
         self.shared.leading.subscribe()
     }
 
-    /// The group as it was a moment ago; none before the first step. Changes with the leader, the
-    /// members and the log.
+    /// The group as it was at most a tick ago; none before the first step. Told with each tick, and
+    /// at once when the leader or the members change.
     pub(crate) fn status(&self) -> watch::Receiver<Option<Arc<Status>>> {
         self.shared.status.subscribe()
     }
@@ -229,6 +229,8 @@ pub(crate) struct ControlLoop {
     outlet: Outlet,
     started: Instant,
     next_tick: Instant,
+    /// The status is to be told: not after every step, because that wakes whoever follows it.
+    has_news: bool,
     stopping: bool,
 }
 
@@ -277,6 +279,7 @@ fn open(start: Start) -> Result<(Control, ControlLoop), ControlFailure> {
         outlet,
         started,
         next_tick: started + TICK,
+        has_news: true,
         stopping: false,
     };
     Ok((control, control_loop))
@@ -329,6 +332,7 @@ impl ControlLoop {
             return;
         }
         self.next_tick = Instant::now() + TICK;
+        self.has_news = true;
         let elapsed = self.started.elapsed().as_millis();
         let now = Tick(u64::try_from(elapsed).unwrap_or(u64::MAX));
         self.member.tick(now, &self.shared.state.read());
@@ -346,12 +350,17 @@ impl ControlLoop {
             for effect in effects {
                 self.on_effect(effect, &mut steps)?;
             }
+            let revision = self.shared.state.read().revision();
+            let followed = &self.shared.revision;
+            followed.send_if_modified(|seen| std::mem::replace(seen, revision) != revision);
             if let Some(number) = steps.last().map(|step: &Persist| step.number) {
                 self.persist(&steps)?;
                 self.member.on_persisted(number);
             }
         }
-        self.shared.status.send_replace(Some(Arc::new(self.member.status())));
+        if std::mem::take(&mut self.has_news) {
+            self.shared.status.send_replace(Some(Arc::new(self.member.status())));
+        }
         Ok(())
     }
 
@@ -366,10 +375,6 @@ impl ControlLoop {
             Effect::Change(change) => {
                 let mut state = self.shared.state.write();
                 self.member.apply(&mut state, change)?;
-                let revision = state.revision();
-                drop(state);
-                let followed = &self.shared.revision;
-                followed.send_if_modified(|seen| std::mem::replace(seen, revision) != revision);
             }
             Effect::Reply(aether_control::Reply { ticket, answer }) => self.reply(ticket, answer),
             Effect::TakeSnapshot { index } => {
@@ -378,11 +383,13 @@ impl ControlLoop {
             }
             Effect::MembershipChanged { membership } => {
                 tracing::info!(?membership, "members changed");
+                self.has_news = true;
             }
             Effect::LeaderChanged { leader, role, term } => {
                 let leader = leader.map(tracing::field::display);
                 tracing::info!(leader, ?role, term = term.0, "leader changed");
                 self.shared.leading.send_replace(None);
+                self.has_news = true;
             }
             Effect::Leading { term } => {
                 self.shared.leading.send_replace(Some(term));

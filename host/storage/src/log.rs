@@ -20,7 +20,7 @@ const FORMAT: u32 = 1;
 const FORMAT_KEY: &str = "format";
 
 /// All that is hot is in memory already, in the core.
-const CACHE_BYTES: usize = 16 << 20;
+const CACHE_BYTES: usize = 4 << 20;
 
 const META: TableDefinition<&str, u32> = TableDefinition::new("meta");
 const HARD_STATES: TableDefinition<u32, &[u8]> = TableDefinition::new("hard-states");

@@ -17,7 +17,13 @@ pub enum DecodeError {
 }
 
 pub fn encode<T: Versioned>(value: &T) -> Vec<u8> {
-    postcard::to_extend(value, vec![T::FORMAT]).expect("values in memory serialise into a vector")
+    const WRITES: &str = "values in memory serialise into a vector";
+    // One allocation: a large value that grows into place is copied, and its memory faulted in,
+    // several times over.
+    let length = postcard::experimental::serialized_size(value).expect(WRITES);
+    let mut bytes = Vec::with_capacity(1 + length);
+    bytes.push(T::FORMAT);
+    postcard::to_extend(value, bytes).expect(WRITES)
 }
 
 pub fn decode<T: Versioned>(bytes: &[u8]) -> Result<T, DecodeError> {
