@@ -5,6 +5,7 @@
 //! process, however that ends.
 
 pub mod http;
+pub mod load;
 mod node;
 mod process;
 mod sandbox;

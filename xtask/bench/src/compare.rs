@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use aether_forge::Process;
+use aether_forge::load::{self, Doors, Load, Rate, Saturated, Spec, Target, saturate};
+use aether_types::TimeSpan;
+use anyhow::{Context, ensure};
 
-use crate::load::{self, Load, Outcome, Pace};
 use crate::report::median;
 
 const CONNECTIONS: u32 = 32;
 const WARM_UP: Duration = Duration::from_secs(2);
-const ROUND: Duration = Duration::from_secs(4);
+const ROUND: TimeSpan = TimeSpan::from_secs(4);
 const ROUNDS: usize = 5;
 
 /// One server and the request that it gets.
@@ -18,7 +20,16 @@ pub(crate) struct Contender<'a> {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
     pub(crate) process: &'a Process,
-    pub(crate) request: Vec<u8>,
+    pub(crate) request: Request<'a>,
+}
+
+/// The request that everybody gets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    /// JSON, if any.
+    pub(crate) body: Option<&'a str>,
 }
 
 /// Medians over all rounds.
@@ -37,15 +48,14 @@ pub(crate) struct Figures {
 pub(crate) fn run(contenders: &[Contender<'_>]) -> anyhow::Result<Vec<Figures>> {
     let mut slowest = f64::INFINITY;
     for contender in contenders {
-        let outcome = contender.load(WARM_UP, Pace::Closed)?;
-        slowest = slowest.min(outcome.per_second);
+        slowest = slowest.min(contender.saturated(WARM_UP)?.per_second);
     }
-    let pace = Pace::Open { per_second: slowest / 2.0 };
+    let rate = Rate::per_second(slowest / 2.0).context("more than one machine can send")?;
     eprintln!("{CONNECTIONS} connections; latency at {:.0} requests/s", slowest / 2.0);
     let mut rounds = vec![Vec::new(); contenders.len()];
     for round in 1..=ROUNDS {
         for (contender, figures) in contenders.iter().zip(&mut rounds) {
-            let it = contender.round(pace)?;
+            let it = contender.round(rate)?;
             let Figures { per_second, cpu_us, p50_ms, p99_ms } = it;
             let name = contender.name;
             eprintln!(
@@ -68,38 +78,38 @@ pub(crate) fn run(contenders: &[Contender<'_>]) -> anyhow::Result<Vec<Figures>> 
 }
 
 impl Contender<'_> {
-    fn round(&self, pace: Pace) -> anyhow::Result<Figures> {
+    fn round(&self, rate: Rate) -> anyhow::Result<Figures> {
         let before = self.process.cpu()?;
-        let full = self.load(ROUND, Pace::Closed)?;
+        let full = self.saturated(ROUND.duration())?;
         let cpu = self.process.cpu()?.saturating_sub(before);
-        let paced = self.load(ROUND, pace)?;
+        let paced = self.paced(rate)?;
         Ok(Figures {
             per_second: full.per_second,
             cpu_us: cpu.as_secs_f64() * 1e6 / full.requests as f64,
-            p50_ms: paced.latency_us.value_at_quantile(0.5) as f64 / 1e3,
-            p99_ms: paced.latency_us.value_at_quantile(0.99) as f64 / 1e3,
+            p50_ms: paced.p50_ms,
+            p99_ms: paced.p99_ms,
         })
     }
 
-    fn load(&self, duration: Duration, pace: Pace) -> anyhow::Result<Outcome> {
-        load::run(&Load {
-            address: self.address,
-            request: self.request.clone(),
-            connections: CONNECTIONS,
-            duration,
-            pace,
-        })
+    fn saturated(&self, duration: Duration) -> anyhow::Result<Saturated> {
+        saturate(&self.target(Rate::MAX)?, self.address, CONNECTIONS, duration)
     }
-}
 
-/// A request as it goes over the wire.
-pub(crate) fn request(method: &str, path: &str, json: &str) -> Vec<u8> {
-    let body = match json {
-        "" => "\r\n".to_owned(),
-        _ => format!(
-            "content-type: application/json\r\ncontent-length: {}\r\n\r\n{json}",
-            json.len()
-        ),
-    };
-    format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{body}").into_bytes()
+    /// At a fixed rate.
+    fn paced(&self, rate: Rate) -> anyhow::Result<load::Figures> {
+        let doors = Doors::default();
+        doors.set(1, Some(self.address));
+        let targets = vec![self.target(rate)?];
+        let total =
+            Load::start(Spec { duration: Some(ROUND), seed: 0, targets }, doors)?.wait()?.total;
+        ensure!(total.failed == 0, "{}: {:?}", self.name, total.failures);
+        Ok(total)
+    }
+
+    fn target(&self, rate: Rate) -> anyhow::Result<Target> {
+        let Request { method, path, body } = self.request;
+        let mut target = Target::new(method, path, body, rate).map_err(anyhow::Error::msg)?;
+        target.connections = CONNECTIONS;
+        Ok(target)
+    }
 }

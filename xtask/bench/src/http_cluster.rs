@@ -9,7 +9,7 @@ use aether_forge::Node;
 use anyhow::{Context, ensure};
 
 use crate::aether::{self, plain};
-use crate::compare::{self, Contender, request};
+use crate::compare::{self, Contender, Request};
 use crate::guests::Guests;
 use crate::report::{self, Measure};
 use crate::server::{Server, free_address};
@@ -31,9 +31,8 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let mut proxy = proxy(&nginx, address, hyper.address, folder)?;
     let proxy = Server::start(&mut proxy, address, &folder.join("nginx.log"))?;
 
-    let get = request("GET", "/hello", "");
-    let contender =
-        |name, address, process| Contender { name, address, process, request: get.clone() };
+    let request = Request { method: "GET", path: "/hello", body: None };
+    let contender = |name, address, process| Contender { name, address, process, request };
     let figures = compare::run(&[
         contender("another node", far.http, far.process()),
         contender("the slice's node", near.http, near.process()),

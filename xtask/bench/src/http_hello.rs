@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::aether::{self, plain};
-use crate::compare::{self, Contender, request};
+use crate::compare::{self, Contender, Request};
 use crate::guests::Guests;
 use crate::report::{self, Measure};
 use crate::server::{Server, free_address};
@@ -32,9 +32,8 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     bare.arg(address.to_string());
     let ceiling = Server::start(&mut bare, address, &folder.join("hyper.log"))?;
 
-    let get = request("GET", "/hello", "");
-    let contender =
-        |name, address, process| Contender { name, address, process, request: get.clone() };
+    let request = Request { method: "GET", path: "/hello", body: None };
+    let contender = |name, address, process| Contender { name, address, process, request };
     let figures = compare::run(&[
         contender("aether", node.http, node.process()),
         contender("wasmtime serve", peer.address, &peer.process),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use aether_forge::load::histogram;
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use hdrhistogram::Histogram;
@@ -13,7 +14,6 @@ use hdrhistogram::Histogram;
 use crate::aether;
 use crate::etcd::{self, Etcd};
 use crate::kv::{Connection, Door};
-use crate::load::{Outcome, histogram};
 use crate::replicas::{MEMBERS, Replicas, doors};
 use crate::report::{self, Measure, median};
 
@@ -26,6 +26,13 @@ const STREAMS: usize = 10;
 const VALUE_BYTES: usize = 256;
 /// Of each client; then it starts with the first one again.
 const KEYS: usize = 10;
+
+/// Of one round.
+struct Outcome {
+    per_second: f64,
+    /// Microseconds.
+    latency_us: Histogram<u64>,
+}
 
 pub(crate) fn run(folder: &Path, rounds: Option<usize>) -> anyhow::Result<()> {
     let program = etcd::program(folder)?;
@@ -94,10 +101,9 @@ fn load(doors: &[Door], clients: usize, duration: Duration) -> anyhow::Result<Ou
             client.await?.context("a write")?;
         }
         let latency_us = Rc::into_inner(latency_us).expect("all clients have ended").into_inner();
-        let requests = latency_us.len();
-        ensure!(requests > 0, "no write was acknowledged");
-        let per_second = requests as f64 / start.elapsed().as_secs_f64();
-        Ok(Outcome { per_second, requests, latency_us })
+        ensure!(!latency_us.is_empty(), "no write was acknowledged");
+        let per_second = latency_us.len() as f64 / start.elapsed().as_secs_f64();
+        Ok(Outcome { per_second, latency_us })
     })
 }
 

@@ -14,7 +14,6 @@ mod http_hello;
 mod join;
 mod kv;
 mod kv_put;
-mod load;
 mod local_call;
 mod order_app;
 mod probe;

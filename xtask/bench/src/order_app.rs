@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use aether_forge::Node;
-use anyhow::Context;
+use aether_forge::load::{self, Doors, Load, Rate, Spec, Target};
+use aether_types::TimeSpan;
+use anyhow::{Context, ensure};
 
 use crate::aether;
-use crate::compare::request;
 use crate::guests::Guests;
-use crate::load::{self, Load, Outcome, Pace, histogram};
 use crate::report::{self, Measure, median};
 
 const APPLICATION: &str = "examples/order";
@@ -20,15 +20,14 @@ const NODES: usize = 3;
 /// Orders per second for the latencies.
 const RATE: f64 = 300.0;
 const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_secs(6);
-const WARM_UP: Duration = Duration::from_secs(3);
+const ROUND: TimeSpan = TimeSpan::from_secs(6);
+const WARM_UP: TimeSpan = TimeSpan::from_secs(3);
 /// The highest rate is the highest with a p99 below this.
 const P99_MAX_MS: f64 = 10.0;
-const STEP: Duration = Duration::from_secs(3);
+const STEP: TimeSpan = TimeSpan::from_secs(3);
 /// Halvings of the space between a rate that is good and one that is not.
 const STEPS: usize = 5;
-/// At each door.
-const CONNECTIONS: u32 = 32;
+const CONNECTIONS: u32 = 96;
 const ORDER: &str = r#"{"customer": "ada", "items": [{"product": "book", "quantity": 1}]}"#;
 
 /// Medians over the rounds.
@@ -67,11 +66,14 @@ fn figures(nodes: &[Node]) -> anyhow::Result<Figures> {
     let (mut quantiles, mut cpu) = ([const { Vec::new() }; 3], Vec::new());
     for _ in 0..ROUNDS {
         let before = cpu_time(nodes)?;
-        let outcome = offer(nodes, RATE, ROUND)?;
-        let busy = cpu_time(nodes)?.saturating_sub(before).as_secs_f64() / ROUND.as_secs_f64();
+        let it = offer(nodes, RATE, ROUND)?;
+        ensure!(it.failed == 0, "orders failed: {:?}", it.failures);
+        let busy = cpu_time(nodes)?.saturating_sub(before).as_secs_f64();
+        let busy = busy / ROUND.duration().as_secs_f64();
         cpu.push(100.0 * busy / nodes.len() as f64);
-        for (quantile, figures) in [0.5, 0.99, 0.999].into_iter().zip(&mut quantiles) {
-            figures.push(outcome.latency_us.value_at_quantile(quantile) as f64 / 1e3);
+        for (figure, figures) in [it.p50_ms, it.p99_ms, it.p999_ms].into_iter().zip(&mut quantiles)
+        {
+            figures.push(figure);
         }
     }
     let memory = nodes.iter().map(|node| node.process().memory());
@@ -86,10 +88,10 @@ fn figures(nodes: &[Node]) -> anyhow::Result<Figures> {
 
 fn highest(nodes: &[Node]) -> anyhow::Result<f64> {
     let is_good = |rate| -> anyhow::Result<bool> {
-        let outcome = offer(nodes, rate, STEP)?;
-        let p99 = outcome.latency_us.value_at_quantile(0.99) as f64 / 1e3;
-        eprintln!("{} nodes: {rate:>6.0} orders/s, p99 {p99:.2} ms", nodes.len());
-        Ok(p99 < P99_MAX_MS)
+        let load::Figures { p99_ms, failed, .. } = offer(nodes, rate, STEP)?;
+        let count = nodes.len();
+        eprintln!("{count} nodes: {rate:>6.0} orders/s, p99 {p99_ms:.2} ms, {failed} failed");
+        Ok(failed == 0 && p99_ms < P99_MAX_MS)
     };
     let (mut good, mut bad) = (0.0, RATE);
     while is_good(bad)? {
@@ -105,26 +107,16 @@ fn highest(nodes: &[Node]) -> anyhow::Result<f64> {
     Ok(good)
 }
 
-/// Orders through all doors at the same time.
-fn offer(nodes: &[Node], per_second: f64, duration: Duration) -> anyhow::Result<Outcome> {
-    let pace = Pace::Open { per_second: per_second / nodes.len() as f64 };
-    let outcomes = std::thread::scope(|scope| {
-        let offer = |node: &Node| {
-            let (address, request) = (node.http, request("POST", "/api/orders", ORDER));
-            let load = Load { address, request, connections: CONNECTIONS, duration, pace };
-            scope.spawn(move || load::run(&load))
-        };
-        let running: Vec<_> = nodes.iter().map(offer).collect();
-        let ended = running.into_iter().map(|it| it.join().expect("a load never panics"));
-        ended.collect::<anyhow::Result<Vec<_>>>()
-    })?;
-    let mut latency_us = histogram();
-    for outcome in &outcomes {
-        latency_us.add(&outcome.latency_us).context("histograms of one kind")?;
-    }
-    let requests = outcomes.iter().map(|it| it.requests).sum();
-    let per_second = outcomes.iter().map(|it| it.per_second).sum();
-    Ok(Outcome { per_second, requests, latency_us })
+/// Orders through all doors in turn.
+fn offer(nodes: &[Node], rate: f64, duration: TimeSpan) -> anyhow::Result<load::Figures> {
+    let doors = Doors::default();
+    nodes.iter().zip(1..).for_each(|(node, number)| doors.set(number, Some(node.http)));
+    let rate = Rate::per_second(rate).context("more than one machine can send")?;
+    let target = Target::new("POST", "/api/orders", Some(ORDER), rate);
+    let mut target = target.map_err(anyhow::Error::msg)?;
+    target.connections = CONNECTIONS;
+    let spec = Spec { duration: Some(duration), seed: 0, targets: vec![target] };
+    Ok(Load::start(spec, doors)?.wait()?.total)
 }
 
 fn cpu_time(nodes: &[Node]) -> anyhow::Result<Duration> {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::aether::{self, plain};
-use crate::compare::{self, Contender, request};
+use crate::compare::{self, Contender, Request};
 use crate::guests::Guests;
 use crate::report::{self, Measure};
 
@@ -20,7 +20,7 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
         name,
         address: node.http,
         process: node.process(),
-        request: request("POST", path, json),
+        request: Request { method: "POST", path, body: Some(json) },
     };
     let figures = compare::run(&[
         contender("typed route", "/typed/quote"),
