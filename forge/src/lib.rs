@@ -4,14 +4,22 @@
 //! Everything here blocks the calling thread. What is started ends with its value, and with this
 //! process, however that ends.
 
+mod desk;
+mod forge;
 pub mod http;
 pub mod load;
+pub mod model;
 mod node;
+mod note;
 mod process;
+mod remote;
 mod sandbox;
 mod wait;
 
+pub use forge::{Forge, NODES_MAX, Pages, Settings as ForgeSettings, find_blueprint};
 pub use node::{At, Ended, Member, Node, leader, wait_for_voters};
+pub use note::{Found, forges};
 pub use process::Process;
+pub use remote::{Remote, RemoteError};
 pub use sandbox::{Sandbox, Settings};
 pub use wait::{PATIENCE, until};

@@ -3,7 +3,7 @@
 
 use crate::http::{self, Answer, Request};
 use crate::process::Process;
-use crate::sandbox::{Sandbox, own_address};
+use crate::sandbox::{Sandbox, own_address, own_doors};
 use crate::wait::{PATIENCE, pause, until};
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A node of a sandbox, running or not. Its folder outlives its process.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub(crate) struct Start {
     pub(crate) home: PathBuf,
     /// Where the node has none of its own.
     pub(crate) key: Option<String>,
+    /// Addresses of the front door and of the management API.
+    pub(crate) doors: [SocketAddr; 2],
     pub(crate) more: Vec<String>,
 }
 
@@ -86,9 +88,10 @@ impl Member {
 impl Node {
     /// Returns when the node listens; fails with its log if it ends before.
     pub(crate) fn start(start: Start) -> anyhow::Result<Self> {
-        let Start { sandbox, home, key, more } = start;
+        let Start { sandbox, home, key, doors, more } = start;
+        let [http, api] = doors.map(|door| door.to_string());
         let mut command = Command::new(sandbox.program());
-        command.args(["node", "--http", "127.0.0.1:0", "--api", "127.0.0.1:0", "--data"]);
+        command.args(["node", "--http", &http, "--api", &api, "--data"]);
         command.arg(home.join("data")).args(sandbox.arguments()).args(more);
         command.env("XDG_STATE_HOME", home.join("state"));
         let mut process = Process::start(&mut command, &home.join("log"))?;
@@ -113,15 +116,15 @@ impl Node {
     /// The same with an [`Self::invitation`] that is there already.
     pub fn joined_by(&self, invitation: Vec<String>) -> anyhow::Result<Self> {
         let home = self.sandbox.home()?;
-        let (key, more) = (Some(self.key.clone()), invitation);
-        Self::start(Start { sandbox: self.sandbox.clone(), home, key, more })
+        let (key, doors, more) = (Some(self.key.clone()), own_doors(), invitation);
+        Self::start(Start { sandbox: self.sandbox.clone(), home, key, doors, more })
     }
 
     /// Arguments with which a node joins this one's cluster.
     pub fn invitation(&self) -> anyhow::Result<Vec<String>> {
         let created = self.json(&["node", "token"])?;
         let token = created["token"].as_str().context("a token")?;
-        let own = own_address();
+        let own = own_address().to_string();
         let words = ["--cluster", &own, "--join", &self.cluster, "--token", token];
         Ok(words.map(str::to_owned).to_vec())
     }
@@ -131,8 +134,8 @@ impl Node {
         let home = self.sandbox.home()?;
         copy(&self.home.join("data"), &home.join("data"))?;
         let more = arguments.iter().map(|&word| word.to_owned()).collect();
-        let key = Some(self.key.clone());
-        Self::start(Start { sandbox: self.sandbox.clone(), home, key, more })
+        let (key, doors) = (Some(self.key.clone()), own_doors());
+        Self::start(Start { sandbox: self.sandbox.clone(), home, key, doors, more })
     }
 
     /// kill -9.
@@ -156,11 +159,11 @@ impl Node {
     }
 
     /// Starts a node that has ended once more on its folder. Returns when it listens; its front
-    /// door and its management API are elsewhere then.
+    /// door and its management API are where they were.
     pub fn start_again(&mut self, at: At) -> anyhow::Result<()> {
         let address = match at {
             At::Same => self.cluster.clone(),
-            At::Another => own_address(),
+            At::Another => own_address().to_string(),
         };
         self.start_again_with(&["--cluster", &address])
     }
@@ -170,14 +173,19 @@ impl Node {
         ensure!(self.process.ended()?.is_some(), "node {} still runs", self.id);
         let more = arguments.iter().map(|&word| word.to_owned()).collect();
         let (sandbox, home) = (self.sandbox.clone(), self.home.clone());
-        let key = Some(self.key.clone());
-        *self = Self::start(Start { sandbox, home, key, more })?;
+        let (key, doors) = (Some(self.key.clone()), [self.http, self.api]);
+        *self = Self::start(Start { sandbox, home, key, doors, more })?;
         Ok(())
     }
 
     /// What the node has said since it was started the last time.
     pub fn log(&self) -> anyhow::Result<String> {
         self.process.log()
+    }
+
+    /// Whether there is no process any more.
+    pub fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.process.ended()?.is_some())
     }
 
     pub fn process(&self) -> &Process {
@@ -225,12 +233,17 @@ impl Node {
 
     /// All nodes of the cluster, as this one sees them.
     pub fn members(&self) -> anyhow::Result<Vec<Member>> {
+        self.members_within(Request::default().silence_max)
+    }
+
+    /// The same of a node that may say nothing at all.
+    pub(crate) fn members_within(&self, silence_max: Duration) -> anyhow::Result<Vec<Member>> {
         #[derive(Deserialize)]
         struct Nodes {
             nodes: Vec<Member>,
         }
         let path = "/api/nodes";
-        let answer = self.manage(&Request { method: "GET", path, ..Request::default() })?;
+        let answer = self.manage(&Request { path, silence_max, ..Request::default() })?;
         ensure!(answer.status == 200, "{path}: {} {}", answer.status, answer.body);
         Ok(serde_json::from_str::<Nodes>(&answer.body)?.nodes)
     }

@@ -3,8 +3,9 @@
 
 use crate::node::{Node, Start, wait_for_voters};
 use anyhow::Context;
-use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
@@ -31,7 +32,7 @@ struct Inner {
     arguments: Vec<String>,
     folder: PathBuf,
     homes: AtomicU32,
-    _temporary: Option<TempDir>,
+    _temporary: Option<Temporary>,
 }
 
 impl Sandbox {
@@ -48,8 +49,8 @@ impl Sandbox {
                 (folder, None)
             }
             None => {
-                let temporary = tempfile::tempdir()?;
-                (temporary.path().to_owned(), Some(temporary))
+                let temporary = Temporary::new()?;
+                (temporary.folder.path().to_owned(), Some(temporary))
             }
         };
         let homes = AtomicU32::new(0);
@@ -58,9 +59,10 @@ impl Sandbox {
 
     /// A node that founds a cluster.
     pub fn found(&self) -> anyhow::Result<Node> {
-        let cluster = own_address();
+        let cluster = own_address().to_string();
         let more = ["--cluster", &cluster].map(str::to_owned).to_vec();
-        Node::start(Start { sandbox: self.clone(), home: self.home()?, key: None, more })
+        let (home, doors) = (self.home()?, own_doors());
+        Node::start(Start { sandbox: self.clone(), home, key: None, doors, more })
     }
 
     /// A cluster of so many nodes, which all vote: `--voters` says how many can, five by default.
@@ -82,7 +84,12 @@ impl Sandbox {
         Ok(home)
     }
 
-    pub(crate) fn program(&self) -> &std::path::Path {
+    /// Where the folders of its nodes are.
+    pub fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+
+    pub(crate) fn program(&self) -> &Path {
         &self.0.program
     }
 
@@ -93,9 +100,44 @@ impl Sandbox {
 
 /// An address of the loopback network that no other node has, in this process or another: its port
 /// is free again when the node comes back.
-pub(crate) fn own_address() -> String {
+pub(crate) fn own_address() -> SocketAddr {
     static COUNT: AtomicU32 = AtomicU32::new(1);
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let [.., count] = COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-    format!("{}:0", Ipv4Addr::new(127, high.max(1), low, count))
+    (Ipv4Addr::new(127, high.max(1), low, count), 0).into()
+}
+
+/// The same for front door and management API.
+pub(crate) fn own_doors() -> [SocketAddr; 2] {
+    [own_address(), own_address()]
+}
+
+/// Takes the folder away after the end of its input, which comes when whoever made the folder is
+/// gone: its nodes end at the same time, and may still write for a moment.
+const CLEANER: &str = "trap '' INT TERM HUP; read -r line; for i in 1 2 3 4 5 6 7 8 9; do \
+                       rm -rf \"$0\" 2>&1 && [ ! -e \"$0\" ] && exit; sleep 0.3; done";
+
+/// A temporary folder that is gone after this process, however that ended.
+#[derive(Debug)]
+struct Temporary {
+    folder: TempDir,
+    cleaner: Child,
+}
+
+impl Temporary {
+    fn new() -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("aether-").tempdir()?;
+        let mut command = Command::new("sh");
+        command.args(["-c", CLEANER]).arg(folder.path()).stdin(Stdio::piped());
+        let cleaner = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Ok(Self { folder, cleaner: cleaner.context("start sh")? })
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Its end is the cleaner's beginning: where it does not come to it, nobody is left to know.
+        drop(self.cleaner.stdin.take());
+        let _ = self.cleaner.wait();
+    }
 }

@@ -1,8 +1,12 @@
 //! The command line: nouns, verbs, flags and their help. Knows nothing of what they do.
 
+mod forge;
 mod kv;
 mod rollout;
 
+pub(crate) use forge::{
+    ForgeArgs, ForgeCommand, ForgeLoadCommand, ForgeNodeCommand, ForgeRunArgs, Running,
+};
 pub(crate) use kv::KvCommand;
 pub(crate) use rollout::{RolloutArgs, RolloutCommand, StrategyArg, Winner};
 
@@ -103,6 +107,9 @@ pub(crate) enum Command {
     /// Keep small things in the cluster: a store for operators and tools
     #[command(subcommand, after_help = AFTER_KV)]
     Kv(KvCommand),
+    /// Run a whole cluster on this machine, with load, and break it
+    #[command(after_help = AFTER_FORGE)]
+    Forge(ForgeArgs),
     /// Manage the keys of the management API
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -121,6 +128,11 @@ A strategy keeps the old version beside the new one until it is over; `aether ro
 const AFTER_CALL: &str = "\
 Each argument is one parameter, in JSON. A word that is no JSON is a string:
   aether call shop shop:orders/place#place book 2";
+const AFTER_FORGE: &str = "\
+Its commands find the one that runs:
+  aether forge --nodes 3 --blueprint shop/ --load load.toml
+  aether forge status
+  aether forge node kill 2";
 const AFTER_KV: &str = "\
 What is written is on the disks of a majority. To change what was read and nothing else:
   aether kv get tools/lock --json
@@ -384,6 +396,7 @@ impl Command {
             Self::Node(NodeArgs { command, .. }) => {
                 command.as_ref().is_some_and(|command| command.remote().output.json)
             }
+            Self::Forge(args) => args.json(),
             Self::Completions { .. } => false,
             Self::Deploy(args) => args.remote.output.json,
             Self::Plan(args) => args.remote.output.json,

@@ -3,6 +3,7 @@
 mod blueprint;
 mod call;
 mod deploy;
+mod forge;
 mod keys;
 mod kv;
 mod lists;
@@ -58,6 +59,7 @@ pub(crate) fn run(command: Command, around: &Surroundings, ui: &mut Ui) -> Resul
         Command::Blueprint(BlueprintCommand::Check { path, .. }) => blueprint::check(&path, ui),
         Command::Kv(command) => wait(kv::run(&client(command.remote())?, command, ui)),
         Command::Rollout(command) => wait(rollout::run(&client(command.remote())?, command, ui)),
+        Command::Forge(args) => forge::run(args, around, ui),
         Command::Keys(command) => wait(keys::run(&client(command.remote())?, command, ui)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "aether", &mut ui.out);

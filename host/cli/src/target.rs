@@ -11,13 +11,17 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Surroundings {
     /// Where nodes on this machine leave notes about their keys.
     pub(crate) notes: Option<PathBuf>,
+    /// Where the Forges of this user leave theirs.
+    pub(crate) forges: Option<PathBuf>,
 }
 
 impl Surroundings {
     pub(crate) fn of_process() -> Self {
         let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
         let home = std::env::var_os("HOME").map(PathBuf::from);
-        Self { notes: aether_api::local::folder(state.as_deref(), home.as_deref()) }
+        let notes = aether_api::local::folder(state.as_deref(), home.as_deref());
+        let forges = notes.as_ref().map(|nodes| nodes.with_file_name("forges"));
+        Self { notes, forges }
     }
 }
 

@@ -235,7 +235,7 @@ fn commands_find_the_key_of_a_node_on_this_machine() {
         let args = ["aether", "routes", "--json", "--server", server];
         let Cli { command } = Cli::try_parse_from(args).unwrap();
         let mut ui = ui(io::sink(), io::sink(), true, None);
-        let around = Surroundings { notes: Some(notes.clone()) };
+        let around = Surroundings { notes: Some(notes.clone()), forges: None };
         commands::run(command, &around, &mut ui).map_err(|failure| failure.exit())
     };
     assert_eq!(ask(&server.address), Err(Exit::Denied), "there is no note");

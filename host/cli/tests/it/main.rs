@@ -8,6 +8,7 @@ mod cluster;
 mod code;
 mod crash;
 mod faults;
+mod forge;
 mod history;
 mod hostile;
 mod http;

@@ -1,0 +1,245 @@
+//! Forge's own HTTP: who may ask, which request means what, answers as JSON. Does nothing itself.
+
+use crate::forge::{Pages, Shared};
+use crate::model::{FactorRequest, LoadRequest, NodeAction, Refusal, Refused};
+use anyhow::Context;
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+use tokio::sync::watch;
+
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// Time for the head of a request.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// Pause after the operating system refused a connection, so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Time that answers have which are on their way at the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+const JSON: &str = "application/json";
+
+/// The server, in a thread of its own. Ends with this value.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    asked_to_end: watch::Receiver<bool>,
+    open: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.open.send_replace(false);
+        // Whoever closes the desk holds nothing of it any more; a panic there was told already.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// What a request needs.
+#[derive(Debug)]
+struct Room {
+    shared: Arc<Shared>,
+    key: String,
+    pages: Option<Pages>,
+    end: watch::Sender<bool>,
+}
+
+impl Desk {
+    pub(crate) fn open(
+        listener: TcpListener,
+        shared: Arc<Shared>,
+        key: String,
+        pages: Option<Pages>,
+    ) -> anyhow::Result<Self> {
+        let (end, asked_to_end) = watch::channel(false);
+        let (open, closed) = watch::channel(true);
+        let room = Arc::new(Room { shared, key, pages, end });
+        listener.set_nonblocking(true)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = {
+            let _entered = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        let serve = move || {
+            runtime.block_on(serve(listener, room, closed));
+            // What somebody still waits for ends with the nodes.
+            runtime.shutdown_background();
+        };
+        let thread = Some(std::thread::Builder::new().name("desk".to_owned()).spawn(serve)?);
+        Ok(Self { asked_to_end, open, thread })
+    }
+
+    pub(crate) async fn asked_to_end(&self) {
+        // Fails if the server is gone: the end as well.
+        let _ = self.asked_to_end.clone().wait_for(|asked| *asked).await;
+    }
+}
+
+async fn serve(
+    listener: tokio::net::TcpListener,
+    room: Arc<Room>,
+    mut closed: watch::Receiver<bool>,
+) {
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            _ = closed.changed() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let room = room.clone();
+        let service = service_fn(move |request| respond(room.clone(), request));
+        let mut server = http1::Builder::new();
+        server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+        let connection = server.serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection);
+        // A connection that breaks is its client's affair.
+        tokio::spawn(async move { connection.await.ok() });
+    }
+    // Whoever asked for the end wants to hear that it comes. Others may ask for what takes long.
+    let _ = tokio::time::timeout(LAST_ANSWERS, graceful.shutdown()).await;
+}
+
+async fn respond(
+    room: Arc<Room>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let path = request.uri().path().to_owned();
+    if path != "/forge" && !path.starts_with("/forge/") {
+        return Ok(page(room.pages, request.method(), &path));
+    }
+    let answer = if is_allowed(request.headers(), &room.key) {
+        answer(room, request, &path).await
+    } else {
+        let why = "this needs the key that `aether forge` printed, as `Authorization: Bearer KEY`";
+        Err((StatusCode::UNAUTHORIZED, why.to_owned()))
+    };
+    Ok(match answer {
+        Ok(value) => respond_with(StatusCode::OK, JSON, value.to_string()),
+        Err((status, message)) => {
+            let refusal = serde_json::to_string(&Refusal { message }).expect("text serialises");
+            respond_with(status, JSON, refusal)
+        }
+    })
+}
+
+fn is_allowed(headers: &HeaderMap, key: &str) -> bool {
+    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.split_once(' '));
+    given.is_some_and(|(scheme, given)| {
+        scheme.eq_ignore_ascii_case("bearer") && bool::from(given.as_bytes().ct_eq(key.as_bytes()))
+    })
+}
+
+/// A file of the dashboard, for everybody: it holds nothing that is not in the program.
+fn page(pages: Option<Pages>, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    let found = pages
+        .filter(|_| method == Method::GET)
+        .and_then(|pages| pages(path.trim_start_matches('/')));
+    match found {
+        Some((media, bytes)) => respond_with(StatusCode::OK, media, Bytes::from_static(bytes)),
+        None => {
+            let refusal =
+                json!({ "message": format!("there is nothing at {path}; the API is /forge") });
+            respond_with(StatusCode::NOT_FOUND, JSON, refusal.to_string())
+        }
+    }
+}
+
+fn respond_with(
+    status: StatusCode,
+    media: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+type Answer = Result<Value, (StatusCode, String)>;
+
+/// Reads the body, then does it on a thread that may wait.
+async fn answer(room: Arc<Room>, request: Request<Incoming>, path: &str) -> Answer {
+    let method = request.method().clone();
+    let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
+    let body = body.map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?.to_bytes();
+    let path = path.to_owned();
+    let done = tokio::task::spawn_blocking(move || act(&room, &method, &path, &body)).await;
+    match done.context("a request panicked") {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) | Err(error) => {
+            let status = match error.downcast_ref::<Refused>() {
+                Some(Refused::Invalid(_)) => StatusCode::BAD_REQUEST,
+                Some(Refused::NotFound(_)) => StatusCode::NOT_FOUND,
+                Some(Refused::Conflict(_)) => StatusCode::CONFLICT,
+                None => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            Err((status, format!("{error:#}")))
+        }
+    }
+}
+
+fn act(room: &Room, method: &Method, path: &str, body: &[u8]) -> anyhow::Result<Value> {
+    let shared = &room.shared;
+    let segments: Vec<&str> = path.split('/').skip(2).collect();
+    let value = match (method.as_str(), segments.as_slice()) {
+        ("GET", []) => serde_json::to_value(shared.overview())?,
+        ("DELETE", []) => {
+            room.end.send_replace(true);
+            json!({ "ending": true })
+        }
+        ("GET", ["nodes"]) => serde_json::to_value(shared.nodes.views())?,
+        ("POST", ["nodes"]) => serde_json::to_value(shared.nodes.add()?)?,
+        ("POST", ["nodes", number, action]) => {
+            let number = number.parse().map_err(|_| unknown(method, path))?;
+            let action = NodeAction::ALL.into_iter().find(|it| it.word() == *action);
+            let action = action.ok_or_else(|| unknown(method, path))?;
+            serde_json::to_value(shared.nodes.act(number, action)?)?
+        }
+        ("GET", ["load"]) => serde_json::to_value(shared.steer_load(|_| Ok(()))?)?,
+        ("POST", ["load"]) => {
+            serde_json::to_value(shared.start_load(&read::<LoadRequest>(body)?)?)?
+        }
+        ("DELETE", ["load"]) => serde_json::to_value(shared.stop_load()?)?,
+        ("POST", ["load", "pause"]) => serde_json::to_value(shared.steer_load(|load| {
+            load.pause();
+            Ok(())
+        })?)?,
+        ("POST", ["load", "resume"]) => serde_json::to_value(shared.steer_load(|load| {
+            load.resume();
+            Ok(())
+        })?)?,
+        ("PUT", ["load", "factor"]) => {
+            let FactorRequest { factor } = read(body)?;
+            serde_json::to_value(shared.steer_load(|load| {
+                load.set_factor(factor).map_err(|why| Refused::Invalid(why.to_string()).into())
+            })?)?
+        }
+        _ => return Err(unknown(method, path).into()),
+    };
+    Ok(value)
+}
+
+fn unknown(method: &Method, path: &str) -> Refused {
+    Refused::NotFound(format!("there is no {method} {path}"))
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+    serde_json::from_slice(body).map_err(|error| Refused::Invalid(format!("the body: {error}")))
+}

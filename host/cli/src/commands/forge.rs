@@ -1,0 +1,234 @@
+//! `aether forge`: starts a Forge and waits for its end, or talks to the one that runs. Does none
+//! of it itself.
+
+mod load;
+
+use crate::args::{ForgeArgs, ForgeCommand, ForgeNodeCommand, ForgeRunArgs, Running};
+use crate::exit::{Exit, Failure, Result};
+use crate::target::Surroundings;
+use crate::ui::{Cell, Table, Tone, Ui, cell, toned};
+use aether_forge::model::{LoadRequest, NodeView, Overview, ProcessState, Refused};
+use aether_forge::{Forge, ForgeSettings, Found, Remote, RemoteError};
+use aether_types::Problems;
+use std::path::Path;
+use std::time::Instant;
+use tokio::signal::unix::{SignalKind, signal};
+
+pub(super) fn run(args: ForgeArgs, around: &Surroundings, ui: &mut Ui) -> Result {
+    let Some(command) = args.command else { return start(args.run, around, ui) };
+    let remote = remote(command.running(), around)?;
+    match command {
+        ForgeCommand::Status(_) => {
+            let overview = remote.overview()?;
+            ui.data(&overview, |ui| show(&overview, ui))
+        }
+        ForgeCommand::End(_) => {
+            let ended = remote.end()?;
+            ui.step("Ending", "the forge and its nodes")?;
+            ui.data(&ended, |_| Ok(()))
+        }
+        ForgeCommand::Node(command) => {
+            let node = act(&remote, &command)?;
+            let verb = match &command {
+                ForgeNodeCommand::Add(_) => "Added",
+                ForgeNodeCommand::Kill(_) => "Killed",
+                ForgeNodeCommand::Stop(_) => "Stopped",
+                ForgeNodeCommand::Resume(_) => "Resumed",
+                ForgeNodeCommand::Restart(_) => "Restarted",
+                ForgeNodeCommand::Drain(_) => "Draining",
+                ForgeNodeCommand::Activate(_) => "Activated",
+            };
+            ui.step(verb, format!("node {}", node.number))?;
+            ui.data(&node, |_| Ok(()))
+        }
+        ForgeCommand::Load(command) => load::run(&remote, command, ui),
+    }
+}
+
+fn act(remote: &Remote, command: &ForgeNodeCommand) -> Result<NodeView> {
+    match command.action() {
+        None => Ok(remote.add_node()?),
+        Some((number, action)) => Ok(remote.act(number, action)?),
+    }
+}
+
+/// Everything up, then the wait for a signal or for somebody who asks for the end.
+fn start(args: ForgeRunArgs, around: &Surroundings, ui: &mut Ui) -> Result {
+    let ForgeRunArgs { nodes, blueprint, load, keep, listen, .. } = args;
+    let bug = |error: std::io::Error| Failure::Bug(error.into());
+    let begun = Instant::now();
+    // Read first: who made a mistake in it learns it before anything is started.
+    let load = load.map(|file| read_load(&file)).transpose()?;
+    let blueprint = match blueprint {
+        Some(path) => Some(path),
+        None => aether_forge::find_blueprint(&std::env::current_dir().map_err(bug)?),
+    };
+    let settings = ForgeSettings {
+        program: std::env::current_exe().map_err(bug)?,
+        listen,
+        nodes,
+        blueprint,
+        keep,
+        notes: around.forges.clone(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(bug)?;
+    let (mut interrupt, mut terminate) = runtime.block_on(async {
+        let caught = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+        Ok::<_, Failure>((caught.0.map_err(bug)?, caught.1.map_err(bug)?))
+    })?;
+    let mut said = Ok(());
+    let mut say = |verb: &str, what: &str| {
+        if said.is_ok() {
+            said = ui.step(verb, what);
+        }
+    };
+    let forge = Forge::start(settings, None, &mut say).map_err(|error| failure(&error))?;
+    said?;
+    if let Some(load) = &load {
+        forge.start_load(load).map_err(|error| failure(&error))?;
+    }
+    ui.step("Serving", format!("after {:.1} s", begun.elapsed().as_secs_f64()))?;
+    let started = Started { key: forge.key(), overview: forge.overview() };
+    match ui.json {
+        true => ui.json_line(&started)?,
+        false => {
+            show(&started.overview, ui)?;
+            invite(&started, ui)?;
+        }
+    }
+    runtime.block_on(async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = forge.asked_to_end() => {}
+        }
+    });
+    ui.step("Ending", "all nodes")?;
+    Ok(())
+}
+
+/// For scripts, on one line.
+#[derive(Debug, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Started {
+    /// For Forge's API and for the cluster's.
+    key: String,
+    overview: Overview,
+}
+
+fn show(overview: &Overview, ui: &mut Ui) -> Result {
+    let headings = ["NODE", "PROCESS", "STATE", "ROLE", "APPLICATIONS", "MANAGEMENT", "ID"];
+    let mut table = Table::new(&headings);
+    overview.nodes.iter().for_each(|node| table.row(row(node)));
+    ui.table(table)?;
+    if let Some(report) = &overview.load {
+        ui.line("")?;
+        load::table(report, ui)?;
+    }
+    Ok(())
+}
+
+fn row(node: &NodeView) -> Vec<Cell> {
+    let (process, tone) = match node.process {
+        ProcessState::Running => ("running", Tone::Good),
+        ProcessState::Changing => ("changing", Tone::Busy),
+        ProcessState::Stopped => ("stopped", Tone::Busy),
+        ProcessState::Down => ("down", Tone::Bad),
+    };
+    vec![
+        cell(node.number),
+        toned(process, tone),
+        cell(node.state.as_deref().unwrap_or("-")),
+        cell(node.role.as_deref().unwrap_or("-")),
+        cell(format!("http://{}", node.http)),
+        cell(format!("http://{}", node.api)),
+        cell(&node.id),
+    ]
+}
+
+/// What somebody can do now.
+fn invite(started: &Started, ui: &mut Ui) -> Result {
+    let Started { key, overview } = started;
+    let server = overview.nodes.first().map_or("", |node| node.api.as_str());
+    let front = overview.nodes.first().map_or("", |node| node.http.as_str());
+    let application = match &overview.application {
+        Some(name) => format!("application  {name}: on every node, such as http://{front}"),
+        None => "application  none: `aether deploy` brings one".to_owned(),
+    };
+    let (url, folder) = (&overview.url, overview.folder.display());
+    ui.line(format!(
+        "
+{application}
+forge        {url}/forge
+logs         {folder}/node-*/log
+
+For `aether` in another terminal:
+  export AETHER_SERVER=http://{server} AETHER_KEY={key}
+  aether status
+
+Break something, and look:
+  aether forge node kill 1
+  aether forge node restart 1
+  aether forge load start load.toml
+  aether forge status
+
+Ctrl-C ends all of it."
+    ))
+}
+
+/// The one that runs, or the one that is meant.
+fn remote(running: &Running, around: &Surroundings) -> Result<Remote> {
+    let found = around.forges.as_deref().map(aether_forge::forges).unwrap_or_default();
+    let meant = |found: &Found| running.forge.is_none_or(|pid| found.pid == pid);
+    let mut meant = found.into_iter().filter(meant);
+    let none = || {
+        let failure = Failure::expected(Exit::NotFound, "no forge of yours runs on this machine");
+        failure.help("`aether forge` starts one")
+    };
+    let one = meant.next().ok_or_else(none)?;
+    let others: Vec<String> = meant.map(|found| found.pid.to_string()).collect();
+    if !others.is_empty() {
+        let message = format!("several forges run: {}, {}", one.pid, others.join(", "));
+        return Err(Failure::invalid(message).help("say which one with --forge PID"));
+    }
+    let remote = Remote::new(&one.url, &one.key);
+    remote.ok_or_else(|| Failure::invalid(format!("{:?} is no forge's address", one.url)))
+}
+
+fn read_load(file: &Path) -> Result<LoadRequest> {
+    let shown = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::expected(Exit::NotFound, format!("failed to read {shown}: {error}"))
+    })?;
+    aether_forge::load::Spec::parse(&shown, &text)?;
+    Ok(LoadRequest { file: shown, text })
+}
+
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Self {
+        let exit = match &error {
+            RemoteError::Refused { status: 400, .. } => Exit::Invalid,
+            RemoteError::Refused { status: 401, .. } => Exit::Denied,
+            RemoteError::Refused { status: 404, .. } => Exit::NotFound,
+            RemoteError::Refused { status: 409, .. } => Exit::Conflict,
+            RemoteError::Refused { .. } => Exit::Failed,
+            RemoteError::Unreachable { .. } => Exit::Unavailable,
+        };
+        Self::expected(exit, error.to_string())
+    }
+}
+
+/// What kept a Forge from starting.
+fn failure(error: &anyhow::Error) -> Failure {
+    let exit = match error.downcast_ref::<Refused>() {
+        Some(Refused::Invalid(_)) => Exit::Invalid,
+        Some(Refused::NotFound(_)) => Exit::NotFound,
+        Some(Refused::Conflict(_)) => Exit::Conflict,
+        None => Exit::Failed,
+    };
+    match error.downcast_ref::<Problems>() {
+        Some(problems) => problems.clone().into(),
+        None => Failure::expected(exit, format!("failed to start the forge: {error:#}")),
+    }
+}
