@@ -27,6 +27,7 @@ pub struct Fake {
 struct State {
     artifacts: BTreeMap<Digest, u64>,
     applications: BTreeMap<AppName, Application>,
+    rollouts: BTreeMap<AppName, RolloutStatus>,
     keys: Vec<StoredKey>,
     entries: BTreeMap<String, StoreEntry>,
     written: u64,
@@ -212,8 +213,13 @@ impl Management for Fake {
             slices,
             notes: vec![crowded(&name)],
         };
+        let strategy = apply.strategy.filter(|_| before > 0);
+        let rollout = strategy.is_some();
+        if let Some(strategy) = strategy {
+            let begun = rollouts::begun(&name, &strategy, before + 1);
+            state.rollouts.insert(name.clone(), begun);
+        }
         state.applications.insert(name, application.clone());
-        let rollout = before > 0 && apply.strategy.is_some();
         Ok(Applied { revision: before + 1, changed: true, rollout, application })
     }
 
@@ -353,6 +359,11 @@ impl Management for Fake {
     }
 
     async fn rollout(&self, app: &AppName) -> Result<RolloutStatus, ApiError> {
+        if let Some(status) = self.state().rollouts.get_mut(app) {
+            let now = status.clone();
+            rollouts::advance(status);
+            return Ok(now);
+        }
         match app.as_str() {
             "shop" => Ok(rollouts::rolling("shop", RolloutPhase::Holding)),
             _ => {

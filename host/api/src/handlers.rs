@@ -213,10 +213,10 @@ fn apply(req: &Authorized, request: ApplyRequest) -> Result<Apply> {
     }
     let artifacts = bound(&blueprint, &request)?;
     let if_revision = request.if_revision.map(Revision);
-    let strategy = request.strategy;
-    if let Some(strategy) = &strategy {
+    if let Some(strategy) = &request.strategy {
         strategy.validate("strategy")?;
     }
+    let strategy = request.strategy.or_else(|| blueprint.rollout.strategy.clone());
     let by = req.by.clone();
     Ok(Apply { blueprint, file: request.file, artifacts, if_revision, strategy, by })
 }

@@ -118,7 +118,8 @@ pub struct Apply {
     pub artifacts: BTreeMap<usize, Digest>,
     /// Apply only if this is still the revision of the application; 0: only if it is new.
     pub if_revision: Option<Revision>,
-    /// How an application that exists gets there, as a rollout.
+    /// How an application that exists gets there, as a rollout: what came with the blueprint, or
+    /// what stands in it.
     pub strategy: Option<Strategy>,
     pub by: Principal,
 }

@@ -120,7 +120,8 @@ pub(crate) enum Command {
 const AFTER_PLAN: &str = "\
 Exit codes of `plan`: 0 nothing would change, 1 something would, 2 it cannot be said or applied.";
 const AFTER_DEPLOY: &str = "\
-A strategy keeps the old version beside the new one until it is over; `aether rollout` shows it:
+A strategy, here or in the blueprint's `[rollout]`, keeps the old version beside the new one until
+it is over. `deploy` waits for that, or until somebody has to decide; `aether rollout` shows it:
   aether deploy --strategy immediate
   aether deploy --strategy 'rolling = { steps = [\"10%\", \"100%\"], pause = \"1m\" }'
   aether deploy --strategy 'blue-green = { switch = \"manual\" }'
@@ -259,13 +260,13 @@ pub(crate) struct DeployArgs {
     /// Return when the blueprint is stored, before the application is active
     #[arg(long)]
     pub(crate) no_wait: bool,
-    /// How long to wait until it is active
-    #[arg(long, value_name = "TIME", default_value = "2m", conflicts_with = "no_wait")]
-    pub(crate) timeout: TimeSpan,
+    /// How long to wait until it is active [default: 2m; a rollout: until it ends]
+    #[arg(long, value_name = "TIME", conflicts_with = "no_wait")]
+    pub(crate) timeout: Option<TimeSpan>,
     /// Only if this is still the application's revision; 0: only if it is new
     #[arg(long, value_name = "N")]
     pub(crate) revision: Option<u64>,
-    /// Roll it out under traffic: immediate, rolling, blue-green, or one with settings
+    /// Roll it out under traffic, whatever `[rollout]` says: rolling, or one with settings
     #[arg(long, value_name = "STRATEGY")]
     pub(crate) strategy: Option<StrategyArg>,
     #[command(flatten)]

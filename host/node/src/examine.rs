@@ -47,7 +47,7 @@ pub(crate) fn examine(
     if let Some(wanted) = apply.if_revision.filter(|wanted| *wanted != known) {
         return Err(stale(app, wanted, known));
     }
-    let changed = current.is_none_or(|at| at.value != application);
+    let changed = current.is_none_or(|at| !at.value.is_same(&application));
     Ok(Examined { application, checked, known, changed })
 }
 

@@ -1,12 +1,13 @@
 //! `blueprint.toml`: what the operator wants. Reads it strictly; resolves and places nothing.
 
+use crate::rollout::Strategy;
 use crate::slice_toml::{Bounded, Route, check_memory, check_timeout};
 use crate::strict::{Document, Step};
 use crate::versioned::Versioned;
 use crate::{
     AppName, ByteSize, Coordinates, Digest, Problem, Problems, SliceName, TimeSpan, code::Code,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 mod placement;
@@ -28,6 +29,24 @@ pub struct Blueprint {
     /// Buckets of the cache, by name.
     #[serde(default)]
     pub cache: BTreeMap<String, CacheBucket>,
+    #[serde(default)]
+    pub rollout: RolloutEntry,
+}
+
+/// How the application gets from the blueprint before to this one.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RolloutEntry {
+    /// Absent: in place, instance by instance.
+    #[serde(deserialize_with = "strategy")]
+    pub strategy: Option<Strategy>,
+}
+
+fn strategy<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Strategy>, D::Error> {
+    match from.is_human_readable() {
+        true => Strategy::from_word_or_table(from).map(Some),
+        false => Option::deserialize(from),
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,7 +147,7 @@ pub const BUCKET_BYTES_MIN: ByteSize = ByteSize(64 << 10);
 pub const BUCKET_BYTES_MAX: ByteSize = ByteSize::mib(64 << 10);
 
 /// Keys that a later version honours.
-const LATER: &[&str] = &["max-instances", "security", "rollout", "secrets", "topics"];
+const LATER: &[&str] = &["max-instances", "security", "secrets", "topics"];
 
 fn one_instance() -> Bounded<1, 1_000> {
     Bounded::new(1).expect("1 is within 1 to 1,000")
@@ -179,6 +198,12 @@ impl Blueprint {
                 let message = format!("max-bytes must be {BUCKET_BYTES_MIN} to {BUCKET_BYTES_MAX}");
                 problems.push(Problem::new(Code::TomlValue, place, message));
             }
+        }
+        if let Some(strategy) = &self.rollout.strategy {
+            let word = strategy.word();
+            let path = |key| [Step::Key("rollout"), Step::Key("strategy"), Step::Key(word), key];
+            let place = |key: &'static str| document.place(&path(Step::Key(key)));
+            problems.extend(strategy.check(place).0);
         }
         Problems(problems)
     }
@@ -265,7 +290,16 @@ pub struct Bound {
 }
 
 impl Versioned for Application {
-    const FORMAT: u8 = 2;
+    const FORMAT: u8 = 3;
+}
+
+impl Application {
+    /// Whether both are the same application, however one gets to it.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let mut other = other.clone();
+        other.blueprint.rollout = self.blueprint.rollout.clone();
+        *self == other
+    }
 }
 
 #[cfg(test)]
@@ -322,6 +356,61 @@ mod tests {
     }
 
     #[test]
+    fn a_rollout_is_a_strategy_with_its_settings() {
+        let check = |rollout: &str, expect: Expect| {
+            check(&format!("[[slices]]\nfile = \"a.wasm\"\n[rollout]\n{rollout}"), expect);
+        };
+        check("strategy = \"canary\"", expect!["1 slices"]);
+        check(
+            "strategy.rolling = { steps = [\"10%\", \"100%\"], pause = \"5m\" }",
+            expect!["1 slices"],
+        );
+        check("[rollout.strategy.a-b]\nweight = \"50%\"\nsticky = \"key\"", expect!["1 slices"]);
+        check(
+            "strategy = \"sudden\"",
+            expect![
+                "blueprint.toml:7:12: unknown variant `sudden`, expected one of `immediate`, `rolling`, `canary`, `blue-green`, `a-b` [toml-value]"
+            ],
+        );
+        check(
+            "strategy = \"a-b\"",
+            expect!["blueprint.toml:7:12: `a-b` needs `weight` and `sticky` [toml-value]"],
+        );
+        check(
+            "strategy = 3",
+            expect![[
+                r#"blueprint.toml:7:12: invalid type: integer `3`, expected a strategy such as "rolling", or a table with its settings [toml-value]"#
+            ]],
+        );
+        check(
+            "strategie = \"rolling\"",
+            expect![[r#"
+            blueprint.toml:7:1: there is no key `strategie` here [toml-unknown-key]
+              help: did you mean `strategy`?"#]],
+        );
+        check(
+            "strategy.rolling = { stepps = [] }",
+            expect![[r#"
+            blueprint.toml:7:22: there is no key `stepps` here [toml-unknown-key]
+              help: did you mean `steps`?"#]],
+        );
+        check(
+            "strategy.rolling = { steps = [\"10%\"],\n pause = \"31d\" }",
+            expect![[r#"
+            blueprint.toml:8:10: more than 30 days [toml-value]
+              help: write a shorter time
+            blueprint.toml:7:30: shares must grow, from more than 0% to 100% [toml-value]
+              help: write 1 to 100 shares, such as ["1%", "10%", "100%"]"#]],
+        );
+        check(
+            "strategy.canary = { stages = [\"110%\"] }",
+            expect![[
+                r#"blueprint.toml:7:31: "110%" is not a share from "0%" to "100%", in steps of 0.01, such as "5%" [toml-value]"#
+            ]],
+        );
+    }
+
+    #[test]
     fn every_key_is_honoured_or_refused() {
         let slice = "[[slices]]\nfile = \"a.wasm\"\n";
         check(&format!("{slice}[slices.grants]\nenv = {{ A = \"b\" }}"), expect!["1 slices"]);
@@ -351,12 +440,6 @@ mod tests {
             &format!("{slice}max-instances = 2"),
             expect![[r#"
             blueprint.toml:6:1: `max-instances` is not supported yet [not-supported-yet]
-              help: remove it: this version would not act on it"#]],
-        );
-        check(
-            &format!("{slice}[rollout]\nstrategy = \"canary\""),
-            expect![[r#"
-            blueprint.toml:6:2: `rollout` is not supported yet [not-supported-yet]
               help: remove it: this version would not act on it"#]],
         );
         check(

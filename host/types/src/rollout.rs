@@ -4,7 +4,10 @@
 use crate::code::Code;
 use crate::traffic::{Sticky, Weight};
 use crate::{Problem, Problems, TimeSpan};
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, IntoDeserializer, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
 
 /// One way of going to another version. All start the new one without traffic first, and keep the
 /// old one until every router has acknowledged that nothing goes there any more.
@@ -129,12 +132,16 @@ impl Strategy {
     /// # Errors
     /// `toml-value`, for each value out of its range.
     pub fn validate(&self, place: &str) -> Result<(), Problems> {
+        self.check(|key| format!("{place}.{key}")).or(())
+    }
+
+    /// The same, where `place` knows where each key was written.
+    pub(crate) fn check(&self, place: impl Fn(&'static str) -> String) -> Problems {
         let mut problems = Vec::new();
-        let mut refuse = |key: &str, message: &str, help: &str| {
-            let place = format!("{place}.{key}");
-            problems.push(Problem::new(Code::TomlValue, place, message).help(help));
+        let mut refuse = |key: &'static str, message: &str, help: &str| {
+            problems.push(Problem::new(Code::TomlValue, place(key), message).help(help));
         };
-        let spans: &[(&str, TimeSpan)] = match self {
+        let spans: &[(&'static str, TimeSpan)] = match self {
             Self::Immediate => &[],
             Self::Rolling(r) => &[("pause", r.pause), ("grace", r.grace)],
             Self::Canary(c) => &[("time-min", c.time_min), ("grace", c.grace)],
@@ -159,7 +166,42 @@ impl Strategy {
         if matches!(self, Self::Canary(Canary { requests_min: 0, .. })) {
             refuse("requests-min", "nothing can be judged by no request", "write at least 1");
         }
-        Problems(problems).or(())
+        Problems(problems)
+    }
+
+    /// Reads what people write: a word alone stands for its defaults.
+    ///
+    /// # Errors
+    /// Those of the deserializer.
+    pub fn from_word_or_table<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match from.is_human_readable() {
+            true => from.deserialize_any(WordOrTable),
+            false => Self::deserialize(from),
+        }
+    }
+}
+
+struct WordOrTable;
+
+impl<'de> Visitor<'de> for WordOrTable {
+    type Value = Strategy;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a strategy such as \"rolling\", or a table with its settings")
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<Strategy, E> {
+        match word {
+            "rolling" => Ok(Strategy::Rolling(Rolling::default())),
+            "canary" => Ok(Strategy::Canary(Canary::default())),
+            "blue-green" => Ok(Strategy::BlueGreen(BlueGreen::default())),
+            "a-b" => Err(E::custom("`a-b` needs `weight` and `sticky`")),
+            word => Strategy::deserialize(word.into_deserializer()),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Strategy, A::Error> {
+        Strategy::deserialize(MapAccessDeserializer::new(table))
     }
 }
 
@@ -180,6 +222,7 @@ mod tests {
 
     #[derive(Deserialize)]
     struct File {
+        #[serde(deserialize_with = "Strategy::from_word_or_table")]
         rollout: Strategy,
     }
 
@@ -205,7 +248,7 @@ mod tests {
             Immediate"#]],
         );
         check(
-            "rollout.rolling = {}",
+            "rollout = \"rolling\"",
             expect![[r#"
             rolling
             Rolling(Rolling { steps: [25%, 50%, 75%, 100%], pause: TimeSpan(30s), grace: TimeSpan(30s) })"#]],

@@ -22,7 +22,8 @@ pub struct ApplyRequest {
     /// Apply only if this is still the revision; 0: only if the application is new.
     #[serde(default)]
     pub if_revision: Option<u64>,
-    /// How an application that exists gets there, as a rollout; absent: instance by instance.
+    /// How an application that exists gets there, as a rollout; absent: as the blueprint says, and
+    /// where that says nothing, instance by instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub strategy: Option<Strategy>,

@@ -43,6 +43,10 @@ pub struct RolloutStatus {
     /// What has to happen before it goes on; a time: until then.
     #[serde(default)]
     pub waits_for: Option<String>,
+    /// It goes no further by itself: somebody has to promote, resume, complete, conclude or roll
+    /// it back.
+    #[serde(default)]
+    pub needs_command: bool,
     /// How it ended; absent while it is under way.
     #[serde(default)]
     pub outcome: Option<String>,

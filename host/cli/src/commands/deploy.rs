@@ -1,5 +1,7 @@
 //! `aether deploy` and `undeploy`: uploads, applies, watches. Knows no table.
 
+mod rollout;
+
 use super::status;
 use crate::args::{DeployArgs, StrategyArg};
 use crate::exit::{Exit, Failure, Result};
@@ -7,12 +9,14 @@ use crate::files::{self, Component, Package};
 use crate::ui::Ui;
 use aether_api::{Application, ApplyRequest, FileArtifact, InstanceState, Phase};
 use aether_client::Client;
-use aether_types::AppName;
+use aether_types::{AppName, TimeSpan};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How often the application is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long to wait for an application where nothing else is said.
+const TIMEOUT: TimeSpan = TimeSpan::from_secs(120);
 /// How long an application may be FAILED for reasons that can pass by themselves.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -32,10 +36,15 @@ pub(super) async fn run(client: &Client, args: DeployArgs, ui: &mut Ui) -> Resul
     if !applied.changed {
         ui.step("Unchanged", format!("revision {} is the same blueprint", applied.revision))?;
     }
-    let application = match args.no_wait || applied.rollout {
+    if applied.rollout && !args.no_wait {
+        let watched = rollout::watch(client, &applied, args.timeout, started, ui).await;
+        ui.waited();
+        return rollout::say(&watched?, client, &applied.application, started, ui).await;
+    }
+    let application = match args.no_wait {
         true => applied.application,
         false => {
-            let deadline = started + args.timeout.duration();
+            let deadline = started + args.timeout.unwrap_or(TIMEOUT).duration();
             let watched = watch(client, applied.application, deadline, ui).await;
             ui.waited();
             watched?
@@ -52,10 +61,18 @@ pub(super) async fn run(client: &Client, args: DeployArgs, ui: &mut Ui) -> Resul
     if applied.rollout {
         ui.note(format!("`aether rollout show {name}` shows how far it is"))?;
     }
-    if !(args.no_wait || applied.rollout || ui.json || application.routes.is_empty()) {
-        ui.step("Answering", format!("at http://{}", client.status().await?.node.http))?;
+    if !args.no_wait {
+        answering(client, &application, ui).await?;
     }
     ui.data(&application, |ui| status::routes_of(&application, ui))
+}
+
+/// Where the application answers, if it has routes.
+async fn answering(client: &Client, application: &Application, ui: &mut Ui) -> Result {
+    if ui.json || application.routes.is_empty() {
+        return Ok(());
+    }
+    ui.step("Answering", format!("at http://{}", client.status().await?.node.http))
 }
 
 pub(super) async fn undo(client: &Client, app: &AppName, ui: &mut Ui) -> Result {
@@ -103,10 +120,7 @@ async fn watch(
     let mut failed_since = None;
     loop {
         if now.revision != revision {
-            let message =
-                format!("{} is at revision {} now: somebody else deployed", now.name, now.revision);
-            return Err(Failure::expected(Exit::Conflict, message)
-                .help("`aether status` shows what they made of it"));
+            return Err(overtaken(&now.name, now.revision));
         }
         ui.waiting(progress(&now), &mut shown)?;
         match now.phase {
@@ -125,6 +139,11 @@ async fn watch(
         tokio::time::sleep(LOOK_EVERY).await;
         now = client.application(&now.name).await?;
     }
+}
+
+fn overtaken(app: &AppName, revision: u64) -> Failure {
+    let message = format!("{app} is at revision {revision} now: somebody else deployed");
+    Failure::expected(Exit::Conflict, message).help("`aether status` shows what they made of it")
 }
 
 /// What each slice that is not there yet is doing.

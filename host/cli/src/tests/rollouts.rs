@@ -111,3 +111,66 @@ fn a_strategy_is_a_word_or_toml() {
     "#]],
     );
 }
+
+#[test]
+fn a_deploy_waits_for_the_end_of_its_rollout() {
+    let server = Server::start();
+    let deploy = |app: &str, args: &[&str], expect: Expect| {
+        let folder = folder(app, SLICE);
+        let blueprint = folder.path().join("blueprint.toml");
+        let text = std::fs::read_to_string(&blueprint).unwrap();
+        let text = format!("{text}\n[rollout]\nstrategy = \"blue-green\"\n");
+        std::fs::write(&blueprint, text).unwrap();
+        let path = folder.path().to_str().unwrap();
+        server.run("operator", &["deploy", path, "--no-wait"]);
+        server.check(&[&["deploy", path], args].concat(), expect);
+    };
+    deploy(
+        "shop",
+        &[],
+        expect![[r#"
+            2>     Applying shop 1.2.0
+            2>      Waiting revision 2 serves with 50% of traffic, stage 1 of 2, until 2026-01-01T00:00:30.000Z
+            2>       Active shop 1.2.0, revision 2, in TIME
+            2>    Answering at http://127.0.0.1:8070
+            ROUTE             ANSWERED BY
+            POST /api/orders  shop:place-order shop:orders/place@1.0.0#place
+            exit 0
+        "#]],
+    );
+    deploy(
+        "broken",
+        &[],
+        expect![[r#"
+            2>     Applying broken 1.2.0
+            2>      Waiting revision 2 serves with 50% of traffic, stage 1 of 2, until 2026-01-01T00:00:30.000Z
+            2> error: revision 2 of broken was rolled back: every instance of x:broken:1.0.0 failed
+            2> help: revision 1 serves everything again; `aether rollout show broken` has the whole story
+            exit 1
+        "#]],
+    );
+    let ab = "a-b = { weight = \"50%\", sticky = \"key\" }";
+    deploy(
+        "split",
+        &["--strategy", ab],
+        expect![[r#"
+            2>     Applying split 1.2.0
+            2>  Rolling out split 1.2.0, revision 2, in TIME
+            2> it waits for somebody to conclude: `aether rollout show split`
+            ROUTE             ANSWERED BY
+            POST /api/orders  shop:place-order split:orders/place@1.0.0#place
+            exit 0
+        "#]],
+    );
+    deploy(
+        "slow",
+        &["--timeout", "0s"],
+        expect![[r#"
+            2>     Applying slow 1.2.0
+            2>      Waiting revision 2 serves with 50% of traffic, stage 1 of 2, until 2026-01-01T00:00:30.000Z
+            2> error: slow is not rolled out yet: revision 2 serves with 50% of traffic, stage 1 of 2, until 2026-01-01T00:00:30.000Z
+            2> help: it goes on; `aether rollout show slow` shows how far it is
+            exit 7
+        "#]],
+    );
+}

@@ -38,7 +38,8 @@ fn broken(patch: u32) -> Vec<u8> {
 }
 
 fn roll(node: &Node, folder: &Path, strategy: &str) {
-    let ended = node.aether(&["deploy", folder.to_str().unwrap(), "--strategy", strategy]);
+    let path = folder.to_str().unwrap();
+    let ended = node.aether(&["deploy", path, "--no-wait", "--strategy", strategy]);
     assert_eq!(ended.exit, 0, "{}", ended.text);
 }
 
@@ -153,10 +154,10 @@ fn shares_are_exact_and_a_rollback_gives_everything_back() {
     let now = node.aether(&["status", "web", "--json"]).text;
     let now: aether_api::Application = serde_json::from_str(&now).unwrap();
     assert_eq!((now.revision, now.phase), (before.revision, aether_api::Phase::Active));
-    // What was rolled back can be deployed again, and without a strategy.
-    write(&folder, "web", &[web(2)], "");
-    roll(&node, &folder, "immediate");
-    reaches(&node, RolloutPhase::Ended);
+    // What was rolled back can be deployed again, as the blueprint says, and without a strategy.
+    write(&folder, "web", &[web(2)], "[rollout]\nstrategy = \"immediate\"");
+    assert!(node.deployed(&folder).contains("Active web 1.0.0"));
+    assert_eq!(status(&node).outcome.as_deref(), Some("completed"));
     assert_eq!(answers(&node, 10), "10 x 200 2");
     write(&folder, "web", &[web(3)], "");
     node.deployed(&folder);
@@ -177,8 +178,10 @@ fn a_version_that_does_not_start_gets_nothing_and_a_better_one_takes_its_place()
         cooling.history.iter().any(|e| e.event.contains("every instance of t:web:1.0.2 failed"))
     );
     assert_eq!(answers(&node, 10), "10 x 200 1");
+    // Whoever waits hears that a better one took its place.
     write(&folder, "web", &[web(3)], "");
-    roll(&node, &folder, "immediate");
+    let deploy = node.aether(&["deploy", folder.to_str().unwrap(), "--strategy", "immediate"]);
+    assert_eq!(deploy.exit, 0, "{}", deploy.text);
     let ended = reaches(&node, RolloutPhase::Ended);
     assert_eq!(ended.outcome.as_deref(), Some("completed"));
     assert_eq!(answers(&node, 10), "10 x 200 3");

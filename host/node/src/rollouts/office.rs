@@ -96,6 +96,7 @@ impl Office {
                 paused: false,
                 since: aether_api::rfc3339(unix_ms()),
                 waits_for: Some("a leader to begin it".to_owned()),
+                needs_command: false,
                 outcome: None,
                 history: Vec::new(),
             });
@@ -129,6 +130,7 @@ fn status(rollout: &Rollout, waits: Option<Wait>) -> RolloutStatus {
         attempt: rollout.attempt,
         paused: rollout.paused,
         since: aether_api::rfc3339(rollout.since.0),
+        needs_command: matches!(waits, Some(Wait::Somebody | Wait::Resume)),
         waits_for: waits.filter(|wait| *wait != Wait::Nothing).map(|wait| match wait {
             Wait::Time(until) => aether_api::rfc3339(until.0),
             wait => wait.to_string(),
