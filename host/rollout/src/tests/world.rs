@@ -50,6 +50,8 @@ pub(super) struct World {
     pub(super) frozen: Vec<NodeId>,
     /// Whether another leader takes over after each step.
     pub(super) leaders_change: bool,
+    /// How much less the leader's clock shows, in milliseconds.
+    pub(super) clock_behind: u64,
     instances: BTreeMap<(Revision, Coordinates), Vec<Instance>>,
     follows: BTreeMap<NodeId, TrafficRevision>,
     switches: BTreeMap<TrafficRevision, Weights>,
@@ -90,6 +92,7 @@ impl World {
             rate: 100,
             frozen: Vec::new(),
             leaders_change: false,
+            clock_behind: 0,
             instances: BTreeMap::new(),
             follows: ROUTERS.map(|node| (node, TrafficRevision(0))).into(),
             switches: BTreeMap::from([(TrafficRevision(0), Weights::all(OLD))]),
@@ -112,13 +115,7 @@ impl World {
     }
 
     fn pass(&mut self, ms: u64) {
-        self.now += ms;
-        for (node, follows) in &mut self.follows {
-            if !self.frozen.contains(node) {
-                *follows = *self.switches.keys().next_back().unwrap();
-            }
-        }
-        self.serve();
+        self.live(ms);
         let look = self.look();
         let before = self.rollout.clone();
         let events = self.rollout.tick(&look);
@@ -127,6 +124,27 @@ impl World {
         assert_eq!((again.tick(&look), &again), (vec![], &self.rollout), "looking twice");
         self.watch(&before, &look);
         self.commit(&events);
+    }
+
+    /// What goes on whether anybody leads or not.
+    fn live(&mut self, ms: u64) {
+        self.now += ms;
+        for (node, follows) in &mut self.follows {
+            if !self.frozen.contains(node) {
+                *follows = *self.switches.keys().next_back().unwrap();
+            }
+        }
+        self.serve();
+    }
+
+    /// The leader is lost with the step that it was about to take; after so many seconds another
+    /// one leads, which knows what is stored and whose clock shows less.
+    pub(super) fn lose_leader(&mut self, seconds: u64, clock_behind: u64) {
+        let lost = self.look();
+        self.rollout.clone().tick(&lost);
+        self.rollout = decode(&encode(&self.rollout)).unwrap();
+        (0..seconds).for_each(|_| self.live(TICK_MS));
+        self.clock_behind = clock_behind;
     }
 
     pub(super) fn command(&mut self, command: Command) -> Result<(), Refused> {
@@ -209,7 +227,7 @@ impl World {
         let (since, windows) = &self.measured;
         let [old, new] = windows.clone();
         Look {
-            now: Time(self.now),
+            now: Time(self.now.saturating_sub(self.clock_behind)),
             seen: keys.map(|key| (key.clone(), self.seen(&key))).collect(),
             routers: self.follows.clone(),
             counted_since: *since,
