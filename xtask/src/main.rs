@@ -10,6 +10,7 @@ mod node;
 mod setup;
 mod shell;
 mod sim;
+mod soak;
 mod steps;
 mod test;
 mod tidy;
@@ -46,6 +47,14 @@ enum Task {
     },
     /// Check licences, bans, sources and known vulnerabilities of all dependencies
     Audit,
+    /// Do many times what tests do once, on real processes under load: rollouts, leaders
+    Soak {
+        /// Which
+        name: String,
+        /// How often every strategy is gone through
+        #[arg(long, default_value_t = 50)]
+        rounds: u32,
+    },
     /// Measure Aether beside its peers: http-hello, typed-route, local-call, remote-call, cold,
     /// kv-put, failover, join, scale
     Bench {
@@ -63,6 +72,7 @@ fn main() -> ExitCode {
         Task::Sim { arguments } => sim::run(&arguments),
         Task::Tidy { shrink } => tidy::run(shrink),
         Task::Audit => audit::run(),
+        Task::Soak { name, rounds } => soak::run(&name, rounds),
         Task::Bench { name } => bench::run(&name),
     };
     match done {
