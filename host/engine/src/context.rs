@@ -3,7 +3,7 @@
 use crate::Slice;
 use aether_types::blueprint::{CacheBucket, Grants};
 use aether_types::limits::EffectiveLimits;
-use aether_types::{AppName, CallError, Coordinates, InterfaceName, RequestId};
+use aether_types::{AppName, CallError, Coordinates, InterfaceName, RequestId, Revision};
 use futures_util::future::BoxFuture;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -31,6 +31,18 @@ pub struct Origin {
     pub roles: Vec<String>,
     /// W3C `traceparent` of the outermost request.
     pub trace_parent: Option<String>,
+    /// The version of its application that the outermost request got.
+    pub variant: Option<Revision>,
+    pub urgency: Urgency,
+}
+
+/// Who is let in first where calls wait.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    #[default]
+    Usual,
+    /// Somebody looks after the cluster, and has to get through when it is overloaded.
+    Operator,
 }
 
 /// What travels with a call. Cheap to clone: two reference counts.
@@ -41,10 +53,20 @@ pub struct CallContext {
     pub deadline: Instant,
     /// 1 for the first attempt.
     pub attempt: u32,
-    /// How many slices are waiting for this call: 0 at the edge.
-    pub depth: u32,
-    /// The slice that made the call; none at the edge.
-    pub caller: Option<Arc<Coordinates>>,
+    /// The slices that wait for this call, the last one first; none at the edge.
+    pub chain: Option<Arc<Waits>>,
+}
+
+/// A slice that waits for the call that it made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waits {
+    pub slice: Arc<Coordinates>,
+    /// The other node that it is on, as the shell calls it; none: it is on this one.
+    pub node: Option<u64>,
+    /// Who waits for it.
+    pub before: Option<Arc<Waits>>,
+    /// How many there are, with this one.
+    depth: u32,
 }
 
 /// Slices that may wait for each other in one request. 32 fibers of 512 KiB of stack are 16 MiB.
@@ -92,14 +114,33 @@ pub trait RemoteSlice: std::fmt::Debug + Send + Sync {
 impl Origin {
     /// An origin that nobody authenticated.
     pub fn anonymous(request_id: RequestId) -> Self {
-        Self { request_id, principal: None, roles: Vec::new(), trace_parent: None }
+        Self {
+            request_id,
+            principal: None,
+            roles: Vec::new(),
+            trace_parent: None,
+            variant: None,
+            urgency: Urgency::Usual,
+        }
+    }
+}
+
+impl Waits {
+    /// `slice` waits, and those before wait for it.
+    pub fn after(
+        slice: Arc<Coordinates>,
+        node: Option<u64>,
+        before: Option<Arc<Self>>,
+    ) -> Arc<Self> {
+        let depth = before.as_ref().map_or(0, |before| before.depth) + 1;
+        Arc::new(Self { slice, node, before, depth })
     }
 }
 
 impl CallContext {
     /// The context of a call that comes from outside: HTTP, the command line, a life-cycle hook.
     pub fn edge(origin: Arc<Origin>, deadline: Instant) -> Self {
-        Self { origin, deadline, attempt: 1, depth: 0, caller: None }
+        Self { origin, deadline, attempt: 1, chain: None }
     }
 
     /// The context of a call that the slice `caller` makes while it works on this one.
@@ -108,9 +149,23 @@ impl CallContext {
             origin: Arc::clone(&self.origin),
             deadline: self.deadline,
             attempt: 1,
-            depth: self.depth + 1,
-            caller: Some(caller),
+            chain: Some(Waits::after(caller, None, self.chain.clone())),
         }
+    }
+
+    /// How many slices are waiting for this call: 0 at the edge.
+    pub fn depth(&self) -> u32 {
+        self.chain.as_ref().map_or(0, |waits| waits.depth)
+    }
+
+    /// The slice that made the call; none at the edge.
+    pub fn caller(&self) -> Option<&Arc<Coordinates>> {
+        self.chain.as_ref().map(|waits| &waits.slice)
+    }
+
+    /// The slices that wait for this call, the last one first.
+    pub fn waiting(&self) -> impl Iterator<Item = &Waits> {
+        std::iter::successors(self.chain.as_deref(), |waits| waits.before.as_deref())
     }
 
     /// What is left until the deadline; zero when it has passed.

@@ -106,7 +106,7 @@ impl Slice {
         }
         let deadline = ctx.deadline;
         let ready = async {
-            let mut lease = self.pool.lease().await?;
+            let mut lease = self.lease(&ctx).await?;
             let wasm = self.code.ready(&mut lease, ctx).await?;
             Ok((lease, wasm))
         };
@@ -155,7 +155,7 @@ impl Slice {
         let ending = Arc::new(Ending::default());
         let guard = Guard::new(&ending);
         let answered = async {
-            let lease = self.pool.lease().await?;
+            let lease = self.lease(&ctx).await?;
             let (tx, rx) = oneshot::channel();
             let (request, reply) = (Box::new(request()), Reply::Response(tx));
             let work = Work::Handle { request, guard };

@@ -21,6 +21,7 @@ pub mod json;
 mod meter;
 mod pool;
 mod provided;
+mod queue;
 mod reflect;
 mod runtime;
 mod settings;
@@ -30,7 +31,9 @@ mod stats;
 pub use aether_types::limits::EffectiveLimits;
 pub use codec::{ELEMENTS_MAX, WIRE_BYTES_MAX, WireError};
 pub use compile_cache::{COMPILES_MAX, CodeError, CodeKey, CompilerKey};
-pub use context::{AppContext, CALL_DEPTH_MAX, CallContext, Origin, RemoteSlice, Router, Target};
+pub use context::{
+    AppContext, CALL_DEPTH_MAX, CallContext, Origin, RemoteSlice, Router, Target, Urgency, Waits,
+};
 pub use engine::{Engine, Load, Usage};
 pub use error::Error;
 pub use guest_output::{OUTPUT_BYTES_PER_CALL_MAX, OUTPUT_LINE_BYTES_MAX};

@@ -1,18 +1,20 @@
 //! Who may work, who is idle, who waits. Knows no wasm: what it keeps is any `T`.
 
+use crate::CallContext;
+use crate::context::Urgency;
+use crate::queue::{Pace, Pushed, Queue, Who};
 use crate::runtime::{IDLE_TICKS_MAX, Shared, Trim};
-use aether_types::CallError;
+use aether_types::{CallError, Coordinates};
 use parking_lot::Mutex;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 /// Slots for `busy_max` callers at a time, with what earlier ones left warm.
 pub(crate) struct Pool<T> {
     busy_max: usize,
-    queue_max: usize,
     shared: Arc<Shared>,
     state: Mutex<State<T>>,
     /// Slots that are taken and callers that wait, to be read without the lock.
@@ -26,14 +28,14 @@ struct State<T> {
     /// it became idle.
     idle: Vec<(u64, T)>,
     busy: usize,
-    waiting: VecDeque<Waiter<T>>,
+    /// The front door is a caller without a name.
+    waiting: Queue<Option<Arc<Coordinates>>, Instant, Waiter<T>>,
+    pace: Pace<Instant>,
     closed: bool,
 }
 
-struct Waiter<T> {
-    since: Instant,
-    tx: oneshot::Sender<Lease<T>>,
-}
+/// Where a slot goes, or why there will be none.
+type Waiter<T> = oneshot::Sender<Result<Lease<T>, CallError>>;
 
 /// A slot. What is put into it is warm for the next caller; what is not, is gone.
 pub(crate) struct Lease<T> {
@@ -55,18 +57,25 @@ const RETRY_MILLIS_MIN: u64 = 1;
 
 impl<T> Pool<T> {
     pub(crate) fn new(busy_max: usize, queue_max: usize, shared: Arc<Shared>) -> Arc<Self> {
-        let (idle, waiting) = (Vec::new(), VecDeque::new());
-        let state = Mutex::new(State { idle, busy: 0, waiting, closed: false });
+        let (idle, waiting) = (Vec::new(), Queue::new(queue_max));
+        let state = State { idle, busy: 0, waiting, pace: Pace::new(), closed: false };
         let (calls, quiet) = (AtomicUsize::new(0), Notify::new());
-        Arc::new(Self { busy_max, queue_max, shared, state, calls, quiet })
+        Arc::new(Self { busy_max, shared, state: Mutex::new(state), calls, quiet })
     }
 
-    /// A slot, at once or after those who came earlier. Dropping the future leaves the queue.
+    /// A slot, at once or when it is its turn: callers are let in one after the other, operators
+    /// first. Dropping the future leaves the queue.
+    ///
+    /// Before a call waits, `may_wait` is asked, with the number of slots.
     ///
     /// # Errors
-    /// `Overloaded` when the queue is full, with the time that the first in it has waited, which is
-    /// what a newcomer would wait too. `Unavailable` when the pool is closed.
-    pub(crate) async fn lease(self: &Arc<Self>) -> Result<Lease<T>, CallError> {
+    /// What `may_wait` says. `Overloaded` when the queue is full, or so long that the call would wait beyond its
+    /// deadline, with the time that one waits in it. `Unavailable` when the pool is closed.
+    pub(crate) async fn lease(
+        self: &Arc<Self>,
+        ctx: &CallContext,
+        may_wait: impl FnOnce(usize) -> Result<(), CallError>,
+    ) -> Result<Lease<T>, CallError> {
         let rx = {
             let mut state = self.state.lock();
             if state.closed {
@@ -75,10 +84,11 @@ impl<T> Pool<T> {
             if state.busy < self.busy_max {
                 return Ok(self.slot(&mut state));
             }
-            self.enqueue(&mut state)?
+            may_wait(self.busy_max)?;
+            self.enqueue(&mut state, ctx)?
         };
         let stopped = || CallError::Unavailable("the slice was stopped".to_owned());
-        rx.await.map_err(|_| stopped())
+        rx.await.unwrap_or_else(|_| Err(stopped()))
     }
 
     /// A slot beyond the limit and after the pool was closed: for hooks.
@@ -93,37 +103,62 @@ impl<T> Pool<T> {
         Lease { pool: Some(Arc::clone(self)), item }
     }
 
-    fn enqueue(&self, state: &mut State<T>) -> Result<oneshot::Receiver<Lease<T>>, CallError> {
-        if state.waiting.len() >= self.queue_max {
-            // Those who gave up stay in the queue until somebody looks.
-            let before = state.waiting.len();
-            state.waiting.retain(|waiter| !waiter.tx.is_closed());
-            self.calls.fetch_sub(before - state.waiting.len(), Relaxed);
+    fn enqueue(
+        &self,
+        state: &mut State<T>,
+        ctx: &CallContext,
+    ) -> Result<oneshot::Receiver<Result<Lease<T>, CallError>>, CallError> {
+        let now = Instant::now();
+        let who = match ctx.origin.urgency {
+            Urgency::Operator => Who::Urgent,
+            Urgency::Usual => Who::Caller(ctx.caller().cloned()),
+        };
+        let wait = state.pace.wait(state.waiting.ahead(&who, ctx.deadline));
+        let left = ctx.deadline.saturating_duration_since(now).as_nanos();
+        if let Some(wait) = wait.filter(|wait| u128::from(*wait) > left) {
+            return Err(overloaded(wait));
         }
-        if state.waiting.len() >= self.queue_max {
-            let waited = state.waiting.front().map(|first| first.since.elapsed());
-            let millis = waited.map(|waited| u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
-            return Err(CallError::Overloaded(millis.map(|m| m.max(RETRY_MILLIS_MIN))));
+        if state.waiting.len() == 0 {
+            state.pace.last = Some(now);
         }
         let (tx, rx) = oneshot::channel();
-        state.waiting.push_back(Waiter { since: Instant::now(), tx });
-        self.calls.fetch_add(1, Relaxed);
+        let mut pushed = state.waiting.push(who.clone(), ctx.deadline, tx);
+        if let Pushed::Full(tx) = pushed {
+            // Those who gave up stay in the queue until somebody looks.
+            let gone = state.waiting.retain(|waiter| !waiter.is_closed());
+            self.calls.fetch_sub(gone, Relaxed);
+            pushed = state.waiting.push(who, ctx.deadline, tx);
+        }
+        let since = || state.pace.last.map_or(0, |last| nanos(now - last));
+        let wait = || wait.unwrap_or_else(since);
+        match pushed {
+            Pushed::Waits => drop(self.calls.fetch_add(1, Relaxed)),
+            // Whoever waits there may have gone.
+            Pushed::InsteadOf(other) => drop(other.send(Err(overloaded(wait())))),
+            Pushed::Full(_) => return Err(overloaded(wait())),
+        }
         Ok(rx)
     }
 
     /// Gives a slot, warm or cold, to the first who still waits.
     fn release(self: Arc<Self>, mut item: Option<T>) {
         let mut state = self.state.lock();
-        while let Some(waiter) = state.waiting.pop_front() {
+        while let Some(waiter) = state.waiting.pop() {
+            if !waiter.is_closed() {
+                let now = Instant::now();
+                let since = state.pace.last.map_or(0, |last| nanos(now - last));
+                state.pace.on_let_in(since, now);
+            }
             drop(state);
             self.calls.fetch_sub(1, Relaxed);
             let lease = Lease { pool: Some(Arc::clone(&self)), item };
-            match waiter.tx.send(lease) {
+            match waiter.send(Ok(lease)) {
                 Ok(()) => return,
-                Err(mut lease) => {
+                Err(Ok(mut lease)) => {
                     lease.pool = None;
                     item = lease.item.take();
                 }
+                Err(Err(_)) => unreachable!("a lease was sent"),
             }
             state = self.state.lock();
         }
@@ -162,12 +197,13 @@ impl<T> Pool<T> {
 
     /// Drops everything that is warm, and refuses those who wait.
     pub(crate) fn clear(&self) {
-        let (idle, waiting) = {
+        let idle = {
             let mut state = self.state.lock();
-            self.calls.fetch_sub(state.waiting.len(), Relaxed);
-            (std::mem::take(&mut state.idle), std::mem::take(&mut state.waiting))
+            let gone = state.waiting.retain(|_| false);
+            self.calls.fetch_sub(gone, Relaxed);
+            std::mem::take(&mut state.idle)
         };
-        drop((idle, waiting));
+        drop(idle);
     }
 
     /// Callers that are in or wait, those included that gave up waiting a moment ago.
@@ -177,7 +213,7 @@ impl<T> Pool<T> {
 
     pub(crate) fn census(&self) -> Census {
         let state = self.state.lock();
-        let waiting = state.waiting.iter().filter(|waiter| !waiter.tx.is_closed()).count();
+        let waiting = state.waiting.iter().filter(|waiter| !waiter.is_closed()).count();
         Census { idle: state.idle.len(), busy: state.busy, waiting }
     }
 }
@@ -212,14 +248,36 @@ impl<T> Drop for Lease<T> {
     }
 }
 
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Refuses a call that would wait so long.
+fn overloaded(nanos: u64) -> CallError {
+    CallError::Overloaded(Some((nanos / 1_000_000).max(RETRY_MILLIS_MIN)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Origin;
     use std::pin::pin;
-    use std::time::Duration;
 
     fn pool(busy_max: usize, queue_max: usize) -> Arc<Pool<u32>> {
         Pool::new(busy_max, queue_max, Arc::default())
+    }
+
+    /// Called by a slice of that name, or at the front door; with a minute of time.
+    fn ctx(caller: Option<&str>) -> CallContext {
+        let origin = Origin::anonymous("r-1".parse().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let ctx = CallContext::edge(Arc::new(origin), deadline);
+        let slice = |name| Arc::new(format!("t:{name}:1.0.0").parse().unwrap());
+        caller.map_or(ctx.clone(), |name| ctx.nested(slice(name)))
+    }
+
+    fn may(_: usize) -> Result<(), CallError> {
+        Ok(())
     }
 
     async fn pending<F: Future + Unpin>(future: &mut F) -> bool {
@@ -232,35 +290,38 @@ mod tests {
     #[tokio::test]
     async fn the_last_warm_one_is_used_first_and_old_ones_go() {
         let pool = pool(2, 0);
-        let (mut a, mut b) = (pool.lease().await.unwrap(), pool.lease().await.unwrap());
+        let (mut a, mut b) = (
+            pool.lease(&ctx(None), may).await.unwrap(),
+            pool.lease(&ctx(None), may).await.unwrap(),
+        );
         assert_eq!((a.take(), b.take()), (None, None));
         a.put(1);
         b.put(2);
         drop(a);
         pool.shared.ticks.store(10, Relaxed);
         drop(b);
-        let mut c = pool.lease().await.unwrap();
+        let mut c = pool.lease(&ctx(None), may).await.unwrap();
         assert_eq!(c.take(), Some(2));
         c.put(2);
         drop(c);
         pool.trim(IDLE_TICKS_MAX + 5);
         assert_eq!(pool.census(), Census { idle: 1, busy: 0, waiting: 0 });
-        assert_eq!(pool.lease().await.unwrap().take(), Some(2));
+        assert_eq!(pool.lease(&ctx(None), may).await.unwrap().take(), Some(2));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_queue_is_bounded_and_fair() {
-        let pool = pool(1, 1);
-        let mut a = pool.lease().await.unwrap();
+        let (pool, context) = (pool(1, 1), ctx(None));
+        let mut a = pool.lease(&ctx(None), may).await.unwrap();
         a.put(7);
-        let mut b = Box::pin(pool.lease());
+        let mut b = Box::pin(pool.lease(&context, may));
         assert!(pending(&mut b).await);
         tokio::time::advance(Duration::from_millis(30)).await;
-        assert_eq!(pool.lease().await.err(), Some(CallError::Overloaded(Some(30))));
+        assert_eq!(pool.lease(&ctx(None), may).await.err(), Some(CallError::Overloaded(Some(30))));
         assert_eq!(pool.calls(), 2);
         // Who gave up makes room.
         drop(b);
-        let mut c = Box::pin(pool.lease());
+        let mut c = Box::pin(pool.lease(&context, may));
         assert!(pending(&mut c).await);
         drop(a);
         assert_eq!(c.await.unwrap().take(), Some(7));
@@ -271,9 +332,10 @@ mod tests {
     #[tokio::test]
     async fn a_slot_that_nobody_takes_is_not_lost() {
         let pool = pool(1, 4);
-        let a = pool.lease().await.unwrap();
-        let mut b = Box::pin(pool.lease());
-        let mut c = Box::pin(pool.lease());
+        let context = ctx(None);
+        let a = pool.lease(&context, may).await.unwrap();
+        let mut b = Box::pin(pool.lease(&context, may));
+        let mut c = Box::pin(pool.lease(&context, may));
         assert!(pending(&mut b).await && pending(&mut c).await);
         drop(a);
         // The slot is on its way to `b`, who goes away without it.
@@ -285,12 +347,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_closed_pool_serves_who_is_in_and_nobody_else() {
         let pool = pool(1, 4);
-        let a = pool.lease().await.unwrap();
-        let mut b = pin!(pool.lease());
+        let a = pool.lease(&ctx(None), may).await.unwrap();
+        let waits = ctx(None);
+        let mut b = pin!(pool.lease(&waits, may));
         assert!(pending(&mut b).await);
         pool.close();
         let refused = CallError::Unavailable("the slice is being stopped".to_owned());
-        assert_eq!(pool.lease().await.err(), Some(refused));
+        assert_eq!(pool.lease(&ctx(None), may).await.err(), Some(refused));
         let soon = Instant::now() + Duration::from_millis(5);
         assert_eq!(pool.quiet(soon).await, Err(2));
         drop(a);
@@ -299,5 +362,72 @@ mod tests {
         assert!(pending(&mut quiet).await);
         drop(b);
         assert_eq!(quiet.await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_take_turns_and_operators_go_first() {
+        let pool = pool(1, 8);
+        let mut lease = pool.lease(&ctx(None), may).await.unwrap();
+        lease.put(0);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut operator = ctx(None);
+        let urgent = Origin { urgency: Urgency::Operator, ..(*operator.origin).clone() };
+        operator.origin = Arc::new(urgent);
+        let mut waiting = tokio::task::JoinSet::new();
+        let callers = [("a1", ctx(Some("a"))), ("a2", ctx(Some("a"))), ("a3", ctx(Some("a")))];
+        let others = [("b", ctx(Some("b"))), ("door", ctx(None)), ("operator", operator)];
+        for (name, ctx) in callers.into_iter().chain(others) {
+            let (pool, order) = (Arc::clone(&pool), Arc::clone(&order));
+            waiting.spawn(async move {
+                let _lease = pool.lease(&ctx, may).await.unwrap();
+                order.lock().push(name);
+            });
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(pool.census().waiting, 6);
+        drop(lease);
+        waiting.join_all().await;
+        assert_eq!(*order.lock(), ["operator", "a1", "b", "door", "a2", "a3"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_floods_the_queue_gives_its_places_to_others() {
+        let pool = pool(1, 2);
+        let _lease = pool.lease(&ctx(None), may).await.unwrap();
+        let (a, b) = (ctx(Some("a")), ctx(Some("b")));
+        let (mut first, mut second) =
+            (Box::pin(pool.lease(&a, may)), Box::pin(pool.lease(&a, may)));
+        assert!(pending(&mut first).await && pending(&mut second).await);
+        let mut other = Box::pin(pool.lease(&b, may));
+        assert!(pending(&mut other).await);
+        assert_eq!(second.await.err(), Some(CallError::Overloaded(Some(1))));
+        assert_eq!(pool.lease(&a, may).await.err(), Some(CallError::Overloaded(Some(1))));
+        assert!(pending(&mut first).await && pending(&mut other).await);
+        assert_eq!(pool.calls(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_cannot_be_served_in_time_is_told_at_once() {
+        let pool = pool(1, 100);
+        let mut lease = pool.lease(&ctx(None), may).await.unwrap();
+        // Each works for a second, while others wait.
+        for _ in 0..10 {
+            let context = ctx(None);
+            let mut next = Box::pin(pool.lease(&context, may));
+            assert!(pending(&mut next).await);
+            tokio::time::advance(Duration::from_secs(1)).await;
+            drop(lease);
+            lease = next.await.unwrap();
+        }
+        let patient = ctx(None);
+        let mut waits = Box::pin(pool.lease(&patient, may));
+        assert!(pending(&mut waits).await);
+        let mut hurried = ctx(Some("a"));
+        hurried.deadline = Instant::now() + Duration::from_millis(1_500);
+        assert_eq!(pool.lease(&hurried, may).await.err(), Some(CallError::Overloaded(Some(2_000))));
+        hurried.deadline = Instant::now() + Duration::from_millis(2_500);
+        assert!(pending(&mut Box::pin(pool.lease(&hurried, may))).await);
+        drop(lease);
+        assert!(waits.await.is_ok());
     }
 }

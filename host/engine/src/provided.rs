@@ -190,7 +190,7 @@ impl bindings::aether::slice::context::Host for HostState {
     fn caller(&mut self) -> wasmtime::Result<bindings::aether::slice::context::CallerInfo> {
         let call = self.call();
         Ok(bindings::aether::slice::context::CallerInfo {
-            slice: call.caller.as_ref().map(|slice| slice.to_string()),
+            slice: call.caller().map(|slice| slice.to_string()),
             principal: call.origin.principal.clone(),
             roles: call.origin.roles.clone(),
         })

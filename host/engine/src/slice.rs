@@ -6,7 +6,7 @@ use crate::deadline::until;
 use crate::joint::{Job, Joint, Reply, Work};
 use crate::pool::{Lease, Pool};
 use crate::stats::{Counters, Stats};
-use crate::{AppContext, CALL_DEPTH_MAX, CallContext};
+use crate::{AppContext, CALL_DEPTH_MAX, CallContext, Waits};
 use aether_types::code::Code as ProblemCode;
 use aether_types::description::Description;
 use aether_types::observed::Reason;
@@ -178,7 +178,7 @@ impl Slice {
     }
 
     async fn work(&self, place: usize, offer: &mut Option<Offer>) -> Result<Vec<u8>, CallError> {
-        let mut lease = self.pool.lease().await?;
+        let mut lease = self.lease(&offer.as_ref().expect(OFFERED).ctx).await?;
         if let Some(joint) = &self.joint {
             let Offer { args, ctx } = offer.take().expect(OFFERED);
             let (tx, rx) = oneshot::channel();
@@ -199,6 +199,32 @@ impl Slice {
         let answer = wasm.call(&self.code, place, args).await?;
         self.code.keep(lease, wasm);
         Ok(answer)
+    }
+
+    /// A slot for a call, now or later.
+    pub(crate) async fn lease(&self, ctx: &CallContext) -> Result<Lease<WasmInstance>, CallError> {
+        self.pool.lease(ctx, |slots| self.may_wait(ctx, slots)).await
+    }
+
+    /// Refuses a call that would wait for a slot which is not given back before the call has ended:
+    /// slices wait for each other in a circle.
+    fn may_wait(&self, ctx: &CallContext, slots: usize) -> Result<(), CallError> {
+        let own = &self.code.app.coordinates;
+        let is_here = |waits: &&Waits| waits.node.is_none() && waits.slice == *own;
+        let held = ctx.waiting().filter(is_here).count();
+        if held == 0 {
+            return Ok(());
+        }
+        let mut chain: Vec<String> = ctx.waiting().map(|waits| waits.slice.to_string()).collect();
+        chain.reverse();
+        chain.push(own.to_string());
+        let (chain, request_id) = (chain.join(" -> "), &ctx.origin.request_id);
+        if held >= slots {
+            return Err(CallError::Denied(format!("slices wait for each other: {chain}")));
+        }
+        // The other slots may be held by calls that wait in the same way, or not.
+        tracing::warn!(%request_id, chain, "refused a call that may wait for itself");
+        Err(CallError::Overloaded(None))
     }
 
     async fn hook(&self, name: &str, ctx: CallContext) -> Result<(), String> {
@@ -252,7 +278,7 @@ impl Code {
 /// Refuses what must not run at all; the rest has its deadline or that of `timeout`, which is
 /// nearer.
 pub(crate) fn admit(ctx: &mut CallContext, timeout: Duration) -> Result<(), CallError> {
-    if ctx.depth >= CALL_DEPTH_MAX {
+    if ctx.depth() >= CALL_DEPTH_MAX {
         let message = format!("more than {CALL_DEPTH_MAX} slices wait for each other");
         return Err(CallError::Denied(message));
     }

@@ -5,7 +5,7 @@ use crate::projector::Picture;
 use crate::routing::Routing;
 use aether_api::{ApiError, Call, CallAnswer, Outcome};
 use aether_engine::json::{self, Answer, JsonError};
-use aether_engine::{CallContext, Offer, Origin, Slice};
+use aether_engine::{CallContext, Offer, Origin, Slice, Urgency};
 use aether_routing::Pin;
 use aether_types::binding::{Binding, Source};
 use aether_types::checked::Checked;
@@ -106,6 +106,8 @@ pub(crate) async fn call(
     let origin = Origin {
         principal: Some(call.by.name.clone()),
         roles: vec![call.by.role.to_string()],
+        variant: version,
+        urgency: Urgency::Operator,
         ..Origin::anonymous(call.request_id.clone())
     };
     let ctx = CallContext::edge(Arc::new(origin), started + CALL_TIMEOUT);

@@ -12,7 +12,7 @@ use aether_routing::{Key, Match};
 use aether_types::checked::RouteTarget;
 use aether_types::description::Description;
 use aether_types::traffic::Sticky;
-use aether_types::{CallError, Digest, Method};
+use aether_types::{CallError, Digest, Method, Revision};
 use http::header::COOKIE;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
@@ -56,7 +56,7 @@ impl Application for Door {
             let here = route.callee.at_hand();
             let description = self.types(here, route).map_err(Failure::Call)?;
             let request = json::Request { path: &req.path, query: &req.query, body: &req.body };
-            let ctx = context(req.call);
+            let ctx = context(req.call, route.revision);
             let callee = Invoked { callee: &route.callee, here, wish: route.wish };
             let invoked = invoke(callee, &description, function, binding, request, ctx).await;
             let good = status.and_then(|s| StatusCode::from_u16(s.get() as u16).ok());
@@ -72,7 +72,7 @@ impl Application for Door {
     ) -> Answering<'_, Result<http::Response<ResponseBody>, CallError>> {
         Box::pin(async move {
             let route = of_ours(&route);
-            let (ctx, mut offer) = (context(call), Some(req));
+            let (ctx, mut offer) = (context(call, route.revision), Some(req));
             if let Some(slice) = route.callee.at_hand() {
                 match slice.offer_request(&mut offer, ctx.clone()).await {
                     Ok(response) => {
@@ -158,8 +158,12 @@ fn of_ours(route: &RouteRef) -> &Route {
     route.downcast_ref().expect("the front door hands back what `find` gave it")
 }
 
-fn context(call: Call) -> CallContext {
-    let origin = Origin { trace_parent: call.trace_parent, ..Origin::anonymous(call.request_id) };
+fn context(call: Call, version: Revision) -> CallContext {
+    let origin = Origin {
+        trace_parent: call.trace_parent,
+        variant: Some(version),
+        ..Origin::anonymous(call.request_id)
+    };
     CallContext::edge(Arc::new(origin), call.deadline)
 }
 

@@ -63,7 +63,7 @@ pub(crate) enum StreamHead {
 }
 
 impl Versioned for StreamHead {
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
 }
 
 impl Network {
@@ -133,7 +133,7 @@ impl Handler for Switchboard {
 
     fn call(&self, from: &Peer, request: Request) -> BoxFuture<'static, Response> {
         match request.kind {
-            kind if kind == Kind::Call as u32 => self.callees.call(request),
+            kind if kind == Kind::Call as u32 => self.callees.call(from.node, request),
             kind => {
                 tracing::warn!(from = %from.node, kind, "refused a request of an unknown kind");
                 Box::pin(std::future::ready(remote::unknown_kind(kind)))
@@ -145,7 +145,7 @@ impl Handler for Switchboard {
         match decode::<StreamHead>(&head) {
             Ok(StreamHead::GetArtifact(digest)) => self.depot.serve(digest, stream),
             Ok(StreamHead::PutArtifact(digest)) => self.depot.take(digest, stream),
-            Ok(StreamHead::Http(head)) => self.callees.http(*head, stream),
+            Ok(StreamHead::Http(head)) => self.callees.http(from.node, *head, stream),
             Ok(StreamHead::GetCode(key)) => self.code.serve(key, stream),
             Ok(StreamHead::Message) => self.read_message(from.node, stream),
             // Dropping the stream resets it.

@@ -8,13 +8,13 @@ mod tests;
 use crate::network::{Kind, Network};
 use crate::routing::Routing;
 use crate::tasks::Tasks;
-use aether_engine::{CallContext, Offer, Origin, Place, Slice};
+use aether_engine::{CallContext, Offer, Origin, Place, Slice, Urgency, Waits};
 use aether_routing::{Endpoint, Started};
 use aether_transport::limits::FRAME_BYTES_MAX;
 use aether_transport::{CallFailure, Class, Request, Response, Stream};
 use aether_types::plan::InstanceKey;
 use aether_types::versioned::Versioned;
-use aether_types::{CallError, Coordinates, FunctionName, RequestId, Revision};
+use aether_types::{CallError, Coordinates, FunctionName, NodeId, RequestId, Revision};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -53,37 +53,57 @@ struct Context {
     principal: Option<String>,
     roles: Vec<String>,
     trace_parent: Option<String>,
+    variant: Option<Revision>,
+    /// From somebody who looks after the cluster.
+    operator: bool,
     attempt: u32,
-    depth: u32,
-    caller: Option<Coordinates>,
+    /// The slices that wait for the call, the first one first, and the nodes they are on; none: on
+    /// the one that sends this.
+    chain: Vec<(Coordinates, Option<NodeId>)>,
 }
 
 impl Versioned for CallHead {
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
 }
 
 impl Context {
     fn of(ctx: &CallContext) -> Self {
-        let Origin { request_id, principal, roles, trace_parent } = &*ctx.origin;
+        let Origin { request_id, principal, roles, trace_parent, variant, urgency } = &*ctx.origin;
+        let waits = |waits: &Waits| (Coordinates::clone(&waits.slice), waits.node.map(NodeId));
+        let mut chain: Vec<_> = ctx.waiting().map(waits).collect();
+        chain.reverse();
         Self {
             request_id: request_id.clone(),
             principal: principal.clone(),
             roles: roles.clone(),
             trace_parent: trace_parent.clone(),
+            variant: *variant,
+            operator: *urgency == Urgency::Operator,
             attempt: ctx.attempt,
-            depth: ctx.depth,
-            caller: ctx.caller.as_deref().cloned(),
+            chain,
         }
     }
 
-    fn until(self, deadline: std::time::Instant) -> CallContext {
-        let Self { request_id, principal, roles, trace_parent, attempt, depth, caller } = self;
+    /// The context as `here` has it of a call that `from` sent.
+    fn until(self, deadline: std::time::Instant, from: NodeId, here: NodeId) -> CallContext {
+        let Self { request_id, principal, roles, trace_parent, variant, .. } = self;
+        let urgency = if self.operator { Urgency::Operator } else { Urgency::Usual };
+        let chain = self.chain.into_iter().fold(None, |before, (slice, node)| {
+            let node = Some(node.unwrap_or(from)).filter(|node| *node != here);
+            Some(Waits::after(Arc::new(slice), node.map(|node| node.0), before))
+        });
         CallContext {
-            origin: Arc::new(Origin { request_id, principal, roles, trace_parent }),
+            origin: Arc::new(Origin {
+                request_id,
+                principal,
+                roles,
+                trace_parent,
+                variant,
+                urgency,
+            }),
             deadline: deadline.into(),
-            attempt,
-            depth,
-            caller: caller.map(Arc::new),
+            attempt: self.attempt,
+            chain,
         }
     }
 }
@@ -157,10 +177,10 @@ pub(crate) struct Callees {
 }
 
 impl Callees {
-    pub(crate) fn call(&self, request: Request) -> BoxFuture<'static, Response> {
+    pub(crate) fn call(&self, from: NodeId, request: Request) -> BoxFuture<'static, Response> {
         let this = self.clone();
         Box::pin(async move {
-            let (slice, place, args, ctx) = match this.find(&request) {
+            let (slice, place, args, ctx) = match this.find(from, &request) {
                 Ok(found) => found,
                 Err(error) => return failure(REFUSED, &error),
             };
@@ -173,18 +193,19 @@ impl Callees {
         })
     }
 
-    fn find<'a>(&self, request: &'a Request) -> Result<Found<'a>, CallError> {
+    fn find<'a>(&self, from: NodeId, request: &'a Request) -> Result<Found<'a>, CallError> {
         let (head, args) = read(&request.body)?;
         let CallHead { callee, function, context } = head;
         let slice = self.slice(&callee)?;
         let place = slice.find(&function).ok_or_else(|| {
             CallError::Unavailable(format!("{} has no {function}", callee.instance.coordinates))
         })?;
-        Ok((slice, place, args, context.until(request.deadline)))
+        let ctx = context.until(request.deadline, from, self.routing.node());
+        Ok((slice, place, args, ctx))
     }
 
-    pub(crate) fn http(&self, head: HttpHead, stream: Stream) {
-        http::serve(self, head, stream);
+    pub(crate) fn http(&self, from: NodeId, head: HttpHead, stream: Stream) {
+        http::serve(self, from, head, stream);
     }
 
     fn slice(&self, callee: &Callee) -> Result<Arc<Slice>, CallError> {

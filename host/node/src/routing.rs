@@ -148,6 +148,11 @@ impl Routing {
         self.0.derived.subscribe()
     }
 
+    /// This node.
+    pub(crate) fn node(&self) -> NodeId {
+        self.0.node
+    }
+
     pub(crate) fn table(&self) -> Arc<Table> {
         self.0.table.load_full()
     }

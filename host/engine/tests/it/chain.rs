@@ -1,8 +1,10 @@
 //! Three slices in a row: what each knows of its call, and how a failure comes back up.
 
 use crate::support::{Node, Wanted, call, call_in, ctx, ctx_for, timeout};
-use aether_engine::Slice;
+use aether_engine::{CallContext, Slice, Waits};
 use aether_types::CallError;
+use aether_types::blueprint::Limits;
+use aether_types::slice_toml::Bounded;
 use expect_test::expect;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,8 +91,78 @@ async fn slices_that_call_each_other_for_ever_are_refused_at_some_depth() {
     let node = Node::new();
     let [_, _, top] = chain(&node);
     let mut deep = ctx();
-    deep.depth = aether_engine::CALL_DEPTH_MAX - 2;
+    let above = Arc::new("t:above:1.0.0".parse().unwrap());
+    for _ in 2..aether_engine::CALL_DEPTH_MAX {
+        deep = deep.nested(Arc::clone(&above));
+    }
     let answer = call_in(&top, "test:chain/top#descend", vec![], deep).await;
     let message = "more than 32 slices wait for each other".to_owned();
     assert_eq!(answer, Err(CallError::Denied(message)));
+}
+
+/// `t:NAME`, whose `f` calls that of `t:NEEDS`.
+fn caller(node: &Node, name: &str, needs: &str, max_concurrency: u32) -> Arc<Slice> {
+    let text = format!(
+        "(component
+          (import \"t:{needs}/api@1.0.0\" (instance $p (export \"f\" (func (result u32)))))
+          (core func $g (canon lower (func $p \"f\")))
+          (core module $m
+            (import \"p\" \"f\" (func $g (result i32)))
+            (func (export \"f\") (result i32) call $g))
+          (core instance $i (instantiate $m (with \"p\" (instance (export \"f\" (func $g))))))
+          (func $f (result u32) (canon lift (core func $i \"f\")))
+          (instance $e (export \"f\" (func $f)))
+          (export \"t:{name}/api@1.0.0\" (instance $e)))"
+    );
+    let slice_toml = format!("[slice]\nartifact = \"t:{name}:1.0.0\"");
+    let bytes = aether_slice_build::embed(&wat::parse_str(text).unwrap(), &slice_toml).unwrap();
+    let limits = Limits { max_concurrency: Bounded::new(max_concurrency), ..Limits::default() };
+    node.load(&bytes, Wanted { limits, ..Wanted::default() }).unwrap()
+}
+
+#[tokio::test]
+async fn slices_that_wait_for_each_other_in_a_circle_are_told_so_at_once() {
+    let node = Node::new();
+    let a = caller(&node, "a", "b", 2);
+    caller(&node, "b", "c", 64);
+    caller(&node, "c", "a", 64);
+    let answer = call(&a, "t:a/api#f", vec![]).await;
+    let circle = "t:a:1.0.0 -> t:b:1.0.0 -> t:c:1.0.0";
+    let message = format!("slices wait for each other: {circle} -> {circle} -> t:a:1.0.0");
+    assert_eq!(answer, Err(CallError::Denied(message)));
+    // A slot that is free, or held by somebody else, is another matter.
+    let deep = caller(&node, "a", "b", 64);
+    let answer = call(&deep, "t:a/api#f", vec![]).await;
+    let message = "more than 32 slices wait for each other".to_owned();
+    assert_eq!(answer, Err(CallError::Denied(message)));
+}
+
+#[tokio::test]
+async fn a_slice_of_another_node_that_waits_holds_no_slot_of_this_one() {
+    let node = Node::new();
+    let bottom = node.guest("chain-bottom", Wanted::default());
+    let own = &bottom.app().coordinates;
+    let chain = |node| Some(Waits::after(Arc::clone(own), node, None));
+    let limits = Limits { max_concurrency: Bounded::new(1), ..timeout(200) };
+    let bottom = node.guest("chain-bottom", Wanted { limits, ..Wanted::default() });
+    let hangs = call(&bottom, "test:chain/bottom#hang", vec![]);
+    let (waits, refused) = (
+        call_in(
+            &bottom,
+            "test:chain/bottom#hang",
+            vec![],
+            CallContext { chain: chain(Some(7)), ..ctx() },
+        ),
+        call_in(
+            &bottom,
+            "test:chain/bottom#hang",
+            vec![],
+            CallContext { chain: chain(None), ..ctx() },
+        ),
+    );
+    let (_, waits, refused) = tokio::join!(hangs, waits, refused);
+    assert_eq!(waits, Err(CallError::DeadlineExceeded));
+    let slice = "test:chain-bottom:1.0.0";
+    let message = format!("slices wait for each other: {slice} -> {slice}");
+    assert_eq!(refused, Err(CallError::Denied(message)));
 }

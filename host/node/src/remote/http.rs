@@ -8,7 +8,7 @@ use crate::tasks::OnFailure;
 use aether_engine::CallContext;
 use aether_routing::{Endpoint, Started};
 use aether_transport::{Class, RecvStream, SendStream, Stream, StreamError};
-use aether_types::CallError;
+use aether_types::{CallError, NodeId};
 use bytes::Bytes;
 use futures_util::{TryStreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -112,11 +112,11 @@ async fn answered(
 }
 
 /// Serves a request that another node sent.
-pub(super) fn serve(callees: &Callees, head: HttpHead, stream: Stream) {
+pub(super) fn serve(callees: &Callees, from: NodeId, head: HttpHead, stream: Stream) {
     let this = callees.clone();
     callees.tasks.spawn("remote request", OnFailure::Log, async move {
         let Stream { mut send, recv } = stream;
-        match answer(&this, head, recv).await {
+        match answer(&this, from, head, recv).await {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
                 let (status, headers) = (parts.status.as_u16(), fields(&parts.headers));
@@ -142,12 +142,14 @@ pub(super) fn serve(callees: &Callees, head: HttpHead, stream: Stream) {
 
 async fn answer(
     callees: &Callees,
+    from: NodeId,
     head: HttpHead,
     recv: RecvStream,
 ) -> Result<http::Response<aether_engine::HttpBody>, Attempt> {
     let not_begun = |error| Attempt { error, started: Started::No };
     let slice = callees.slice(&head.callee).map_err(not_begun)?;
-    let (request, ctx) = request(head, recv).map_err(not_begun)?;
+    let ends = (from, callees.routing.node());
+    let (request, ctx) = request(ends, head, recv).map_err(not_begun)?;
     let mut offer = Some(request);
     slice.offer_request(&mut offer, ctx).await.map_err(|error| {
         let started = if offer.is_some() { Started::No } else { Started::Perhaps };
@@ -157,7 +159,12 @@ async fn answer(
 
 type Incoming = http::Request<StreamedBody>;
 
-fn request(head: HttpHead, recv: RecvStream) -> Result<(Incoming, CallContext), CallError> {
+/// The request that came, between these two nodes.
+fn request(
+    (from, here): (NodeId, NodeId),
+    head: HttpHead,
+    recv: RecvStream,
+) -> Result<(Incoming, CallContext), CallError> {
     let HttpHead { callee: _, context, left_ms, method, uri, headers } = head;
     let garbage = || CallError::Other("a node sent a request that makes no sense".to_owned());
     let mut request = http::Request::new(read_body(Parts::new(recv)).boxed_unsync());
@@ -165,7 +172,7 @@ fn request(head: HttpHead, recv: RecvStream) -> Result<(Incoming, CallContext), 
     *request.uri_mut() = uri.parse().map_err(|_| garbage())?;
     *request.headers_mut() = header_map(headers).ok_or_else(garbage)?;
     let deadline = Instant::now() + Duration::from_millis(left_ms);
-    Ok((request, context.until(deadline)))
+    Ok((request, context.until(deadline, from, here)))
 }
 
 /// Sends a body to its end. A body that fails, and a reader that is gone, end the stream early.

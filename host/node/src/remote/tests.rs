@@ -51,3 +51,34 @@ async fn what_is_too_long_fails_with_the_limit_and_is_not_repeated() {
     assert_eq!(message, format!("result of {} bytes: {limit}", MOST + 1));
     assert_eq!(started, Started::Perhaps);
 }
+
+#[test]
+fn what_travels_is_the_same_at_the_other_end() {
+    let slice = |name: &str| Arc::new(format!("t:{name}:1.0.0").parse().unwrap());
+    let (here, there, third) = (NodeId(1), NodeId(2), NodeId(3));
+    let origin = Origin {
+        principal: Some("admin".to_owned()),
+        roles: vec!["admin".to_owned()],
+        trace_parent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        variant: Some(Revision(7)),
+        urgency: Urgency::Operator,
+        ..Origin::anonymous("r-1".parse().unwrap())
+    };
+    let deadline = Instant::now();
+    let edge = CallContext::edge(Arc::new(origin), deadline.into());
+    // Each slice is on the node that makes the call, as both ends see it.
+    let sent = edge.nested(slice("a"));
+    let arrived = Context::of(&sent).until(deadline, here, there);
+    let chain = |ctx: &CallContext| -> Vec<(String, Option<u64>)> {
+        ctx.waiting().map(|waits| (waits.slice.to_string(), waits.node)).collect()
+    };
+    assert_eq!((&arrived.origin, arrived.depth()), (&sent.origin, 1));
+    assert_eq!(chain(&arrived), [("t:a:1.0.0".to_owned(), Some(1))]);
+    let sent = arrived.nested(slice("b"));
+    let b = ("t:b:1.0.0".to_owned(), Some(2));
+    let at_third = Context::of(&sent).until(deadline, there, third);
+    assert_eq!(chain(&at_third), [b.clone(), ("t:a:1.0.0".to_owned(), Some(1))]);
+    let back = Context::of(&sent).until(deadline, there, here);
+    assert_eq!(chain(&back), [b, ("t:a:1.0.0".to_owned(), None)]);
+    assert_eq!(back.caller(), Some(&slice("b")));
+}
