@@ -16,6 +16,8 @@ use crate::pool::Lease;
 use crate::slice::{admit, stopped};
 use crate::{CallContext, HostState, Slice};
 use aether_types::CallError;
+use aether_types::FunctionName;
+use aether_types::counts::Ending as Counted;
 use aether_types::description::HttpVersion;
 use body::Ending;
 pub(crate) use body::Guard;
@@ -44,6 +46,15 @@ type ArgsV02 = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
 type HandlerV02 = TypedFunc<ArgsV02, ()>;
 
 type Head = Result<http::Response<WasiBody>, ErrorCode>;
+
+/// The handler's function, as calls of it are counted.
+pub(crate) fn function(version: HttpVersion) -> FunctionName {
+    let name = match version {
+        HttpVersion::V02 => "wasi:http/incoming-handler#handle",
+        HttpVersion::V03 => "wasi:http/handler#handle",
+    };
+    name.parse().expect("it is a function's name")
+}
 
 enum Event {
     Answered(Head),
@@ -87,7 +98,19 @@ impl Slice {
                 body.map_err(error).boxed_unsync()
             })
         };
-        self.counters.count(self.serve(&mut take, ctx).await)
+        let now = Instant::now();
+        if self.code.handler.is_none() {
+            let message = format!("{} does not handle HTTP", self.app().coordinates);
+            return Err(CallError::Unavailable(message));
+        }
+        // The handler comes after all functions.
+        let counting = self.tally.begin(self.code.functions.len(), ctx.caller(), now);
+        let outcome = self.serve(&mut take, ctx, now).await;
+        match &outcome {
+            Ok(response) => counting.end(Counted::of_status(response.status().as_u16())),
+            Err(error) => counting.fail(error, offer.is_none()),
+        }
+        outcome
     }
 
     /// `request` is taken once an instance is there for it.
@@ -95,12 +118,9 @@ impl Slice {
         &self,
         request: &mut (dyn FnMut() -> http::Request<WasiBody> + Send),
         mut ctx: CallContext,
+        now: Instant,
     ) -> Result<http::Response<HttpBody>, CallError> {
-        if self.description().handler.is_none() {
-            let message = format!("{} does not handle HTTP", self.app().coordinates);
-            return Err(CallError::Unavailable(message));
-        }
-        admit(&mut ctx, self.app().limits.timeout)?;
+        admit(&mut ctx, self.app().limits.timeout, now)?;
         if let Some(joint) = &self.joint {
             return self.join(joint, request, ctx).await;
         }

@@ -20,6 +20,8 @@ mod params;
 use crate::codec::WireError;
 use crate::failure;
 use aether_types::CallError;
+use aether_types::counts::Ending;
+use aether_types::slice_toml::SliceToml;
 use aether_types::wit::{Function, Type};
 use std::fmt;
 
@@ -93,35 +95,60 @@ pub fn answer(function: &Function, wire: &[u8]) -> Result<Answer, WireError> {
     }
 }
 
+/// How a call ended whose answer begins with a 1, as its caller over HTTP sees it. Reads no more
+/// than the error's case.
+pub(crate) fn ending(function: &Function, settings: &SliceToml, wire: &[u8]) -> Ending {
+    let Some(Type::Result(result)) = &function.result else { return Ending::Answered };
+    let case = match result.err.as_deref() {
+        Some(error) => error_case(error, &wire[1..]),
+        None => Ok(Case::Named(UNNAMED, None, &[])),
+    };
+    match case {
+        Ok(Case::Named(case, ..)) => Ending::of_status(settings.error_status(case)),
+        Ok(Case::Failed(error)) => Ending::of_error(&error),
+        Err(_) => Ending::CalleeFailed,
+    }
+}
+
 /// The case of an error that is no variant or enum.
 const UNNAMED: &str = "error";
 
-fn error_answer(error: &Type, wire: &[u8]) -> Result<Answer, WireError> {
+/// The case of an error: its name, the type of its payload and the payload's bytes.
+enum Case<'a> {
+    Named(&'a str, Option<&'a Type>, &'a [u8]),
+    Failed(CallError),
+}
+
+fn error_case<'a>(error: &'a Type, wire: &'a [u8]) -> Result<Case<'a>, WireError> {
     let mut reader = crate::codec::wire::Reader::new(wire)?;
-    let (case, ty) = match error {
-        Type::Enum(names) => (&names[reader.case(names.len())?], None),
+    Ok(match error {
+        Type::Enum(names) => {
+            let name = &names[reader.case(names.len())?];
+            Case::Named(name, None, reader.rest())
+        }
         Type::Variant(cases) => {
             let index = reader.case(cases.len())?;
-            if failure::case(error) == Some(index)
-                && let Some(failed) = failure::read(reader.rest())
-            {
-                return Ok(Answer::Failed(failed));
+            let (case, payload) = (&cases[index], reader.rest());
+            match failure::read(payload) {
+                Some(failed) if failure::case(error) == Some(index) => Case::Failed(failed),
+                _ => Case::Named(&case.name, case.ty.as_ref(), payload),
             }
-            (&cases[index].name, cases[index].ty.as_ref())
         }
-        _ => {
-            let payload = Some(encode(error, wire)?);
-            return Ok(Answer::Error { case: UNNAMED.to_owned(), payload });
-        }
+        _ => Case::Named(UNNAMED, Some(error), wire),
+    })
+}
+
+fn error_answer(error: &Type, wire: &[u8]) -> Result<Answer, WireError> {
+    let (case, ty, payload) = match error_case(error, wire)? {
+        Case::Failed(error) => return Ok(Answer::Failed(error)),
+        Case::Named(case, ty, payload) => (case, ty, payload),
     };
     let payload = match ty {
-        Some(ty) => Some(encode(ty, reader.rest())?),
-        None => {
-            reader.finish()?;
-            None
-        }
+        Some(ty) => Some(encode(ty, payload)?),
+        None if payload.is_empty() => None,
+        None => return Err(WireError::Trailing(payload.len())),
     };
-    Ok(Answer::Error { case: case.clone(), payload })
+    Ok(Answer::Error { case: case.to_owned(), payload })
 }
 
 /// A step from a value into a part of it.

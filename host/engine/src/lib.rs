@@ -27,6 +27,7 @@ mod runtime;
 mod settings;
 mod slice;
 mod stats;
+mod tally;
 
 pub use aether_types::limits::EffectiveLimits;
 pub use codec::{ELEMENTS_MAX, WIRE_BYTES_MAX, WireError};
@@ -48,3 +49,4 @@ pub use settings::{
 };
 pub use slice::{HOOK_TIMEOUT, Occupancy, Offer, Place, Slice};
 pub use stats::{Failures, Stats};
+pub use tally::Tally;

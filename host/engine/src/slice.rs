@@ -5,9 +5,11 @@ use crate::code::{Code, WasmInstance};
 use crate::deadline::until;
 use crate::joint::{Job, Joint, Reply, Work};
 use crate::pool::{Lease, Pool};
-use crate::stats::{Counters, Stats};
-use crate::{AppContext, CALL_DEPTH_MAX, CallContext, Waits};
+use crate::stats::Stats;
+use crate::tally::Tally;
+use crate::{AppContext, CALL_DEPTH_MAX, CallContext, Waits, http, json};
 use aether_types::code::Code as ProblemCode;
+use aether_types::counts::Ending;
 use aether_types::description::Description;
 use aether_types::observed::Reason;
 use aether_types::slice_toml::Reuse;
@@ -30,7 +32,7 @@ pub struct Slice {
     pub(crate) pool: Arc<Pool<WasmInstance>>,
     /// Where all calls share an instance; the pool then only counts and queues them.
     pub(crate) joint: Option<Arc<Joint>>,
-    pub(crate) counters: Counters,
+    pub(crate) tally: Arc<Tally>,
     _admission: Admission,
 }
 
@@ -66,9 +68,12 @@ impl Slice {
     ) -> Self {
         let limits = code.app.limits;
         let pool = Pool::new(limits.max_concurrency, limits.queue, Arc::clone(&code.shared));
-        let (code, counters) = (Arc::new(code), Counters::default());
+        let functions = code.functions.iter().map(|function| function.name.clone());
+        let handler = code.handler.iter().map(|(version, _)| http::function(*version));
+        let tally = Tally::new(functions.chain(handler));
+        let code = Arc::new(code);
         let joint = (limits.reuse == Reuse::Concurrent).then(|| Joint::new(Arc::clone(&code)));
-        Self { number, description, code, pool, joint, counters, _admission: admission }
+        Self { number, description, code, pool, joint, tally, _admission: admission }
     }
 
     pub fn description(&self) -> &Arc<Description> {
@@ -149,7 +154,12 @@ impl Slice {
     pub fn stats(&self) -> Stats {
         let mut census = self.pool.census();
         census.idle += self.joint.as_ref().map_or(0, |joint| joint.idle());
-        self.counters.stats(census)
+        Stats::new(census, &self.tally.sum())
+    }
+
+    /// What it has counted since it was loaded, and goes on to count.
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 
     pub(crate) fn number(&self) -> u32 {
@@ -167,14 +177,33 @@ impl Slice {
         offer: &mut Option<Offer>,
     ) -> Result<Vec<u8>, CallError> {
         let ctx = &mut offer.as_mut().expect(OFFERED).ctx;
-        let outcome = match admit(ctx, self.code.functions[place].timeout) {
+        let now = Instant::now();
+        let counting = self.tally.begin(place, ctx.caller(), now);
+        let outcome = match admit(ctx, self.code.functions[place].timeout, now) {
             Ok(()) => {
                 let deadline = ctx.deadline;
-                until(deadline, pin!(self.work(place, offer))).await
+                let outcome = until(deadline, pin!(self.work(place, offer))).await;
+                outcome.unwrap_or(Err(CallError::DeadlineExceeded))
             }
-            Err(error) => Some(Err(error)),
+            Err(error) => Err(error),
         };
-        self.counters.count(outcome.unwrap_or(Err(CallError::DeadlineExceeded)))
+        match &outcome {
+            Ok(answer) => counting.end(self.ending(place, answer)),
+            Err(error) => counting.fail(error, offer.is_none()),
+        }
+        outcome
+    }
+
+    /// What the caller is told by an answer of the function.
+    fn ending(&self, place: usize, answer: &[u8]) -> Ending {
+        // Nearly all answers are values; an error begins with this byte, and so may others.
+        match answer.first() {
+            Some(1) => {
+                let ty = &self.code.functions[place].ty;
+                json::ending(ty, &self.description.settings, answer)
+            }
+            _ => Ending::Answered,
+        }
     }
 
     async fn work(&self, place: usize, offer: &mut Option<Offer>) -> Result<Vec<u8>, CallError> {
@@ -231,7 +260,7 @@ impl Slice {
         let Some(hooks) = &self.code.hooks else { return Ok(()) };
         let index = if name == "start" { &hooks.start } else { &hooks.stop };
         let mut ctx = ctx;
-        admit(&mut ctx, HOOK_TIMEOUT).map_err(|error| error.to_string())?;
+        admit(&mut ctx, HOOK_TIMEOUT, Instant::now()).map_err(|error| error.to_string())?;
         let deadline = ctx.deadline;
         let work = async {
             let mut lease = self.pool.lease_for_hook();
@@ -277,12 +306,15 @@ impl Code {
 
 /// Refuses what must not run at all; the rest has its deadline or that of `timeout`, which is
 /// nearer.
-pub(crate) fn admit(ctx: &mut CallContext, timeout: Duration) -> Result<(), CallError> {
+pub(crate) fn admit(
+    ctx: &mut CallContext,
+    timeout: Duration,
+    now: Instant,
+) -> Result<(), CallError> {
     if ctx.depth() >= CALL_DEPTH_MAX {
         let message = format!("more than {CALL_DEPTH_MAX} slices wait for each other");
         return Err(CallError::Denied(message));
     }
-    let now = Instant::now();
     if ctx.deadline <= now {
         return Err(CallError::DeadlineExceeded);
     }

@@ -4,7 +4,7 @@
 //! against a share that is still allowed. It may be asked again after every request, and a version
 //! that keeps to what is allowed is condemned once in a thousand stages at most (Ville, 1939).
 
-use crate::latencies::Latencies;
+use aether_types::latencies::Latencies;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

@@ -5,7 +5,6 @@
 mod command;
 mod event;
 mod judge;
-mod latencies;
 mod look;
 mod stages;
 mod state;
@@ -16,7 +15,6 @@ mod tests;
 pub use command::{Command, Refused, Winner};
 pub use event::{Event, Happened};
 pub use judge::{Fault, Lack, Verdict, Window, judge};
-pub use latencies::Latencies;
 pub use look::{Look, Seen};
 pub use stages::{Gate, Stage};
 pub use state::{

@@ -373,3 +373,26 @@ fn answers_are_split_into_value_error_and_failure() {
         Ok(Answer::Value(json("true")))
     );
 }
+
+#[test]
+fn an_error_counts_as_the_status_that_it_becomes() {
+    let case = |name: &str, ty: Option<Type>| Case { name: name.to_owned(), ty };
+    let error = Type::Variant(vec![
+        case("sold-out", None),
+        case("broken", Some(Type::U32)),
+        case("call-failed", Some(failure::call_error())),
+    ]);
+    let err = Some(Box::new(error));
+    let place = function(Vec::new(), Some(Type::Result(ResultType { ok: None, err })));
+    let settings = "[slice]\nartifact = \"t:a:1.0.0\"\n[errors]\nbroken = 500\n";
+    let settings = SliceToml::parse("slice.toml", settings).unwrap();
+    let word = |function, wire: &[u8]| ending(function, &settings, wire).word();
+    assert_eq!(word(&place, &[1, 0, 0, 0, 0]), "declined");
+    assert_eq!(word(&place, &[1, 1, 0, 0, 0, 9, 0, 0, 0]), "erred");
+    assert_eq!(word(&place, &[1, 7, 0, 0, 0]), "callee-failed");
+    let failed = failure::answer(&place, &CallError::Overloaded(None)).unwrap();
+    assert_eq!(word(&place, &failed), "overloaded");
+    // A value that happens to begin with the same byte.
+    let number = function(Vec::new(), Some(Type::U8));
+    assert_eq!(word(&number, &[1]), "answered");
+}

@@ -4,6 +4,7 @@ use crate::support::{Node, Wanted, call, call_in, ctx, ctx_for, timeout};
 use aether_engine::{CallContext, Slice, Waits};
 use aether_types::CallError;
 use aether_types::blueprint::Limits;
+use aether_types::counts::Ending;
 use aether_types::slice_toml::Bounded;
 use expect_test::expect;
 use std::sync::Arc;
@@ -63,9 +64,19 @@ async fn a_failure_goes_up_to_the_first_who_has_a_place_for_it() {
     let [bottom, middle, top] = chain(&node);
     let answer = call(&top, "test:chain/top#fail", vec![]).await.unwrap();
     expect![[r#"{"err":{"call-failed":{"callee-failed":"wasm trap: wasm `unreachable` instruction executed"}}}"#]].assert_eq(&json(&top, "test:chain/top", "fail", &answer).to_string());
-    assert_eq!(bottom.stats().failures.callee_failed, 1);
-    assert_eq!(middle.stats().failures.callee_failed, 1);
-    assert_eq!((top.stats().calls, top.stats().failures), (1, Default::default()));
+    // Who answers with the failure of another has failed in the eyes of its own caller.
+    let counted = [&bottom, &middle, &top].map(|slice| {
+        let counts = slice.tally().counts().map(|(name, caller, counts)| {
+            let failed = counts.of(Ending::CalleeFailed);
+            format!("{}: {} of {} from {caller:?}", name.function, failed, counts.calls())
+        });
+        counts.collect::<Vec<_>>().join(", ")
+    });
+    expect![[r#"
+        fail: 1 of 1 from Slice(test:chain-middle:1.0.0)
+        fail: 1 of 1 from Slice(test:chain-top:1.0.0)
+        fail: 1 of 1 from Outside"#]]
+    .assert_eq(&counted.join("\n"));
     // The middle was stopped in the midst of its work, so its instance is gone like the bottom's.
     assert_eq!([&bottom, &middle, &top].map(|slice| slice.stats().idle), [0, 0, 1]);
 }

@@ -5,6 +5,7 @@ use crate::support::{Node, Wanted, ctx, timeout};
 use aether_engine::{Failures, HttpBody, Slice};
 use aether_types::CallError;
 use aether_types::blueprint::Limits;
+use aether_types::counts::Ending;
 use aether_types::slice_toml::Reuse;
 use bytes::Bytes;
 use expect_test::{Expect, expect};
@@ -13,6 +14,7 @@ use http_body_util::channel::Channel;
 use http_body_util::{BodyExt, Empty};
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::Poll;
 
 pub(crate) fn get(path: &str) -> http::Request<Empty<Bytes>> {
     let request = http::Request::get(path).header("host", "shop.example");
@@ -119,7 +121,11 @@ async fn answers_come_as_the_guest_gives_them() {
         6"#]],
     )
     .await;
-    assert_eq!((slice.stats().calls, slice.stats().failures), (6, Failures::default()));
+    // A status of 500 or above is a failure.
+    let failures = Failures { erred: 1, ..Failures::default() };
+    assert_eq!((slice.stats().calls, slice.stats().failures), (6, failures));
+    let timed = slice.tally().sum().latencies.count();
+    assert_eq!(timed, 6, "all requests from outside are timed");
 }
 
 #[tokio::test]
@@ -171,6 +177,13 @@ async fn a_guest_that_breaks_off_is_an_error_and_gone() {
     let hasty = load(&node, timeout(200));
     check(&hasty, "/spin", expect!["no response: the deadline passed"]).await;
     assert_eq!(hasty.stats().failures.deadline_exceeded, 1);
+    // A caller who goes away is not the callee's failure.
+    let mut request = Box::pin(hasty.handle(get("/spin"), ctx()));
+    let polled = std::future::poll_fn(|cx| Poll::Ready(request.as_mut().poll(cx))).await;
+    assert!(polled.is_pending());
+    drop(request);
+    let counts = hasty.tally().sum();
+    assert_eq!((counts.of(Ending::Abandoned), counts.calls(), counts.failures()), (1, 2, 1));
 }
 
 #[tokio::test]

@@ -12,10 +12,37 @@ pub struct Latencies(BTreeMap<u8, u64>);
 const SUB_BITS: u32 = 3;
 const SUBS: u64 = 1 << SUB_BITS;
 
+/// Buckets that there are.
+pub const BUCKETS: usize = 30 * SUBS as usize;
+
 impl Latencies {
     /// Counts one call.
     pub fn record(&mut self, micros: u64) {
         *self.0.entry(bucket(micros)).or_default() += 1;
+    }
+
+    /// From the counts of all buckets, as [`bucket`] numbers them.
+    ///
+    /// # Panics
+    /// When there are more than [`BUCKETS`].
+    pub fn of_buckets(counts: impl IntoIterator<Item = u64>) -> Self {
+        let number = |bucket| u8::try_from(bucket).expect("there are 240 buckets");
+        let counts = counts.into_iter().enumerate().filter(|(_, count)| *count > 0);
+        Self(counts.map(|(bucket, count)| (number(bucket), count)).collect())
+    }
+
+    /// What was counted after `earlier`, which is an older state of the same counts.
+    pub fn since(&self, earlier: &Self) -> Self {
+        let before = |bucket| earlier.0.get(bucket).copied().unwrap_or(0);
+        let since = self.0.iter().map(|(bucket, n)| (*bucket, n.saturating_sub(before(bucket))));
+        Self(since.filter(|(_, count)| *count > 0).collect())
+    }
+
+    /// Calls that took less than so long; exact where a bucket begins there, which it does at
+    /// every power of two.
+    pub fn below(&self, micros: u64) -> u64 {
+        let short = self.0.iter().filter(|(bucket, _)| lower(u64::from(**bucket) + 1) <= micros);
+        short.fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
     /// Adds what somebody else counted.
@@ -51,7 +78,8 @@ impl Latencies {
     }
 }
 
-fn bucket(micros: u64) -> u8 {
+/// The number of the bucket that a time belongs to, less than [`BUCKETS`].
+pub fn bucket(micros: u64) -> u8 {
     let micros = micros.min(u64::from(u32::MAX));
     if micros < SUBS {
         return micros as u8;
@@ -78,6 +106,12 @@ mod tests {
         #[test]
         fn a_time_lies_in_its_bucket(micros in 0u64..u64::from(u32::MAX)) {
             let bucket = u64::from(bucket(micros));
+            prop_assert!(bucket < BUCKETS as u64);
+            let mut counts = vec![0; BUCKETS];
+            counts[bucket as usize] = 1;
+            let mut recorded = Latencies::default();
+            recorded.record(micros);
+            prop_assert_eq!(Latencies::of_buckets(counts), recorded);
             prop_assert!((lower(bucket)..lower(bucket + 1)).contains(&micros));
             prop_assert!(lower(bucket + 1) - lower(bucket) <= (micros / 8).max(1));
         }
@@ -101,6 +135,9 @@ mod tests {
             let exact = times[(times.len() * usize::from(percent)).div_ceil(100) - 1];
             let ours = latencies.percentile(percent).unwrap();
             prop_assert!(ours > exact && ours <= exact + exact / 8 + 1, "{ours} for {exact}");
+            prop_assert_eq!(latencies.since(&others).count() + others.count(), latencies.count());
+            let below = times.iter().filter(|t| **t < 4_096).count() as u64;
+            prop_assert_eq!(latencies.below(4_096), below);
         }
     }
 }
