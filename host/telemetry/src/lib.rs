@@ -1,12 +1,15 @@
-//! What the node says of itself and of its guests: structured log lines, kept and printed. Knows no
-//! HTTP and no engine: everything arrives as tracing events.
+//! What the node says of itself and of its guests: structured log lines, kept and printed, and what
+//! all nodes have counted. Knows no HTTP and no engine: lines arrive as tracing events, counts as
+//! reports.
 #![forbid(unsafe_code)]
 
+mod board;
 mod capture;
 mod line;
 mod ring;
 mod settings;
 
+pub use board::{Board, KEYS_MAX, REPORT_KEYS_MAX, Rate, Report};
 pub use capture::Capture;
 pub use line::{LINE_BYTES_MAX, Line};
 pub use ring::{Cursor, Logs, PAGE_LINES_MAX, Page, Query};
