@@ -7,6 +7,7 @@ mod callee;
 mod calls;
 pub mod config;
 mod control;
+mod counts;
 mod depot;
 mod door;
 mod examine;

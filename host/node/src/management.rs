@@ -5,6 +5,7 @@ mod nodes;
 use crate::admission::Admissions;
 use crate::calls;
 use crate::control::{Control, ControlError};
+use crate::counts::Counting;
 use crate::depot::{Depot, DepotError};
 use crate::examine::{Descriptions, Examined, examine, report};
 use crate::explain;
@@ -59,6 +60,7 @@ pub(crate) struct Office {
     pub(crate) engine: Engine,
     pub(crate) depot: Depot,
     pub(crate) samples: Samples,
+    pub(crate) counting: Counting,
     pub(crate) network: Network,
     pub(crate) logs: Logs,
     pub(crate) runs: Runs,

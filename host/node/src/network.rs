@@ -3,6 +3,7 @@
 
 use crate::admission::Admissions;
 use crate::control::{CONTROL_GROUP, Control};
+use crate::counts::Counting;
 use crate::depot::Depot;
 use crate::members;
 use crate::projector::Pictures;
@@ -14,6 +15,7 @@ use crate::shared_code::SharedCode;
 use crate::tasks::{OnFailure, Tasks};
 use aether_control::Message;
 use aether_engine::CodeKey;
+use aether_telemetry::Report;
 use aether_transport::{
     Admission, Class, DownReason, Handler, JoinRequest, LinkState, Links, Peer, PeerStatus,
     Refusal, Request, Response, Statuses, Stream, StreamError,
@@ -45,6 +47,15 @@ pub(crate) struct Network(Arc<OnceLock<Links>>);
 pub(crate) enum Kind {
     /// A function of a slice.
     Call = 1,
+}
+
+/// What a one-way message beside calls is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// How the node is.
+    Sample = 0,
+    /// What its slices have counted.
+    Counts = 1,
 }
 
 /// What a stream between nodes is about. The order is part of the format: append only.
@@ -104,6 +115,7 @@ pub(crate) struct Switchboard {
     pub(crate) code: SharedCode,
     pub(crate) callees: Callees,
     pub(crate) samples: Samples,
+    pub(crate) counting: Counting,
 }
 
 impl Handler for Switchboard {
@@ -118,11 +130,7 @@ impl Handler for Switchboard {
 
     fn on_message(&self, from: NodeId, class: Class, group: u64, bytes: Bytes) {
         if class == Class::Calls {
-            match decode::<Sample>(&bytes) {
-                Ok(sample) => self.samples.note(from, sample),
-                Err(error) => tracing::debug!(%from, %error, "dropped a sample"),
-            }
-            return;
+            return self.on_notice(from, group, &bytes);
         }
         let known = class == Class::Consensus && group == u64::from(CONTROL_GROUP.0);
         match Message::decode(&bytes) {
@@ -166,6 +174,22 @@ impl Handler for Switchboard {
 }
 
 impl Switchboard {
+    /// Nodes of another version may say what this one does not understand.
+    fn on_notice(&self, from: NodeId, kind: u64, bytes: &[u8]) {
+        let taken = match kind {
+            kind if kind == Notice::Sample as u64 => {
+                decode(bytes).map(|sample: Sample| self.samples.note(from, sample))
+            }
+            kind if kind == Notice::Counts as u64 => {
+                decode(bytes).map(|report: Report| self.counting.on_report(from, report))
+            }
+            _ => return,
+        };
+        if let Err(error) = taken {
+            tracing::debug!(%from, kind, %error, "dropped a notice");
+        }
+    }
+
     fn read_message(&self, from: NodeId, stream: Stream) {
         let control = self.control.clone();
         self.callees.tasks.spawn("snapshot", OnFailure::Log, async move {

@@ -3,6 +3,7 @@
 use crate::admission::Admissions;
 use crate::config::Settings;
 use crate::control::Control;
+use crate::counts::{self, Counting};
 use crate::depot::Depot;
 use crate::door::Door;
 use crate::faults::Faults;
@@ -93,8 +94,13 @@ impl Parts {
         };
         let samples = Samples::default();
         let code = SharedCode { engine: self.engine.clone(), depot: depot.clone() };
-        let answers =
-            Answers { depot: depot.clone(), code: code.clone(), samples: samples.clone() };
+        let counting = Counting::default();
+        let answers = Answers {
+            depot: depot.clone(),
+            code: code.clone(),
+            samples: samples.clone(),
+            counting: counting.clone(),
+        };
         let links = self.link(tasks, &routing, answers, listeners.cluster, peers.clone())?;
         let vital = OnFailure::StopNode;
         let statuses = links.statuses();
@@ -102,20 +108,24 @@ impl Parts {
         let (pictures, introduced) = (self.pictures.clone(), peers.introduced);
         let members = follow_members(links.clone(), node, pictures, introduced, stop_rest.clone());
         tasks.spawn("peers", vital, members);
-        let reports = self.lead(tasks, &reaches, &runs, &stop_rest);
+        let reports = self.lead(tasks, &reaches, &counting, &runs, &stop_rest);
         self.keep_house(tasks, &depot, &runs, &stop_rest);
 
         let loader = Loader::new(self.engine.clone(), depot.clone(), code);
         let lifecycle = aether_lifecycle::Settings { node, run: self.run, seed: self.run };
         let pictures = self.pictures.clone();
+        let loader = (loader, counting.clone());
         let (reconcile, observed) =
             Reconcile::new(lifecycle, loader, routing.clone(), tasks.clone(), pictures.clone());
         tasks.spawn("projector", vital, projector.run(runs.clone(), stop_rest.clone()));
         let table =
             routing.clone().run(pictures.clone(), reaches.clone(), runs.clone(), stop_rest.clone());
         tasks.spawn("routing", vital, table);
+        let (own, network) = ((node, self.run), self.network.clone());
+        let tell =
+            counts::tell(own, counting.clone(), pictures.clone(), network, stop_rest.clone());
+        tasks.spawn("counts", vital, tell);
         let (control, derived) = (self.control.clone(), routing.derived());
-        let own = (node, self.run);
         let follows = rollouts::acknowledge(own, control, derived, runs.clone(), stop_rest.clone());
         tasks.spawn("acknowledge", vital, follows);
         tasks.spawn("buckets", vital, forget_buckets(cache, pictures, stop_rest.clone()));
@@ -134,7 +144,7 @@ impl Parts {
         let control = self.control.clone();
         let sandbox = self.settings.sandbox;
         let faults = sandbox.then(|| Faults::start(node, links.clone(), tasks, stop_rest.clone()));
-        let office = Shown { routing, depot, samples, reports, reaches, runs, faults };
+        let office = Shown { routing, depot, samples, counting, reports, reaches, runs, faults };
         let doors = (listeners.http, listeners.api);
         let (doors, management) = self.open(tasks, office, doors, &stops.management);
         Ok(Running { node, control, links, stops, doors, instances, management })
@@ -149,7 +159,7 @@ impl Parts {
         listener: TcpListener,
         peers: Peers,
     ) -> Result<Links, Error> {
-        let Answers { depot, code, samples } = answers;
+        let Answers { depot, code, samples, counting } = answers;
         let switchboard = Switchboard {
             control: self.control.clone(),
             pictures: self.pictures.clone(),
@@ -158,6 +168,7 @@ impl Parts {
             code,
             callees: Callees { routing: routing.clone(), tasks: tasks.clone() },
             samples,
+            counting,
         };
         let mut settings = aether_transport::Settings::new(peers.addresses);
         settings.run = aether_transport::Run(self.run);
@@ -180,6 +191,7 @@ impl Parts {
         &self,
         tasks: &Tasks,
         reaches: &Reaches,
+        counting: &Counting,
         runs: &Runs,
         stop: &CancellationToken,
     ) -> Reports {
@@ -201,6 +213,7 @@ impl Parts {
             control: self.control.clone(),
             pictures: self.pictures.clone(),
             reaches: reaches.clone(),
+            counting: counting.clone(),
             leading: self.control.leading(),
         };
         tasks.spawn("rollouts", OnFailure::StopNode, rollouts.run(runs.clone(), stop.clone()));
@@ -255,6 +268,7 @@ impl Parts {
             engine: self.engine,
             depot: shown.depot,
             samples: shown.samples,
+            counting: shown.counting,
             network: self.network,
             logs: self.logs,
             runs: shown.runs,
@@ -275,6 +289,7 @@ struct Answers {
     depot: Depot,
     code: SharedCode,
     samples: Samples,
+    counting: Counting,
 }
 
 /// What the management API shows of the other tasks.
@@ -282,6 +297,7 @@ struct Shown {
     routing: Routing,
     depot: Depot,
     samples: Samples,
+    counting: Counting,
     reports: Reports,
     reaches: Reaches,
     runs: Runs,

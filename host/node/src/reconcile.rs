@@ -2,6 +2,7 @@
 //! they ended. Decides nothing: `lifecycle` does.
 
 use crate::control::Control;
+use crate::counts::Counting;
 use crate::keys;
 use crate::loader::Loader;
 use crate::projector::Pictures;
@@ -54,6 +55,7 @@ pub(crate) struct Reconcile {
     started: Instant,
     held: BTreeMap<AttemptId, Held>,
     loader: Loader,
+    counting: Counting,
     routing: Routing,
     tasks: Tasks,
     pictures: Pictures,
@@ -65,7 +67,7 @@ pub(crate) struct Reconcile {
 impl Reconcile {
     pub(crate) fn new(
         settings: aether_lifecycle::Settings,
-        loader: Loader,
+        (loader, counting): (Loader, Counting),
         routing: Routing,
         tasks: Tasks,
         pictures: Pictures,
@@ -78,6 +80,7 @@ impl Reconcile {
             started: Instant::now(),
             held: BTreeMap::new(),
             loader,
+            counting,
             routing,
             tasks,
             pictures,
@@ -219,7 +222,10 @@ impl Reconcile {
         match completion {
             Completion::Loaded(attempt, result) => {
                 let result = result.map(|slice| match self.held.get_mut(&attempt) {
-                    Some(held) => held.slice = Some(slice),
+                    Some(held) => {
+                        self.counting.hold(&held.instance.app, held.revision, &slice);
+                        held.slice = Some(slice);
+                    }
                     None => drop(slice),
                 });
                 self.step(|core, now, out| core.on_loaded(now, attempt, result, out));

@@ -8,6 +8,7 @@ mod office;
 pub(crate) use acknowledge::acknowledge;
 pub(crate) use lead::Lead;
 
+use crate::counts::{Counting, Measured};
 use crate::keys;
 use crate::projector::Picture;
 use crate::reach::{LOST_AFTER, Reach};
@@ -17,7 +18,7 @@ use crate::world::{At, World};
 use aether_api::ApiError;
 use aether_kv::{Condition, Key, Operation};
 use aether_placement::{SideBySide, WantedVersion};
-use aether_rollout::{Look, Phase, Rollout, Seen, Time, Window};
+use aether_rollout::{Look, Phase, Rollout, Seen, Time};
 use aether_types::code::Code;
 use aether_types::rollout::Strategy;
 use aether_types::traffic::Weights;
@@ -28,12 +29,13 @@ use std::time::Instant;
 
 /// Who looks, since when it has looked, and when.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Watcher {
+pub(crate) struct Watcher<'a> {
     pub(crate) node: NodeId,
     pub(crate) run: u64,
     /// Nodes that were never heard of are silent since then.
     pub(crate) since: Instant,
     pub(crate) now: Instant,
+    pub(crate) counting: &'a Counting,
 }
 
 /// What happens to an application's change of version.
@@ -87,7 +89,7 @@ pub(crate) fn side_by_side(world: &World) -> SideBySide {
     world.changes.iter().filter_map(wanted).collect()
 }
 
-impl Watcher {
+impl Watcher<'_> {
     /// Which run of a node is alive; what another one has said counts for nothing.
     fn run_of(self, node: NodeId, reach: &Reach) -> Option<u64> {
         match node == self.node {
@@ -116,13 +118,14 @@ impl Watcher {
             let known = said.and_then(|said| said.switches.get(&rollout.app));
             (id, known.copied().unwrap_or_default())
         });
+        let Measured { since: counted_since, old, new } = self.counting.measured(rollout);
         Look {
             now: Time(unix_ms()),
             seen: Seen::count(observed.map(|o| &**o), [&rollout.old, &rollout.new]),
             routers: routers.collect(),
-            counted_since: None,
-            old: Window::default(),
-            new: Window::default(),
+            counted_since,
+            old,
+            new,
         }
     }
 }
@@ -139,8 +142,7 @@ pub(crate) struct Begin {
 /// rollout; without one instance by instance, each in the place of the one before it.
 ///
 /// # Errors
-/// `rollout-conflict`: a rollout is under way, and its new version may have traffic;
-/// `request-invalid`: the strategy cannot be followed.
+/// `rollout-conflict`: a rollout is under way, and its new version may have traffic.
 pub(crate) fn begin(
     world: &World,
     app: &AppName,
@@ -149,11 +151,6 @@ pub(crate) fn begin(
     let Some(applies) = world.applications.get(app) else {
         return Ok(Begin { conditions: vec![], operations: vec![], rollout: false });
     };
-    if let Some(Strategy::Canary(_)) = strategy {
-        let message = "a canary needs counts of requests by version, which nodes do not keep yet";
-        return Err(ApiError::invalid(Code::RequestInvalid, message)
-            .help("use `rolling`, and `aether rollout rollback` where it must be"));
-    }
     let stage = stage(world, app);
     let has_traffic = match &stage {
         Stage::Ended | Stage::Wanted => false,

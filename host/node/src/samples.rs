@@ -1,7 +1,7 @@
 //! What nodes say of themselves every second: load, not state. Never goes through the log, and may
 //! be lost.
 
-use crate::network::Network;
+use crate::network::{Network, Notice};
 use aether_engine::Engine;
 use aether_transport::Class;
 use aether_types::NodeId;
@@ -82,7 +82,7 @@ pub(crate) async fn tell(
         let bytes = bytes::Bytes::from(encode(&take(&engine, started)));
         let statuses = links.statuses().borrow().clone();
         for (node, _) in statuses.iter().filter(|(_, status)| status.is_up()) {
-            links.send(*node, Class::Calls, 0, bytes.clone());
+            links.send(*node, Class::Calls, Notice::Sample as u64, bytes.clone());
         }
     }
     Ok(())

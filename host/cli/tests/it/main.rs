@@ -4,6 +4,7 @@
 
 mod apps;
 mod bad_input;
+mod canary;
 mod cluster;
 mod code;
 mod crash;

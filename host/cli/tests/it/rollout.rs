@@ -17,7 +17,7 @@ fn web(answer: u32) -> Vec<u8> {
 }
 
 /// One that traps when it is started.
-fn broken(patch: u32) -> Vec<u8> {
+pub(crate) fn broken(patch: u32) -> Vec<u8> {
     let slice_toml = format!(
         "[slice]\nartifact = \"t:web:1.0.{patch}\"\n[[routes]]\nroute = \"GET /web\"\ncall = \"t:web/api#f\""
     );
@@ -37,7 +37,7 @@ fn broken(patch: u32) -> Vec<u8> {
     aether_slice_build::embed(&wat::parse_str(text).unwrap(), &slice_toml).unwrap()
 }
 
-fn roll(node: &Node, folder: &Path, strategy: &str) {
+pub(crate) fn roll(node: &Node, folder: &Path, strategy: &str) {
     let path = folder.to_str().unwrap();
     let ended = node.aether(&["deploy", path, "--no-wait", "--strategy", strategy]);
     assert_eq!(ended.exit, 0, "{}", ended.text);
@@ -48,7 +48,7 @@ fn status(node: &Node) -> RolloutStatus {
     serde_json::from_str(&shown).unwrap_or_else(|error| panic!("{error}: {shown}"))
 }
 
-fn reaches(node: &Node, phase: RolloutPhase) -> RolloutStatus {
+pub(crate) fn reaches(node: &Node, phase: RolloutPhase) -> RolloutStatus {
     let mut seen = None;
     wait(&format!("the rollout is {phase}"), || {
         let status = status(node);
@@ -59,7 +59,7 @@ fn reaches(node: &Node, phase: RolloutPhase) -> RolloutStatus {
     seen.unwrap()
 }
 
-fn command(node: &Node, command: &str) {
+pub(crate) fn command(node: &Node, command: &str) {
     let ended = node.aether(&["rollout", command, "web"]);
     assert_eq!(ended.exit, 0, "{}", ended.text);
 }

@@ -3,6 +3,7 @@
 
 use super::{Stage, Watcher, put, stage, unchanged};
 use crate::control::{Control, ControlError};
+use crate::counts::Counting;
 use crate::projector::{Picture, Pictures};
 use crate::reach::{Reach, Reaches};
 use crate::tasks::Runs;
@@ -28,6 +29,7 @@ pub(crate) struct Lead {
     pub(crate) control: Control,
     pub(crate) pictures: Pictures,
     pub(crate) reaches: Reaches,
+    pub(crate) counting: Counting,
     pub(crate) leading: watch::Receiver<Option<Term>>,
 }
 
@@ -55,7 +57,8 @@ impl Lead {
             let going: Vec<&AppName> = picture.world.changes.keys().filter(is_going).collect();
             if let Some(term) = term {
                 let since = *led_since.get_or_insert(now);
-                let watcher = Watcher { node: self.node, run: self.run, since, now };
+                let (node, run, counting) = (self.node, self.run, &self.counting);
+                let watcher = Watcher { node, run, since, now, counting };
                 let mut error = None;
                 for app in &going {
                     let Some(step) = step(watcher, &picture, &reach, app) else { continue };
@@ -110,7 +113,7 @@ impl Lead {
 }
 
 /// What is to be written of an application's rollout, if anything.
-fn step(watcher: Watcher, picture: &Picture, reach: &Reach, app: &AppName) -> Option<Step> {
+fn step(watcher: Watcher<'_>, picture: &Picture, reach: &Reach, app: &AppName) -> Option<Step> {
     let before = match stage(&picture.world, app) {
         Stage::Going(at) => Some(at.value.clone()),
         Stage::Wanted | Stage::Ended => None,

@@ -102,7 +102,8 @@ impl Office {
             });
         };
         let now = Instant::now();
-        let watcher = Watcher { node: self.identity.node, run: self.run, since: self.started, now };
+        let (node, run, counting) = (self.identity.node, self.run, &self.counting);
+        let watcher = Watcher { node, run, since: self.started, now, counting };
         let reach = self.reaches.borrow().clone();
         let look = watcher.look(picture, &reach, &at.value);
         Some(status(&at.value, at.value.waits_for(&look)))

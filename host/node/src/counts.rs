@@ -1,0 +1,199 @@
+//! What the slices of all nodes have counted: kept from those of this node, told to the others every
+//! second, outside of the log. Knows no rollout's rules and no metric names.
+
+use crate::network::{Network, Notice};
+use crate::projector::{Picture, Pictures};
+use aether_engine::{Slice, Tally};
+use aether_rollout::{Rollout, Time, Window};
+use aether_telemetry::{Board, Report};
+use aether_transport::Class;
+use aether_types::counts::{CallKey, Caller, Counts};
+use aether_types::versioned::encode;
+use aether_types::{AppName, Coordinates, NodeId, Revision};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// How often a node says what it has counted.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The newest counts of each node, this one included.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Counting(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    held: Vec<Held>,
+    /// Of slices that are gone.
+    ended: BTreeMap<CallKey, Counts>,
+    board: Board,
+    marks: BTreeMap<AppName, Mark>,
+}
+
+/// A slice that was loaded on this node.
+#[derive(Debug)]
+struct Held {
+    app: AppName,
+    version: Revision,
+    slice: Coordinates,
+    tally: Arc<Tally>,
+}
+
+/// What two versions had done when a rollout began to compare them. It is not in the log: the next
+/// leader compares what comes after it has looked first.
+#[derive(Debug)]
+struct Mark {
+    since: Time,
+    old: Counts,
+    new: Counts,
+}
+
+/// What two versions have done since a rollout began to compare them.
+#[derive(Debug, Default)]
+pub(crate) struct Measured {
+    /// None while nothing is compared.
+    pub(crate) since: Option<Time>,
+    pub(crate) old: Window,
+    pub(crate) new: Window,
+}
+
+impl Counting {
+    /// Counts what the slice counts from now on.
+    pub(crate) fn hold(&self, app: &AppName, version: Revision, slice: &Slice) {
+        self.0.lock().held.push(Held {
+            app: app.clone(),
+            version,
+            slice: (*slice.app().coordinates).clone(),
+            tally: Arc::clone(slice.tally()),
+        });
+    }
+
+    pub(crate) fn on_report(&self, from: NodeId, report: Report) {
+        self.0.lock().board.on_report(from, report);
+    }
+
+    /// Takes up what this node has counted, and says it in reports for the others.
+    fn take_up(&self, (node, run): (NodeId, u64), picture: &Picture) -> Vec<Report> {
+        let mut state = self.0.lock();
+        let keeps = |key: &CallKey| picture.applications.get(&key.app, key.version).is_some();
+        let own = state.own(keeps);
+        state.board.keep(keeps);
+        let reports = Report::all(run, &own);
+        for report in &reports {
+            state.board.on_report(node, report.clone());
+        }
+        reports
+    }
+
+    /// What is compared by a rollout now. Requests from outside: a call between slices belongs to
+    /// one of them, and would have its failures counted twice.
+    pub(crate) fn measured(&self, rollout: &Rollout) -> Measured {
+        let mut state = self.0.lock();
+        let State { board, marks, .. } = &mut *state;
+        let Some(since) = rollout.measuring_since() else {
+            marks.remove(&rollout.app);
+            return Measured::default();
+        };
+        let of = |version: Revision| {
+            board.sum(|key| {
+                key.version == version && key.app == rollout.app && key.caller == Caller::Outside
+            })
+        };
+        let (old, new) = (of(rollout.old.revision), of(rollout.new.revision));
+        let known = marks.get(&rollout.app).filter(|mark| mark.since == since);
+        if known.is_none() {
+            let mark = Mark { since, old: old.clone(), new: new.clone() };
+            marks.insert(rollout.app.clone(), mark);
+        }
+        let mark = &marks[&rollout.app];
+        Measured {
+            since: Some(since),
+            old: window(old.since(&mark.old)),
+            new: window(new.since(&mark.new)),
+        }
+    }
+
+    /// Begins to compare where a rollout has begun to.
+    fn follow(&self, picture: &Picture) {
+        let rollouts = &picture.world.rollouts;
+        self.0.lock().marks.retain(|app, _| rollouts.contains_key(app));
+        rollouts.values().for_each(|at| drop(self.measured(&at.value)));
+    }
+
+    fn tick(&self, elapsed: Duration) {
+        self.0.lock().board.tick(elapsed);
+    }
+}
+
+impl State {
+    /// What this node has counted in its present run.
+    fn own(&mut self, keeps: impl Fn(&CallKey) -> bool) -> BTreeMap<CallKey, Counts> {
+        let ended = &mut self.ended;
+        self.held.retain(|held| {
+            // Nobody counts there any more.
+            let is_gone = Arc::strong_count(&held.tally) == 1;
+            if is_gone {
+                held.add_to(ended);
+            }
+            !is_gone
+        });
+        ended.retain(|key, _| keeps(key));
+        let mut own = ended.clone();
+        self.held.iter().for_each(|held| held.add_to(&mut own));
+        own.retain(|key, _| keeps(key));
+        own
+    }
+}
+
+impl Held {
+    fn add_to(&self, sums: &mut BTreeMap<CallKey, Counts>) {
+        for (function, caller, counts) in self.tally.counts() {
+            let key = CallKey {
+                app: self.app.clone(),
+                version: self.version,
+                slice: self.slice.clone(),
+                function: function.clone(),
+                caller,
+            };
+            sums.entry(key).or_default().add(&counts);
+        }
+    }
+}
+
+fn window(counts: Counts) -> Window {
+    Window { requests: counts.calls(), errors: counts.failures(), latencies: counts.latencies }
+}
+
+/// Tells every other node what this one has counted.
+pub(crate) async fn tell(
+    own: (NodeId, u64),
+    counting: Counting,
+    pictures: Pictures,
+    network: Network,
+    shutdown: CancellationToken,
+) -> Result<(), Infallible> {
+    let mut every = tokio::time::interval(EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = Instant::now();
+    while shutdown.run_until_cancelled(every.tick()).await.is_some() {
+        let picture = pictures.borrow().clone();
+        let reports = counting.take_up(own, &picture);
+        // So that any node shows what is compared.
+        counting.follow(&picture);
+        counting.tick(last.elapsed());
+        last = Instant::now();
+        let Some(links) = network.links() else { continue };
+        let statuses = links.statuses().borrow().clone();
+        for report in reports {
+            let bytes = bytes::Bytes::from(encode(&report));
+            for (node, _) in statuses.iter().filter(|(_, status)| status.is_up()) {
+                links.send(*node, Class::Calls, Notice::Counts as u64, bytes.clone());
+            }
+        }
+    }
+    Ok(())
+}
