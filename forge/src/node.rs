@@ -138,6 +138,29 @@ impl Node {
         Self::start(Start { sandbox: self.sandbox.clone(), home, key, doors, more })
     }
 
+    /// Copies what this node has on disk to a folder that is made for it.
+    pub fn copy_data(&self, to: &Path) -> anyhow::Result<()> {
+        copy(&self.home.join("data"), to)
+    }
+
+    /// Puts such a copy in place of what this node has on disk. It must have ended.
+    pub fn restore_data(&mut self, from: &Path) -> anyhow::Result<()> {
+        ensure!(self.process.ended()?.is_some(), "node {} still runs", self.id);
+        let data = self.home.join("data");
+        std::fs::remove_dir_all(&data).with_context(|| data.display().to_string())?;
+        copy(from, &data)
+    }
+
+    /// Asks the node to end, and does not wait for it.
+    pub fn ask_to_stop(&mut self) -> anyhow::Result<()> {
+        self.process.ask_to_stop()
+    }
+
+    /// Waits until the node has ended by itself.
+    pub fn wait(&mut self) -> anyhow::Result<ExitStatus> {
+        self.process.wait()
+    }
+
     /// kill -9.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         self.process.kill()

@@ -2,7 +2,7 @@
 
 use crate::wait::{PATIENCE, pause, until};
 use anyhow::{Context, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -59,8 +59,21 @@ impl Process {
 
     /// Asks the process to end, and waits for it. It must still run.
     pub fn stop(&mut self) -> anyhow::Result<ExitStatus> {
-        self.signal(Signal::TERM)?;
+        self.ask_to_stop()?;
         self.wait()
+    }
+
+    /// Asks the process to end, and does not wait for it. It must still run.
+    pub fn ask_to_stop(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// From now on, no file of the process grows beyond so many bytes; without them, as it was.
+    pub fn limit_files(&self, bytes: Option<u64>) -> anyhow::Result<()> {
+        let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw);
+        let old = prlimit(id, Resource::Fsize, Rlimit { current: bytes, maximum: None })?;
+        ensure!(old.maximum.is_none(), "the process has a limit of its own");
+        Ok(())
     }
 
     /// Waits until the process has ended by itself.

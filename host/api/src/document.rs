@@ -81,7 +81,7 @@ fn parameters(endpoint: Endpoint, path: &str) -> Vec<Value> {
     });
     let of_query = endpoint.query().iter().map(|(name, meaning)| {
         let ty = match (endpoint, *name) {
-            (_, "limit") | (Endpoint::Logs, "after") => "integer",
+            (_, "limit") => "integer",
             (_, "stale") => "boolean",
             _ => "string",
         };
@@ -105,7 +105,7 @@ fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
         Endpoint::Nodes => ("nodes", "Every node."),
         Endpoint::Slices => ("slices", "Every slice of every application."),
         Endpoint::Routes => ("routes", "Every route of the front door."),
-        Endpoint::Logs => ("logs", "A page of the node's log."),
+        Endpoint::Logs => ("logs", "A page of the logs of all nodes."),
         Endpoint::Explain => ("explain", "Where a request or call would go, and why."),
         Endpoint::PutArtifact => ("putArtifact", "Stores a component under its digest."),
         Endpoint::CheckArtifact => ("checkArtifact", "Says what a component is; stores nothing."),

@@ -314,10 +314,16 @@ impl Management for Fake {
             [line(1, LogLevel::Info, "instance active"), line(2, LogLevel::Warn, "stock is low")];
         let fits = |line: &LogLine| {
             line.level >= query.level
-                && query.after.is_none_or(|after| line.seq > after)
+                && query
+                    .after
+                    .as_ref()
+                    .is_none_or(|after| after.0.values().all(|p| line.seq > p.at))
                 && query.request_id.iter().all(|id| line.request_id.as_ref() == Some(id))
         };
-        Ok(LogPage { lines: all.into_iter().filter(fits).collect(), next: 2, lost: 0 })
+        let lines = all.into_iter().filter(fits).collect();
+        let node = NODE.parse().expect("the fake's node has an id");
+        let next = LogCursor(BTreeMap::from([(node, LogPlace { run: 1, at: 2 })]));
+        Ok(LogPage { lines, next, lost: 0, silent: vec![] })
     }
 
     async fn keys(&self) -> Result<Vec<StoredKey>, ApiError> {

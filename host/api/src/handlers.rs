@@ -162,6 +162,7 @@ fn log_query(query: &Query) -> Result<LogQuery> {
         request_id: query.get("request-id")?,
         level: query.get("level")?.unwrap_or(LogLevel::Info),
         after: query.get("after")?,
+        source: query.get("node")?.map_or(LogSource::Cluster, LogSource::Node),
         limit,
     })
 }

@@ -196,7 +196,8 @@ pub struct LogQuery {
     /// This level and above.
     pub level: LogLevel,
     /// Lines after this place; absent: the newest `limit` lines.
-    pub after: Option<u64>,
+    pub after: Option<LogCursor>,
+    pub source: LogSource,
     /// 1 to 1,000.
     pub limit: usize,
 }

@@ -25,10 +25,10 @@ pub use cluster::{
     TokenRequest,
 };
 pub use fault::{
-    FAULT_LATENCY_MAX, FAULT_TIME_MAX, FAULTS_MAX, Fault, FaultDirection, FaultKind, FaultLinks,
-    FaultRequest, FaultView, Faults,
+    ClockSide, FAULT_CLOCK_MAX, FAULT_LATENCY_MAX, FAULT_TIME_MAX, FAULTS_MAX, Fault,
+    FaultDirection, FaultKind, FaultLinks, FaultRequest, FaultView, Faults,
 };
-pub use log::{LogLevel, LogLine, LogPage};
+pub use log::{LogCursor, LogLevel, LogLine, LogPage, LogPlace, LogSilence, LogSource};
 pub use rollout::{
     RolloutCommand, RolloutEvent, RolloutPhase, RolloutStatus, Rollouts, UnknownCommand,
 };

@@ -295,6 +295,9 @@ pub(crate) struct LogsArgs {
     /// Lines of this request alone
     #[arg(long, value_name = "ID")]
     pub(crate) request_id: Option<String>,
+    /// Lines of this node alone
+    #[arg(long, value_name = "ID")]
+    pub(crate) node: Option<String>,
     /// This level and above: trace, debug, info, warn, error
     #[arg(long, default_value = "info")]
     pub(crate) level: LogLevel,

@@ -1,6 +1,7 @@
 //! How a command ends: exit codes; expected errors apart from defects. Prints nothing.
 
 use aether_api::{Problem, ProblemItem};
+use aether_types::code::Code;
 use aether_types::{ErrorKind, Problems};
 use serde::Serialize;
 use std::error::Error as _;
@@ -80,6 +81,14 @@ impl Failure {
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         if let Self::Expected(expected) = &mut self {
             expected.help = help.into();
+        }
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn coded(mut self, code: Code) -> Self {
+        if let Self::Expected(expected) = &mut self {
+            expected.code = Some(code.to_string());
         }
         self
     }

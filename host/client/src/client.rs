@@ -4,8 +4,8 @@ use crate::error::{Error, Failure};
 use aether_api::{
     Application, Applications, Applied, ApplyRequest, Artifact, Artifacts, CallAnswer, CallRequest,
     CheckReport, CheckRequest, CheckedArtifact, Endpoint, Explanation, Health, KeyCreated,
-    KeyRequest, Keys, LogLevel, LogPage, Nodes, Problem, RolloutCommand, RolloutStatus, Rollouts,
-    Routes, Slices, Status, TokenCreated, TokenRequest,
+    KeyRequest, Keys, LogCursor, LogLevel, LogPage, Nodes, Problem, RolloutCommand, RolloutStatus,
+    Rollouts, Routes, Slices, Status, TokenCreated, TokenRequest,
 };
 use aether_types::{AppName, Digest, NodeId};
 use bytes::Bytes;
@@ -35,8 +35,10 @@ pub struct LogFilter {
     pub slice: Option<String>,
     pub request_id: Option<String>,
     pub level: Option<LogLevel>,
-    /// Lines after this place; absent: the newest.
-    pub after: Option<u64>,
+    /// Lines after this place, a page's `next`; absent: the newest.
+    pub after: Option<LogCursor>,
+    /// Id of one node; absent: all members.
+    pub node: Option<String>,
     pub limit: Option<u32>,
 }
 
@@ -85,13 +87,14 @@ impl Client {
     pub async fn logs(&self, filter: &LogFilter) -> Result<LogPage> {
         let action = "read the log";
         let mut url = self.url(Endpoint::Logs, &[]);
-        let LogFilter { app, slice, request_id, level, after, limit } = filter;
+        let LogFilter { app, slice, request_id, level, after, node, limit } = filter;
         let pairs = [
             ("app", app.clone()),
             ("slice", slice.clone()),
             ("request-id", request_id.clone()),
             ("level", level.map(|l| l.to_string())),
-            ("after", after.map(|n| n.to_string())),
+            ("after", after.as_ref().map(ToString::to_string)),
+            ("node", node.clone()),
             ("limit", limit.map(|n| n.to_string())),
         ];
         for (key, value) in pairs {

@@ -51,6 +51,13 @@ pub enum Effect {
     Leading {
         term: Term,
     },
+    /// This node once had `acknowledged` on its disk, and what it started with ends at `last`: its
+    /// data was restored from an older copy. It must take no further part, for what it votes or
+    /// acknowledges now may undo what it acknowledged before.
+    Forgotten {
+        acknowledged: LogIndex,
+        last: LogIndex,
+    },
     /// The log is long or somebody joins: encode the state machine as it is now, then call
     /// `on_snapshot`.
     TakeSnapshot {

@@ -18,7 +18,7 @@ use crate::{
     convert,
     log::Log,
     reads::Reads,
-    screen::{names_nobody, screen},
+    screen::{Fault, names_nobody, screen},
 };
 
 pub use status::{Role, Status};
@@ -131,7 +131,12 @@ impl Group {
     /// A message from another node. Bad ones are counted and dropped.
     pub fn on_message(&mut self, message: Message) {
         let too_early = matches!(message.body, Body::TakeOver) && self.is_disk_behind();
-        let passes = screen(&message, self.config.group, &self.node.raft).is_ok();
+        let screened = screen(&message, self.config.group, &self.node.raft);
+        if let Err(Fault::Forgotten(acknowledged)) = screened {
+            let last = self.last();
+            self.effects.push(Effect::Forgotten { acknowledged, last });
+        }
+        let passes = screened.is_ok();
         if too_early || !passes || self.node.step(convert::message_to_raft(message)).is_err() {
             self.messages_dropped += 1;
         }

@@ -12,59 +12,76 @@ use crate::{
 /// Beyond any index or term that will ever be reached; sums with it do not overflow.
 const NUMBER_MAX: u64 = 1 << 62;
 
-/// The reason is for a log line.
-pub(crate) fn screen(
-    message: &Message,
-    group: GroupId,
-    raft: &Raft<Log>,
-) -> Result<(), &'static str> {
+/// Why a message must not reach raft.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// No node of this version says that; the reason is for a log line.
+    Impossible(&'static str),
+    /// The leader counts on an entry that this node acknowledged and has not: its disk has
+    /// forgotten. A heartbeat names no index beyond what the follower itself acknowledged in the
+    /// leader's term, and what is acknowledged is on disk before.
+    Forgotten(LogIndex),
+}
+
+impl From<&'static str> for Fault {
+    fn from(reason: &'static str) -> Self {
+        Self::Impossible(reason)
+    }
+}
+
+pub(crate) fn screen(message: &Message, group: GroupId, raft: &Raft<Log>) -> Result<(), Fault> {
     let Message { from, to, term, body, .. } = message;
     let is_read = matches!(body, Body::Read { .. });
     let stale = term.0 < raft.term;
     match () {
-        () if message.group != group => Err("for another group"),
-        () if to.0 != raft.id => Err("for another node"),
-        () if from.0 == raft.id || *from == NodeId(0) => Err("from nobody"),
-        () if term.0 > NUMBER_MAX => Err("impossible term"),
-        () if (*term == Term(0)) != is_read => Err("term missing or out of place"),
+        () if message.group != group => Err("for another group".into()),
+        () if to.0 != raft.id => Err("for another node".into()),
+        () if from.0 == raft.id || *from == NodeId(0) => Err("from nobody".into()),
+        () if term.0 > NUMBER_MAX => Err("impossible term".into()),
+        () if (*term == Term(0)) != is_read => Err("term missing or out of place".into()),
         () if stale && !is_read => Ok(()),
         () => screen_body(body, *term, raft),
     }
 }
 
-fn screen_body(body: &Body, term: Term, raft: &Raft<Log>) -> Result<(), &'static str> {
+fn screen_body(body: &Body, term: Term, raft: &Raft<Log>) -> Result<(), Fault> {
     let last = LogIndex(raft.raft_log.last_index());
     let leads = raft.state == StateRole::Leader && term.0 == raft.term;
     match body {
         Body::Append { previous, commit, entries } => {
             // A node with nothing takes a snapshot first: the log does not name the founders.
             if raft.raft_log.last_index() == 0 && !entries.is_empty() && previous.index.0 == 0 {
-                return Err("entries before the snapshot");
+                return Err("entries before the snapshot".into());
             }
             if leads {
-                return Err("two leaders in one term");
+                return Err("two leaders in one term".into());
             }
             screen_number(*commit)?;
-            screen_entries(*previous, term, entries)
+            Ok(screen_entries(*previous, term, entries)?)
         }
-        Body::Appended { upto, .. } if leads && *upto > last => Err("appended what was not sent"),
-        Body::Appended { upto, commit } => screen_number(*upto.max(commit)),
+        Body::Appended { upto, .. } if leads && *upto > last => {
+            Err("appended what was not sent".into())
+        }
+        Body::Appended { upto, commit } => Ok(screen_number(*upto.max(commit))?),
         Body::AppendRefused { refused, hint, commit } => {
             screen_number(*refused.max(commit))?;
-            screen_number(hint.index)
+            Ok(screen_number(hint.index)?)
         }
-        Body::Heartbeat { .. } if leads => Err("two leaders in one term"),
-        Body::Heartbeat { commit, .. } if *commit > last => Err("commits what is not here"),
+        Body::Heartbeat { .. } if leads => Err("two leaders in one term".into()),
+        Body::Heartbeat { commit, .. } if *commit > last => {
+            screen_number(*commit)?;
+            Err(Fault::Forgotten(*commit))
+        }
         Body::Heartbeat { .. } | Body::HeartbeatAnswer { .. } => Ok(()),
-        Body::Snapshot(_) if leads => Err("two leaders in one term"),
-        Body::Snapshot(snapshot) => screen_snapshot(snapshot, term, NodeId(raft.id)),
+        Body::Snapshot(_) if leads => Err("two leaders in one term".into()),
+        Body::Snapshot(snapshot) => Ok(screen_snapshot(snapshot, term, NodeId(raft.id))?),
         Body::Poll { last, commit } | Body::Vote { last, commit, .. } => {
-            screen_number(last.index.max(commit.index))
+            Ok(screen_number(last.index.max(commit.index))?)
         }
         Body::PollAnswer { commit, .. } | Body::VoteAnswer { commit, .. } => {
-            screen_number(commit.index)
+            Ok(screen_number(commit.index)?)
         }
-        Body::ReadAnswer { index, .. } => screen_number(*index),
+        Body::ReadAnswer { index, .. } => Ok(screen_number(*index)?),
         Body::TakeOver | Body::Read { .. } => Ok(()),
     }
 }

@@ -27,6 +27,11 @@ pub enum Effect {
         role: Role,
         term: Term,
     },
+    /// The disk has lost what this node acknowledged: it must stop.
+    Forgotten {
+        acknowledged: LogIndex,
+        last: LogIndex,
+    },
     /// This node leads, and its state has seen everything from terms before. Work that only the
     /// leader does starts here, fenced by the term.
     Leading {

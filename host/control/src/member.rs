@@ -408,6 +408,9 @@ impl Member {
             GroupEffect::Restore(snapshot) => Effect::Change(Change::Restore(snapshot)),
             GroupEffect::Apply(committed) => Effect::Change(Change::Apply(committed)),
             GroupEffect::TakeSnapshot { index } => Effect::TakeSnapshot { index },
+            GroupEffect::Forgotten { acknowledged, last } => {
+                Effect::Forgotten { acknowledged, last }
+            }
             // The member finds out by itself, also for what it sent on.
             GroupEffect::ProposalLost { .. } => return,
             GroupEffect::ReadReady { id } => return self.answer_read(id, Ok(Done::Fresh)),

@@ -1,6 +1,6 @@
 //! One connection: HTTP/1.1 or, by prior knowledge, HTTP/2. Knows no listener and no routes.
 
-use crate::door::Shared;
+use crate::door::{Closing, Shared};
 use crate::flow::Flow;
 use crate::head_timer::HeadTimer;
 use crate::io::Io;
@@ -9,7 +9,8 @@ use crate::limits::Limits;
 use crate::problem::{self, Refusal};
 use crate::turn::Turn;
 use aether_types::code::Code;
-use http::{Request, StatusCode, Version};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
@@ -19,6 +20,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -39,20 +41,27 @@ pub(crate) async fn serve<T>(
     door: Arc<Shared>,
     io: T,
     peer: SocketAddr,
-    shutdown: CancellationToken,
+    Closing { notice, stop }: Closing,
 ) where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let begun = Arc::new(AtomicBool::new(false));
     let turn = Turn::default();
     let io = TokioIo::new(Io::new(io, door.limits.write_stall_max, turn.clone()));
     let limits = door.limits.clone();
     let flow = Arc::new(Flow::new());
     let (served, streams) = (door.clone(), flow.clone());
+    let (noticed, first) = (notice.clone(), begun.clone());
     let service = service_fn(move |req: Request<Incoming>| {
+        first.store(true, Ordering::Relaxed);
         let (door, flow, turn) = (served.clone(), flow.clone(), turn.clone());
+        let noticed = noticed.clone();
         async move {
             let version = req.version();
-            let answer = layers::answer(&door, peer, req).await;
+            let mut answer = layers::answer(&door, peer, req).await;
+            if version != Version::HTTP_2 && noticed.is_cancelled() {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<Answered, Infallible>(answer.map(|reply| match version {
                 Version::HTTP_2 => reply.paced(&flow),
                 _ => reply.in_turn(&turn),
@@ -60,7 +69,7 @@ pub(crate) async fn serve<T>(
         }
     });
     let mut conn = http1_builder(&limits).serve_connection(io, service);
-    let mut stopping = pin!(shutdown.cancelled());
+    let mut stopping = pin!(stopped(&stop, &begun));
     let mut told = false;
     let ended = poll_fn(|cx| {
         if !told && stopping.as_mut().poll(cx).is_ready() {
@@ -74,7 +83,8 @@ pub(crate) async fn serve<T>(
     match ended {
         Err(error) if error.is_parse_version_h2() => {
             let io = TokioIo::new(parts.io.into_inner().rewind(parts.read_buf));
-            serve_http2(&limits, io, parts.service, &streams, shutdown.clone()).await;
+            // The first streams tell the client to begin no others: nothing is lost by it.
+            serve_http2(&limits, io, parts.service, &streams, notice.clone()).await;
         }
         Err(error) => {
             tracing::debug!(%peer, %error, "connection ended");
@@ -90,6 +100,17 @@ pub(crate) async fn serve<T>(
             linger(io).await;
         }
         Ok(()) => linger(parts.io.into_inner()).await,
+    }
+}
+
+/// hyper closes a connection on which nothing has come yet when it is told to stop, and its first
+/// request may be on its way. It has this long; its answer ends the connection.
+const FIRST_REQUEST_TIME: Duration = Duration::from_secs(1);
+
+async fn stopped(stop: &CancellationToken, begun: &AtomicBool) {
+    stop.cancelled().await;
+    if !begun.load(Ordering::Relaxed) {
+        tokio::time::sleep(FIRST_REQUEST_TIME).await;
     }
 }
 

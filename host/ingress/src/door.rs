@@ -27,6 +27,22 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
 }
 
+/// When a door closes: two steps, so that clients can go elsewhere before it does.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    /// Everything is served on, and each connection ends after its next answer.
+    pub notice: CancellationToken,
+    /// No new connections.
+    pub stop: CancellationToken,
+}
+
+/// Without notice.
+impl From<CancellationToken> for Closing {
+    fn from(stop: CancellationToken) -> Self {
+        Self { notice: stop.clone(), stop }
+    }
+}
+
 /// How closing went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drained {
@@ -37,6 +53,9 @@ pub struct Drained {
 /// How long to wait when the system has no file descriptor left: until some connection ends.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections that are taken from the backlog at the end: more than tokio's listeners hold (1,024).
+const BACKLOG_MAX: usize = 4_096;
+
 impl FrontDoor {
     pub fn new(app: Arc<dyn Application>, limits: Limits) -> Self {
         Self(Arc::new(Shared { app, limits, counters: Arc::default() }))
@@ -46,20 +65,19 @@ impl FrontDoor {
         self.0.counters.read()
     }
 
-    /// Serves until `shutdown`, then lets requests in flight finish, for `drain_time_max` at most.
+    /// Serves until it is told to stop, then lets requests in flight finish, for `drain_time_max`
+    /// at most. Connections that the system has accepted by then are served like the others.
     /// Dropping the future cuts every connection at once.
-    pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) -> Drained {
+    pub async fn serve(&self, listener: TcpListener, closing: impl Into<Closing>) -> Drained {
+        let closing = closing.into();
         let slots = Arc::new(Semaphore::new(self.0.limits.connections_max));
         let mut connections = JoinSet::new();
-        while let Some(accepted) = shutdown.run_until_cancelled(accept(&listener, &slots)).await {
+        while let Some(accepted) = closing.stop.run_until_cancelled(accept(&listener, &slots)).await
+        {
             while connections.try_join_next().is_some() {}
             match accepted {
                 Ok((stream, peer, slot)) => {
-                    let (door, shutdown) = (self.clone(), shutdown.clone());
-                    connections.spawn(async move {
-                        let _slot = slot;
-                        door.connection(stream, peer, shutdown).await;
-                    });
+                    connections.spawn(self.clone().kept(stream, peer, slot, closing.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -67,17 +85,33 @@ impl FrontDoor {
                 }
             }
         }
-        drop(listener);
+        for (stream, peer) in backlog(listener) {
+            // Without a place they would have waited for one; there is no time for that any more.
+            if let Ok(slot) = slots.clone().try_acquire_owned() {
+                connections.spawn(self.clone().kept(stream, peer, slot, closing.clone()));
+            }
+        }
         self.drain(connections).await
     }
 
-    /// Serves one connection until either side closes it; after `shutdown` it takes no new request.
-    pub async fn connection<T>(&self, io: T, peer: SocketAddr, shutdown: CancellationToken)
+    /// Serves one connection until either side closes it; once stopped, it takes no new request.
+    pub async fn connection<T>(&self, io: T, peer: SocketAddr, closing: impl Into<Closing>)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let _open = Open::new(self.0.counters.clone());
-        connection::serve(self.0.clone(), io, peer, shutdown).await;
+        connection::serve(self.0.clone(), io, peer, closing.into()).await;
+    }
+
+    async fn kept(
+        self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        slot: OwnedSemaphorePermit,
+        closing: Closing,
+    ) {
+        self.connection(stream, peer, closing).await;
+        drop(slot);
     }
 
     async fn drain(&self, mut connections: JoinSet<()>) -> Drained {
@@ -99,6 +133,18 @@ async fn accept(
     // Answers are written whole: waiting to fill a segment would only delay them.
     stream.set_nodelay(true)?;
     Ok((stream, peer, slot))
+}
+
+/// Closes the listener; what the system has accepted for it, and would reset, is taken first.
+fn backlog(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    // It is not blocking: the first error says that there is nobody left.
+    let waiting = std::iter::from_fn(|| listener.accept().ok());
+    let taken = waiting.take(BACKLOG_MAX).filter_map(|(stream, peer)| {
+        stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, peer))
+    });
+    taken.collect()
 }
 
 /// Counts a connection for as long as it lives.

@@ -16,7 +16,7 @@ mod stats;
 mod turn;
 
 pub use body::{BodyError, BoxError, RequestBody, ResponseBody};
-pub use door::{Drained, FrontDoor};
+pub use door::{Closing, Drained, FrontDoor};
 pub use limits::Limits;
 pub use port::{
     Answer, Answering, Application, Call, Failure, Found, RouteRef, TakesBody, TypedRequest,

@@ -60,6 +60,9 @@ pub struct Limits {
     pub compiled_code: ByteSize,
     /// Largest body of a request at the front door.
     pub request_body: ByteSize,
+    /// How long a node that is asked to stop goes on taking requests: load balancers and clients
+    /// see in this time that it goes. Not where it is the only node.
+    pub notice: TimeSpan,
     /// How long a stopping node waits for requests in flight.
     pub shutdown: TimeSpan,
 }
@@ -124,6 +127,7 @@ impl Default for Limits {
             wasm_instances: 2_000,
             compiled_code: ByteSize::mib(2_048),
             request_body: ByteSize::mib(8),
+            notice: TimeSpan::from_secs(2),
             shutdown: TimeSpan::from_secs(10),
         }
     }
@@ -170,6 +174,7 @@ impl Settings {
              process 65530",
         );
         check(limits.compiled_code >= ByteSize::mib(64), "limits.compiled-code is at least 64MiB");
+        check(limits.notice <= TimeSpan::from_secs(300), "limits.notice is at most 5m");
         check([1, 3, 5, 7].contains(&cluster.voters), "cluster.voters is 1, 3, 5 or 7");
         check(
             cluster.token.is_some() || cluster.join.is_none(),

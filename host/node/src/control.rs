@@ -2,16 +2,18 @@
 //! the map. Executes what the member wants in the order that it wants; decides nothing, and knows
 //! nothing of what the keys mean.
 
+use crate::run::Error;
 use crate::tasks::{OnFailure, Tasks};
 use aether_consensus::{Config, GroupId, MembershipChange, Persist, Restored, Status, Term};
 use aether_control::{Answer, Done, Effect, Member, Message, Settings, Tick, Ticket, Write};
 use aether_kv::{State, Transaction, TransactionError};
 use aether_storage::{Error as StorageError, Log};
-use aether_types::{ErrorKind, NodeId, Revision};
+use aether_types::{ErrorKind, LogIndex, NodeId, Revision};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
@@ -68,6 +70,8 @@ pub enum ControlFailure {
     Storage(#[from] StorageError),
     #[error("failed to read a committed command or a snapshot")]
     Decode(#[from] aether_types::versioned::DecodeError),
+    #[error("it ends at entry {last}, and this node has acknowledged entry {acknowledged}")]
+    Forgotten { acknowledged: LogIndex, last: LogIndex },
     #[error("failed to start the control group")]
     Start(#[from] aether_consensus::StartError),
 }
@@ -90,6 +94,7 @@ struct Shared {
     /// The term in which this node leads, once it has seen everything before.
     leading: watch::Sender<Option<Term>>,
     status: watch::Sender<Option<Arc<Status>>>,
+    disk_full: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -182,6 +187,11 @@ impl Control {
         self.shared.status.subscribe()
     }
 
+    /// Whether this node takes no part in its group because its disk has no room.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.shared.disk_full.load(Ordering::Relaxed)
+    }
+
     /// Hands leadership over, if this node leads and the other one votes.
     pub(crate) fn hand_over(&self, to: NodeId) {
         // Where the queue is full, the next look at the members tries again.
@@ -243,10 +253,19 @@ pub(crate) fn found(node: NodeId, log: &mut Log) -> Result<Restored, ControlFail
 
 /// Starts the control thread. When it returns, the state is what the disk has of it.
 pub(crate) async fn start(start: Start, tasks: &Tasks) -> Result<Control, ControlFailure> {
+    let node = start.node;
     let (control, control_loop) = open(start)?;
+    let ending = tasks.clone();
     tasks.spawn("control", OnFailure::StopNode, async move {
         let thread = tokio::task::spawn_blocking(move || control_loop.run());
-        thread.await.expect("the control thread does not panic unless an invariant is broken")
+        let ended = thread.await;
+        match ended.expect("the control thread does not panic unless an invariant is broken") {
+            Err(forgotten @ ControlFailure::Forgotten { .. }) => {
+                ending.end(Error::StaleData { node, why: forgotten.to_string() });
+                Ok(())
+            }
+            ended => ended,
+        }
     });
     // A thread that has failed already stops the node.
     let _ = control.status().wait_for(Option::is_some).await;
@@ -267,6 +286,7 @@ fn open(start: Start) -> Result<(Control, ControlLoop), ControlFailure> {
         revision: watch::Sender::new(Revision(0)),
         leading: watch::Sender::new(None),
         status: watch::Sender::new(None),
+        disk_full: AtomicBool::new(false),
     });
     let control = Control { events: sender, shared: Arc::clone(&shared) };
     let started = Instant::now();
@@ -391,6 +411,9 @@ impl ControlLoop {
                 self.shared.leading.send_replace(None);
                 self.has_news = true;
             }
+            Effect::Forgotten { acknowledged, last } => {
+                return Err(ControlFailure::Forgotten { acknowledged, last });
+            }
             Effect::Leading { term } => {
                 self.shared.leading.send_replace(Some(term));
             }
@@ -418,12 +441,14 @@ impl ControlLoop {
                         tracing::error!(error, "the disk is full: writes are refused");
                     }
                     full = true;
+                    self.shared.disk_full.store(true, Ordering::Relaxed);
                     self.refuse_for(FULL_DISK_RETRY);
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         if full {
+            self.shared.disk_full.store(false, Ordering::Relaxed);
             tracing::info!("the disk has room again");
         }
         Ok(())

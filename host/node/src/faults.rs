@@ -1,10 +1,11 @@
 //! Faults that are put into this node on purpose, and their ends. Knows no sockets.
 
+use crate::clock::Clock;
 use crate::tasks::{OnFailure, Tasks};
 use crate::unix_ms;
 use aether_api::{
-    ApiError, FAULT_LATENCY_MAX, FAULT_TIME_MAX, FAULTS_MAX, FaultDirection, FaultKind, FaultLinks,
-    FaultView, Principal, rfc3339,
+    ApiError, ClockSide, FAULT_CLOCK_MAX, FAULT_LATENCY_MAX, FAULT_TIME_MAX, FAULTS_MAX,
+    FaultDirection, FaultKind, FaultLinks, FaultView, Principal, rfc3339,
 };
 use aether_transport::{Direction, Links};
 use aether_types::code::Code;
@@ -30,6 +31,7 @@ pub(crate) struct Faults(Arc<Shared>);
 struct Shared {
     node: NodeId,
     links: Links,
+    clock: Clock,
     in_force: Mutex<InForce>,
     changed: Notify,
 }
@@ -61,13 +63,13 @@ impl Faults {
     /// Ends faults when their time is over, until `stop`.
     pub(crate) fn start(
         node: NodeId,
-        links: Links,
+        (links, clock): (Links, Clock),
         tasks: &Tasks,
         stop: CancellationToken,
     ) -> Self {
         tracing::info!("this node is of a sandbox: an administrator can put faults into it");
         let (in_force, changed) = (Mutex::default(), Notify::new());
-        let this = Self(Arc::new(Shared { node, links, in_force, changed }));
+        let this = Self(Arc::new(Shared { node, links, clock, in_force, changed }));
         let ending = this.clone();
         tasks.spawn("faults", OnFailure::StopNode, async move {
             stop.run_until_cancelled(ending.end_in_time()).await;
@@ -98,7 +100,7 @@ impl Faults {
                 tracing::info!(by = by.name, fault = ?entry.fault, "fault begins");
             }
             in_force.faults.extend(entries);
-            in_force.show(&self.0.links);
+            in_force.show(&self.0);
         }
         self.0.changed.notify_one();
         Ok(self.all())
@@ -140,7 +142,7 @@ impl Faults {
             }
             stays
         });
-        in_force.show(&self.0.links);
+        in_force.show(&self.0);
     }
 
     fn entry(&self, fault: aether_api::Fault) -> Result<Entry, String> {
@@ -155,10 +157,18 @@ impl Faults {
             FaultKind::Loss { share, .. } if !(0.0..=1.0).contains(share) => {
                 return Err(format!("a share is from 0 to 1, not {share}"));
             }
+            FaultKind::Clock { apart, .. } if *apart > FAULT_CLOCK_MAX => {
+                return Err(format!("a clock is at most {FAULT_CLOCK_MAX} wrong, not {apart}"));
+            }
             _ => {}
         }
-        let named = &links(&fault.kind).nodes;
-        if !(1..=NODES_MAX).contains(&named.len()) {
+        let nodes = links(&fault.kind).map_or(Ok(Vec::new()), |links| self.named(links))?;
+        let ends_ms = unix_ms().saturating_add(duration.as_millis());
+        Ok(Entry { fault, nodes, until: Instant::now() + duration.duration(), ends_ms })
+    }
+
+    fn named(&self, links: &FaultLinks) -> Result<Vec<NodeId>, String> {
+        if !(1..=NODES_MAX).contains(&links.nodes.len()) {
             return Err(format!("a fault names 1 to {NODES_MAX} other nodes"));
         }
         let statuses = self.0.links.statuses().borrow().clone();
@@ -167,15 +177,14 @@ impl Faults {
             Ok(id) if statuses.contains_key(&id) => Ok(id),
             _ => Err(format!("{name} is no node with which this one is linked")),
         };
-        let nodes = named.iter().map(node).collect::<Result<_, _>>()?;
-        let ends_ms = unix_ms().saturating_add(duration.as_millis());
-        Ok(Entry { fault, nodes, until: Instant::now() + duration.duration(), ends_ms })
+        links.nodes.iter().map(node).collect()
     }
 }
 
 impl InForce {
     /// Sets on the links what is in force, and nothing else.
-    fn show(&mut self, links: &Links) {
+    fn show(&mut self, Shared { links, clock, .. }: &Shared) {
+        clock.set_offset_ms(clock_offset_ms(&self.faults));
         let wanted = together(&self.faults);
         for key in &self.set {
             if !wanted.contains_key(key) {
@@ -193,7 +202,8 @@ impl InForce {
 fn together(faults: &[Entry]) -> BTreeMap<Key, aether_transport::Fault> {
     let mut all = BTreeMap::<Key, aether_transport::Fault>::new();
     for Entry { fault, nodes, .. } in faults {
-        let directions: &[bool] = match links(&fault.kind).direction {
+        let Some(links) = links(&fault.kind) else { continue };
+        let directions: &[bool] = match links.direction {
             FaultDirection::Both => &[IN, OUT],
             FaultDirection::In => &[IN],
             FaultDirection::Out => &[OUT],
@@ -206,18 +216,32 @@ fn together(faults: &[Entry]) -> BTreeMap<Key, aether_transport::Fault> {
                     both.latency = both.latency.max(time.duration());
                 }
                 FaultKind::Loss { share, .. } => both.loss = both.loss.max(*share),
+                FaultKind::Clock { .. } => {}
             }
         }
     }
     all
 }
 
-fn links(kind: &FaultKind) -> &FaultLinks {
+fn links(kind: &FaultKind) -> Option<&FaultLinks> {
     match kind {
         FaultKind::Partition { links }
         | FaultKind::Latency { links, .. }
-        | FaultKind::Loss { links, .. } => links,
+        | FaultKind::Loss { links, .. } => Some(links),
+        FaultKind::Clock { .. } => None,
     }
+}
+
+/// The newest fault of the clock counts.
+fn clock_offset_ms(faults: &[Entry]) -> i64 {
+    let offset = faults.iter().rev().find_map(|entry| match &entry.fault.kind {
+        FaultKind::Clock { apart, side } => {
+            let apart = i64::try_from(apart.as_millis()).unwrap_or(i64::MAX);
+            Some(if *side == ClockSide::Ahead { apart } else { -apart })
+        }
+        _ => None,
+    });
+    offset.unwrap_or(0)
 }
 
 fn direction((_, way): Key) -> Direction {

@@ -5,6 +5,7 @@ mod admission;
 mod belonging;
 mod callee;
 mod calls;
+mod clock;
 pub mod config;
 mod control;
 mod counts;

@@ -11,6 +11,7 @@ use crate::examine::{Descriptions, Examined, examine, report};
 use crate::explain;
 use crate::faults::Faults;
 use crate::keys;
+use crate::logs::AllLogs;
 use crate::network::Network;
 use crate::planner::Reports;
 use crate::projector::{Picture, Pictures};
@@ -20,28 +21,29 @@ use crate::readiness::Readiness;
 use crate::records::{Duty, Member, NodeRecord};
 use crate::rollouts;
 use crate::routing::Routing;
-use crate::samples::Samples;
+use crate::samples::{self, Samples};
 use crate::store;
 use crate::tasks::{Run, Runs};
 use crate::unix_ms;
 use crate::views::Views;
 use aether_api::{
     ApiError, Applied, Apply, Artifact, Call, CallAnswer, CheckReport, Entries, EntryQuery,
-    Expected, Explanation, LogPage, LogQuery, Management, MintRequest, MintedKey, NodeChange,
-    NodeStatus, Principal, Role, RolloutCommand, RolloutStatus, Status, StoreEntry, StoreKey,
-    StoredKey, TokenCreated,
+    Expected, Explanation, LogPage, LogQuery, LogSource, Management, MintRequest, MintedKey,
+    NodeChange, NodeStatus, Principal, Role, RolloutCommand, RolloutStatus, Status, StoreEntry,
+    StoreKey, StoredKey, TokenCreated,
 };
 use aether_engine::Engine;
 use aether_kv::{Condition, Operation, Transaction};
 use aether_storage::Identity;
-use aether_telemetry::Logs;
 use aether_types::code::Code;
 use aether_types::description::Description;
 use aether_types::versioned::encode;
 use aether_types::{AppName, Digest, ErrorKind, NodeId, Revision, TimeSpan};
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 /// How long a write waits until this node's own picture shows it.
 const SHOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,12 +63,16 @@ pub(crate) struct Office {
     pub(crate) depot: Depot,
     pub(crate) samples: Samples,
     pub(crate) counting: Counting,
+    /// This node, of which samples are taken.
+    pub(crate) sampled: samples::Node,
     pub(crate) network: Network,
-    pub(crate) logs: Logs,
+    pub(crate) logs: AllLogs,
     pub(crate) runs: Runs,
     /// Tells this run of the node from earlier ones.
     pub(crate) run: u64,
     pub(crate) readiness: Readiness,
+    /// Cancelled when the node is about to end.
+    pub(crate) shutdown: CancellationToken,
     /// In a node of a sandbox.
     pub(crate) faults: Option<Faults>,
 }
@@ -79,6 +85,13 @@ impl Management for Office {
     }
 
     fn not_ready(&self) -> Vec<String> {
+        if self.shutdown.is_cancelled() {
+            return vec!["the node is shutting down".to_owned()];
+        }
+        let refusals = self.refusals();
+        if !refusals.is_empty() {
+            return refusals;
+        }
         self.readiness.reasons(&self.pictures.borrow(), self.identity.node, self.run)
     }
 
@@ -254,7 +267,23 @@ impl Management for Office {
     }
 
     async fn logs(&self, query: LogQuery) -> Result<LogPage, ApiError> {
-        Ok(crate::logs::page(&self.logs, query, self.identity.node))
+        let picture = self.picture();
+        let nodes = match query.source {
+            LogSource::Node(node) => {
+                let known = picture.world.members.get(&node);
+                let known = known.filter(|at| at.value.duty != Duty::Removed);
+                known.map(|_| vec![node]).ok_or_else(|| unknown_node(&picture, node))?
+            }
+            LogSource::Cluster => {
+                let members = picture.world.members.iter();
+                let members = members.filter(|(_, at)| at.value.duty != Duty::Removed);
+                // A node that has just joined may not know of itself yet.
+                let nodes: BTreeSet<NodeId> =
+                    members.map(|(id, _)| *id).chain([self.identity.node]).collect();
+                nodes.into_iter().collect()
+            }
+        };
+        Ok(self.logs.page(query, &nodes).await)
     }
 
     async fn keys(&self) -> Result<Vec<StoredKey>, ApiError> {
@@ -476,6 +505,10 @@ fn unknown_node(picture: &Picture, node: NodeId) -> ApiError {
 }
 
 pub(crate) fn control_error(error: &ControlError) -> ApiError {
+    if matches!(error, ControlError::DiskFull) {
+        return ApiError::new(error.kind(), Code::DiskFull, error)
+            .help("free space on the disk of its data folder; other nodes take the write now");
+    }
     let code = match error.kind() {
         ErrorKind::Conflict => Code::RevisionConflict,
         ErrorKind::Unavailable | ErrorKind::Exhausted => Code::Unavailable,

@@ -149,7 +149,8 @@ mod tests {
             picture.world.members.insert(NodeId(id), Arc::new(at));
         }
         let now = Instant::now();
-        let up = |id| (NodeId(id), crate::reach::Seen { up: true, run: 1, since: now });
+        let up =
+            |id| (NodeId(id), crate::reach::Seen { up: true, run: 1, leaving: false, since: now });
         let reach = Reach([up(2), up(3)].into());
         let seen = Seen { me: NodeId(1), since: now, now };
         let mut group = aether_consensus::Group::new(

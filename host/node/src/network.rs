@@ -5,11 +5,13 @@ use crate::admission::Admissions;
 use crate::control::{CONTROL_GROUP, Control};
 use crate::counts::Counting;
 use crate::depot::Depot;
+use crate::logs::AllLogs;
 use crate::members;
 use crate::projector::Pictures;
-use crate::reach::{Reach, Seen};
-use crate::records::Duty;
+use crate::reach::{Leavers, Reach, Seen};
+use crate::records::{Duty, NodeRecord};
 use crate::remote::{self, Callees};
+use crate::run::Error;
 use crate::samples::{Sample, Samples};
 use crate::shared_code::SharedCode;
 use crate::tasks::{OnFailure, Tasks};
@@ -23,12 +25,12 @@ use aether_transport::{
 use aether_types::NodeId;
 use aether_types::versioned::{Versioned, decode, encode};
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +49,11 @@ pub(crate) struct Network(Arc<OnceLock<Links>>);
 pub(crate) enum Kind {
     /// A function of a slice.
     Call = 1,
+    /// The node that asks is about to end. Answered when this one sends it nothing that others
+    /// could take.
+    Leave = 2,
+    /// Lines of the node's log.
+    Logs = 3,
 }
 
 /// What a one-way message beside calls is about.
@@ -106,6 +113,25 @@ impl Network {
     }
 }
 
+/// How long other nodes have to take up that this one goes.
+const LEAVE_TIME: Duration = Duration::from_secs(1);
+
+impl Network {
+    /// Tells every node that answers that this one is about to end; returns when they have taken it
+    /// up, or their time is over. How many were told.
+    pub(crate) async fn leave(&self) -> usize {
+        let Some(links) = self.links() else { return 0 };
+        let statuses = links.statuses().borrow().clone();
+        let up = statuses.iter().filter(|(_, status)| status.is_up());
+        let told = up.map(|(node, _)| {
+            let deadline = Instant::now() + LEAVE_TIME;
+            let request = Request { kind: Kind::Leave as u32, deadline, body: Bytes::new() };
+            links.call(*node, Class::Calls, request)
+        });
+        join_all(told).await.len()
+    }
+}
+
 /// Answers other nodes.
 pub(crate) struct Switchboard {
     pub(crate) control: Control,
@@ -116,11 +142,16 @@ pub(crate) struct Switchboard {
     pub(crate) callees: Callees,
     pub(crate) samples: Samples,
     pub(crate) counting: Counting,
+    pub(crate) leavers: Arc<Leavers>,
+    pub(crate) logs: AllLogs,
 }
 
 impl Handler for Switchboard {
     fn welcome(&self, peer: &Peer) -> Result<(), Refusal> {
         let picture = self.pictures.borrow();
+        if let Some(known) = picture.world.nodes.get(&peer.node) {
+            known.check_newer(peer)?;
+        }
         match picture.world.members.get(&peer.node).map(|at| at.value.duty) {
             Some(Duty::Removed) => Err(Refusal::Removed { node: peer.node }),
             // A node that joined a moment ago may know of members that this one has not heard of.
@@ -142,6 +173,8 @@ impl Handler for Switchboard {
     fn call(&self, from: &Peer, request: Request) -> BoxFuture<'static, Response> {
         match request.kind {
             kind if kind == Kind::Call as u32 => self.callees.call(from.node, request),
+            kind if kind == Kind::Logs as u32 => self.logs.answer(&request),
+            kind if kind == Kind::Leave as u32 => self.on_leave(from, request.deadline),
             kind => {
                 tracing::warn!(from = %from.node, kind, "refused a request of an unknown kind");
                 Box::pin(std::future::ready(remote::unknown_kind(kind)))
@@ -188,6 +221,21 @@ impl Switchboard {
         if let Err(error) = taken {
             tracing::debug!(%from, kind, %error, "dropped a notice");
         }
+    }
+
+    fn on_leave(&self, from: &Peer, deadline: Instant) -> BoxFuture<'static, Response> {
+        let (node, run) = (from.node, from.run.0);
+        tracing::info!(%node, "a node is about to end");
+        self.leavers.send_modify(|leavers| {
+            leavers.insert(node, run);
+        });
+        let mut left = self.callees.routing.left();
+        Box::pin(async move {
+            let known = left.wait_for(|left| left.contains(&node));
+            // It goes in any case; whoever waits for the answer does not wait longer.
+            let _ = tokio::time::timeout_at(deadline.into(), known).await;
+            Response { status: 0, body: Bytes::new() }
+        })
     }
 
     fn read_message(&self, from: NodeId, stream: Stream) {
@@ -245,40 +293,96 @@ pub(crate) struct Expelled;
 /// Keeps the view of who answers up to date with the links. Ends when others say that this node is
 /// no member any more.
 pub(crate) async fn follow_links(
-    mut statuses: watch::Receiver<Statuses>,
+    (mut statuses, mut leavers): (
+        watch::Receiver<Statuses>,
+        watch::Receiver<BTreeMap<NodeId, u64>>,
+    ),
     reaches: watch::Sender<Arc<Reach>>,
+    (node, tasks): (NodeId, Tasks),
     shutdown: CancellationToken,
 ) -> Result<(), Expelled> {
     loop {
         let seen = statuses.borrow_and_update().clone();
-        if seen.values().flat_map(|status| &status.links).any(says_removed) {
-            return Err(Expelled);
+        for refusal in seen.values().flat_map(|status| &status.links).filter_map(refusal) {
+            match refusal {
+                Refusal::Removed { .. } => return Err(Expelled),
+                Refusal::StaleData { own, known, .. } => {
+                    let why = format!("the cluster knows of {known} starts, this folder of {own}");
+                    tasks.end(Error::StaleData { node, why });
+                    return Ok(());
+                }
+                _ => {}
+            }
         }
+        let leaving = leavers.borrow_and_update().clone();
         reaches.send_if_modified(|reach| {
-            let next = reach.next(&seen, Instant::now());
+            let next = reach.next(&seen, &leaving, Instant::now());
             let changed = *next != **reach;
             *reach = next;
             changed
         });
-        match shutdown.run_until_cancelled(statuses.changed()).await {
-            Some(Ok(())) => {}
-            _ => return Ok(()),
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            Ok(()) = statuses.changed() => {}
+            Ok(()) = leavers.changed() => {}
+            else => return Ok(()),
         }
     }
 }
 
-fn says_removed(link: &LinkState) -> bool {
-    let LinkState::Down { reason, .. } = link else { return false };
-    matches!(reason, DownReason::Refused(Refusal::Removed { .. }))
+/// What a peer says against this node.
+fn refusal(link: &LinkState) -> Option<&Refusal> {
+    match link {
+        LinkState::Down { reason: DownReason::Refused(refusal), .. } => Some(refusal),
+        _ => None,
+    }
+}
+
+impl NodeRecord {
+    /// Each start of a node counts its disk up, and a record tells of the newest. A disk that knows
+    /// of fewer, or of as many and another one, is a copy from before: it must not vote.
+    fn check_newer(&self, peer: &Peer) -> Result<(), Refusal> {
+        let (own, known) = (peer.starts, self.starts);
+        match own > known || (own == known && peer.run.0 == self.run) {
+            true => Ok(()),
+            false => Err(Refusal::StaleData { node: peer.node, own, known }),
+        }
+    }
 }
 
 impl Reach {
-    fn next(&self, statuses: &BTreeMap<NodeId, PeerStatus>, now: Instant) -> Arc<Self> {
+    fn next(
+        &self,
+        statuses: &BTreeMap<NodeId, PeerStatus>,
+        leavers: &BTreeMap<NodeId, u64>,
+        now: Instant,
+    ) -> Arc<Self> {
         let seen = |(id, status): (&NodeId, &PeerStatus)| {
             let (up, run) = (status.is_up(), status.run.map_or(0, |run| run.0));
             let before = self.0.get(id).filter(|seen| seen.up == up && seen.run == run);
-            (*id, before.copied().unwrap_or(Seen { up, run, since: now }))
+            let since = before.map_or(now, |seen| seen.since);
+            (*id, Seen { up, run, leaving: leavers.get(id) == Some(&run), since })
         };
         Arc::new(Self(statuses.iter().map(seen).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aether_transport::{Addresses, Run};
+
+    #[test]
+    fn a_folder_that_knows_of_fewer_starts_is_an_older_copy() {
+        let record = NodeRecord { starts: 3, run: 30, ..NodeRecord::default() };
+        let rows = [(4, 40, true), (3, 30, true), (3, 31, false), (2, 20, false), (2, 30, false)];
+        for (starts, run, welcome) in rows {
+            let (node, run) = (NodeId(1), Run(run));
+            let peer =
+                Peer { node, run, starts, class: Class::Calls, addresses: Addresses::default() };
+            let refusal = Refusal::StaleData { node, own: starts, known: 3 };
+            let expected = if welcome { Ok(()) } else { Err(refusal) };
+            assert_eq!(record.check_newer(&peer), expected, "{starts} {run:?}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What the tasks of a node are made of, and in what order they start. Knows no end.
 
 use crate::admission::Admissions;
+use crate::clock::Clock;
 use crate::config::Settings;
 use crate::control::Control;
 use crate::counts::{self, Counting};
@@ -11,12 +12,13 @@ use crate::housekeeping::Housekeeping;
 use crate::keys;
 use crate::listeners::Listeners;
 use crate::loader::Loader;
+use crate::logs::AllLogs;
 use crate::management::Office;
 use crate::members::MembersTask;
 use crate::network::{Network, Switchboard, follow_links, follow_members};
 use crate::planner::{Planner, Reports};
 use crate::projector::{Pictures, Projector};
-use crate::reach::{Reach, Reaches};
+use crate::reach::{Leavers, Reach, Reaches};
 use crate::readiness::Readiness;
 use crate::reconcile::{Reconcile, publish};
 use crate::records::NodeRecord;
@@ -28,7 +30,7 @@ use crate::samples::{self, Samples};
 use crate::shared_code::SharedCode;
 use crate::tasks::{OnFailure, Runs, Tasks};
 use aether_engine::Engine;
-use aether_ingress::FrontDoor;
+use aether_ingress::{Closing, FrontDoor};
 use aether_kv::{Operation, Transaction};
 use aether_storage::Identity;
 use aether_telemetry::Logs;
@@ -68,6 +70,7 @@ pub(crate) struct Parts {
     pub(crate) logs: Logs,
     pub(crate) record: NodeRecord,
     pub(crate) network: Network,
+    pub(crate) clock: Clock,
 }
 
 impl Parts {
@@ -92,19 +95,21 @@ impl Parts {
             reaches: reaches.clone(),
             tasks: tasks.clone(),
         };
-        let samples = Samples::default();
+        let samples = Samples::new(self.clock.clone());
         let code = SharedCode { engine: self.engine.clone(), depot: depot.clone() };
         let counting = Counting::default();
+        let leavers = Arc::new(Leavers::default());
         let answers = Answers {
             depot: depot.clone(),
             code: code.clone(),
             samples: samples.clone(),
             counting: counting.clone(),
+            leavers: leavers.clone(),
         };
         let links = self.link(tasks, &routing, answers, listeners.cluster, peers.clone())?;
         let vital = OnFailure::StopNode;
-        let statuses = links.statuses();
-        tasks.spawn("links", vital, follow_links(statuses, reaching, stop_rest.clone()));
+        let (seen, own) = ((links.statuses(), leavers.subscribe()), (node, tasks.clone()));
+        tasks.spawn("links", vital, follow_links(seen, reaching, own, stop_rest.clone()));
         let (pictures, introduced) = (self.pictures.clone(), peers.introduced);
         let members = follow_members(links.clone(), node, pictures, introduced, stop_rest.clone());
         tasks.spawn("peers", vital, members);
@@ -131,8 +136,13 @@ impl Parts {
         tasks.spawn("buckets", vital, forget_buckets(cache, pictures, stop_rest.clone()));
         let record = write_record(self.control.clone(), node, self.record.clone());
         tasks.spawn("record", vital, ends_with(stop_rest.clone(), record));
-        let (engine, network) = (self.engine.clone(), self.network.clone());
-        let tell = samples::tell(engine, self.started, network, stop_rest.clone());
+        let sampled = samples::Node {
+            engine: self.engine.clone(),
+            control: self.control.clone(),
+            clock: self.clock.clone(),
+            started: self.started,
+        };
+        let tell = samples::tell(sampled.clone(), self.network.clone(), stop_rest.clone());
         tasks.spawn("samples", vital, tell);
         let published = tokio::spawn(publish(self.control.clone(), observed, runs.clone()));
         let reconciled = tokio::spawn(reconcile.run(stops.instances.clone()));
@@ -143,11 +153,14 @@ impl Parts {
         });
         let control = self.control.clone();
         let sandbox = self.settings.sandbox;
-        let faults = sandbox.then(|| Faults::start(node, links.clone(), tasks, stop_rest.clone()));
-        let office = Shown { routing, depot, samples, counting, reports, reaches, runs, faults };
+        let faulty = (links.clone(), self.clock.clone());
+        let faults = sandbox.then(|| Faults::start(node, faulty, tasks, stop_rest.clone()));
+        let office =
+            Shown { routing, depot, samples, counting, sampled, reports, reaches, runs, faults };
         let doors = (listeners.http, listeners.api);
-        let (doors, management) = self.open(tasks, office, doors, &stops.management);
-        Ok(Running { node, control, links, stops, doors, instances, management })
+        let (network, notice) = (self.network.clone(), self.settings.limits.notice.duration());
+        let (doors, management) = self.open(tasks, office, doors, &stops);
+        Ok(Running { node, control, links, network, notice, stops, doors, instances, management })
     }
 
     /// The links to other nodes, and what they may ask of this one.
@@ -159,7 +172,7 @@ impl Parts {
         listener: TcpListener,
         peers: Peers,
     ) -> Result<Links, Error> {
-        let Answers { depot, code, samples, counting } = answers;
+        let Answers { depot, code, samples, counting, leavers } = answers;
         let switchboard = Switchboard {
             control: self.control.clone(),
             pictures: self.pictures.clone(),
@@ -169,13 +182,27 @@ impl Parts {
             callees: Callees { routing: routing.clone(), tasks: tasks.clone() },
             samples,
             counting,
+            leavers,
+            logs: self.all_logs(),
         };
         let mut settings = aether_transport::Settings::new(peers.addresses);
         settings.run = aether_transport::Run(self.run);
+        settings.starts = self.record.starts;
+        let clock = self.clock.clone();
+        settings.clock_ms = Arc::new(move || clock.now_ms());
         let links = Links::start(settings, peers.tls, listener, Arc::new(switchboard));
         let links = links.map_err(Error::Links)?;
         self.network.begin(links.clone());
         Ok(links)
+    }
+
+    fn all_logs(&self) -> AllLogs {
+        AllLogs {
+            node: self.identity.node,
+            run: self.run as u32,
+            own: self.logs.clone(),
+            network: self.network.clone(),
+        }
     }
 
     fn admissions(&self) -> Admissions {
@@ -231,14 +258,13 @@ impl Parts {
         tasks.spawn("housekeeping", OnFailure::StopNode, keep);
     }
 
-    /// Opens both front doors, and says when they have ended. The one for applications ends with
-    /// the node's shutdown.
+    /// Opens both front doors, and says when they have ended.
     fn open(
         self,
         tasks: &Tasks,
         shown: Shown,
         (http, api): (TcpListener, TcpListener),
-        stop_management: &CancellationToken,
+        stops: &Stops,
     ) -> (tokio::task::JoinHandle<()>, tokio::task::JoinHandle<()>) {
         let limits = aether_ingress::Limits {
             body_bytes_max: self.settings.limits.request_body.bytes(),
@@ -249,11 +275,12 @@ impl Parts {
         let door = Door { routing: shown.routing.clone(), pictures: pictures.clone() };
         let door = FrontDoor::new(Arc::new(door), limits);
         let shutdown = tasks.shutdown().clone();
+        let closing = Closing { notice: shutdown.clone(), stop: stops.doors.clone() };
         let doors = watched(tasks, "front door", async move {
-            door.serve(http, shutdown).await;
+            door.serve(http, closing).await;
             Ok(())
         });
-        let admissions = self.admissions();
+        let (admissions, logs) = (self.admissions(), self.all_logs());
         let office = Arc::new(Office {
             identity: self.identity,
             run: self.run,
@@ -269,13 +296,15 @@ impl Parts {
             depot: shown.depot,
             samples: shown.samples,
             counting: shown.counting,
+            sampled: shown.sampled,
             network: self.network,
-            logs: self.logs,
+            logs,
             runs: shown.runs,
             readiness: Readiness::default(),
+            shutdown,
             faults: shown.faults,
         });
-        let stop = stop_management.clone();
+        let stop = stops.management.clone();
         let management = watched(tasks, "management", async move {
             aether_api::serve(api, office, stop.cancelled_owned()).await;
             Ok(())
@@ -290,6 +319,7 @@ struct Answers {
     code: SharedCode,
     samples: Samples,
     counting: Counting,
+    leavers: Arc<Leavers>,
 }
 
 /// What the management API shows of the other tasks.
@@ -298,6 +328,7 @@ struct Shown {
     depot: Depot,
     samples: Samples,
     counting: Counting,
+    sampled: samples::Node,
     reports: Reports,
     reaches: Reaches,
     runs: Runs,

@@ -74,10 +74,13 @@ mod tests {
                 voters_outgoing: ids(outgoing),
                 ..Membership::default()
             };
-            let up = |id| (NodeId(id), Seen { up: true, run: 1, since: started });
+            let up = |id| (NodeId(id), Seen { up: true, run: 1, leaving: false, since: started });
             let mut seen: BTreeMap<_, _> = (2..=5).map(up).collect();
             for (id, since) in down {
-                seen.insert(NodeId(*id), Seen { up: false, run: 1, since: at(*since) });
+                seen.insert(
+                    NodeId(*id),
+                    Seen { up: false, run: 1, leaving: false, since: at(*since) },
+                );
             }
             // It has never heard of the sixth.
             let look = Look { node: NodeId(1), started, now: at(60) };

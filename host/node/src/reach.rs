@@ -18,8 +18,13 @@ pub(crate) struct Seen {
     pub(crate) up: bool,
     /// Which run of its process; 0 if it never answered.
     pub(crate) run: u64,
+    /// It has said that it is about to end.
+    pub(crate) leaving: bool,
     pub(crate) since: Instant,
 }
+
+/// Which runs of other nodes have said that they are about to end.
+pub(crate) type Leavers = watch::Sender<BTreeMap<NodeId, u64>>;
 
 /// All other nodes, as this one sees them now.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -32,6 +37,11 @@ impl Reach {
     /// Whether calls can go there now. A node reaches itself.
     pub(crate) fn is_up(&self, node: NodeId, me: NodeId) -> bool {
         node == me || self.0.get(&node).is_some_and(|seen| seen.up)
+    }
+
+    /// Whether a node that answers has said that it is about to end.
+    pub(crate) fn is_leaving(&self, node: NodeId) -> bool {
+        self.0.get(&node).is_some_and(|seen| seen.up && seen.leaving)
     }
 
     /// For how long a node has not answered; none if it does. One that was never heard of is silent

@@ -25,6 +25,10 @@ pub(crate) struct NodeRecord {
     pub(crate) started_ms: u64,
     /// Bytes that slices may use together.
     pub(crate) memory_budget: ByteSize,
+    /// How often it has started, as its disk has it.
+    pub(crate) starts: u64,
+    /// Names the newest of these starts.
+    pub(crate) run: u64,
 }
 
 /// What is true of the whole cluster. Written when it is founded.
@@ -110,7 +114,7 @@ impl fmt::Debug for AuthorityRecord {
 }
 
 impl Versioned for NodeRecord {
-    const FORMAT: u8 = 2;
+    const FORMAT: u8 = 3;
 }
 
 impl Versioned for ClusterRecord {

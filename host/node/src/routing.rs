@@ -1,6 +1,8 @@
 //! The routing table of this node with the pools behind it: whom each route and each import leads
 //! to. Decides nothing: `aether-routing` derives the table.
 
+mod leavers;
+
 use crate::callee::{Callee, Memory, Reached, Record, Seat, Wish};
 use crate::network::Network;
 use crate::projector::{Picture, Pictures};
@@ -9,6 +11,7 @@ use crate::tasks::Runs;
 use aether_engine::{AppContext, CallContext, RemoteSlice, Router, Slice, Target};
 use aether_routing::{Arm, Endpoint, HttpRoute, Pin, RouteTrie, Split, Table};
 use aether_types::checked::BoundRoute;
+use aether_types::observed::Observed;
 use aether_types::plan::InstanceKey;
 use aether_types::slice_toml::Retry;
 use aether_types::traffic::{Sticky, TrafficRevision, Weight};
@@ -17,7 +20,7 @@ use aether_types::{
 };
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -38,6 +41,8 @@ struct Shared {
     picture: ArcSwap<Picture>,
     /// The same, once every slice's way has followed.
     derived: watch::Sender<Arc<Picture>>,
+    /// The nodes that are about to end, of which the table knows.
+    left: watch::Sender<BTreeSet<NodeId>>,
     local: ArcSwap<Local>,
     /// The table's routes with whom they lead to.
     routes: ArcSwap<RouteTrie<Routes>>,
@@ -93,6 +98,7 @@ impl Routing {
             table: ArcSwap::default(),
             picture: ArcSwap::default(),
             derived: watch::Sender::new(Arc::default()),
+            left: watch::Sender::default(),
             local: ArcSwap::default(),
             routes: ArcSwap::default(),
             memories: Mutex::default(),
@@ -126,18 +132,28 @@ impl Routing {
 
     pub(crate) fn derive(&self, picture: Arc<Picture>, reach: &Reach) {
         let observed = picture.world.observed.values().map(|observed| &**observed);
-        let observed = observed.filter(|o| self.is_alive(o, reach));
+        let observed: Vec<&Observed> = observed.filter(|o| self.is_alive(o, reach)).collect();
+        let is_leaving = |node| node != self.0.node && reach.is_leaving(node);
+        let spared = leavers::spare(&observed, is_leaving);
+        let observed = spared.iter().map(AsRef::as_ref);
         let traffics = &picture.world.traffics;
         let table = Table::derive_under(&picture.applications, observed, traffics);
         self.0.table.store(Arc::new(table));
         self.0.picture.store(Arc::clone(&picture));
         self.show_ways();
         self.0.derived.send_replace(picture);
+        let left = reach.0.keys().filter(|node| reach.is_leaving(**node)).copied().collect();
+        self.0.left.send_replace(left);
+    }
+
+    /// The nodes that are about to end, of which the table knows.
+    pub(crate) fn left(&self) -> watch::Receiver<BTreeSet<NodeId>> {
+        self.0.left.subscribe()
     }
 
     /// Nodes whose link is broken get nothing, whatever the leader has written of them so far. What
     /// an earlier run of a node has said counts for nothing.
-    fn is_alive(&self, observed: &aether_types::observed::Observed, reach: &Reach) -> bool {
+    fn is_alive(&self, observed: &Observed, reach: &Reach) -> bool {
         let other = || reach.0.get(&observed.node).filter(|seen| seen.up).map(|seen| seen.run);
         let run = if observed.node == self.0.node { Some(self.0.run) } else { other() };
         run == Some(observed.run)

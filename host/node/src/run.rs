@@ -1,6 +1,7 @@
 //! Start and end of a node: the order in which things come up and go down.
 
 use crate::belonging::{Belonging, BelongingError, establish};
+use crate::clock::Clock;
 use crate::config::Settings;
 use crate::control::{self, Control};
 use crate::founding::Founding;
@@ -75,6 +76,9 @@ pub enum Error {
     Belonging(#[from] BelongingError),
     #[error("failed to found the cluster")]
     Founding(#[from] ControlError),
+    /// The node takes no part any more: what it acknowledged is missing in its folder.
+    #[error("this data folder is an older copy of that of node {node}: {why}")]
+    StaleData { node: NodeId, why: String },
     #[error("the node had to stop: {0}")]
     Failed(String),
 }
@@ -119,6 +123,7 @@ pub async fn run(
     let addresses = listeners.addresses(&settings);
     let belonging = establish(&settings, &mut storage, &addresses).await?;
     let Belonging { identity, tls, restored, authority, introduced } = belonging;
+    let starts = storage.count_start()?;
     let Storage { log, artifacts, compiled, .. } = storage;
     let is_new = restored == Restored::default();
 
@@ -146,7 +151,7 @@ pub async fn run(
     };
     let caught_up = catch_up(control.clone(), pictures.clone());
     let parts = Parts {
-        record: record(&settings, &addresses),
+        record: NodeRecord { starts, run, ..record(&settings, &addresses) },
         settings,
         identity,
         run,
@@ -157,6 +162,7 @@ pub async fn run(
         artifacts,
         logs,
         network,
+        clock: Clock::default(),
     };
     let peers = Peers { tls, addresses, introduced };
     let node = parts.start(&tasks, projector, cache, listeners, peers)?;
@@ -175,7 +181,7 @@ pub async fn run(
         local::withdraw(&folder, started.api.port());
     }
     tracing::info!(node = %started.node, "node stopped");
-    tasks.failure().map_or(Ok(()), |failure| Err(Error::Failed(failure)))
+    tasks.failure().map_or(Ok(()), Err)
 }
 
 /// What this node says of itself.
@@ -188,6 +194,7 @@ fn record(settings: &Settings, addresses: &Addresses) -> NodeRecord {
         zone: settings.cluster.zone.clone(),
         started_ms: unix_ms(),
         memory_budget: settings.limits.memory,
+        ..NodeRecord::default()
     }
 }
 
@@ -196,6 +203,9 @@ pub(crate) struct Running {
     pub(crate) node: NodeId,
     pub(crate) control: Control,
     pub(crate) links: Links,
+    pub(crate) network: Network,
+    /// How long clients have to go elsewhere.
+    pub(crate) notice: Duration,
     pub(crate) stops: Stops,
     pub(crate) doors: tokio::task::JoinHandle<()>,
     pub(crate) instances: tokio::task::JoinHandle<()>,
@@ -205,6 +215,8 @@ pub(crate) struct Running {
 /// What is told to stop, one after the other.
 #[derive(Default)]
 pub(crate) struct Stops {
+    /// Cancelled when others know that this node goes.
+    pub(crate) doors: CancellationToken,
     /// Cancelled when the front door has drained.
     pub(crate) instances: CancellationToken,
     /// Cancelled when the instances are down.
@@ -214,9 +226,17 @@ pub(crate) struct Stops {
 }
 
 impl Running {
-    /// Stop accepting and drain the front door; hand leadership over; take the instances down; let
-    /// management requests end, which write; flush the log; end.
+    /// Let others know; stop accepting and drain the front door; hand leadership over; take the
+    /// instances down; let management requests end, which write; flush the log; end.
     async fn stop(self, tasks: &Tasks) {
+        // Whoever has to stop serves nobody well. Nobody takes over from a node that is alone.
+        if !tasks.has_failed() {
+            let gone = Instant::now() + self.notice;
+            if self.network.leave().await > 0 {
+                tokio::time::sleep_until(gone.into()).await;
+            }
+        }
+        self.stops.doors.cancel();
         drop(self.doors.await);
         hand_over(&self.control, self.node).await;
         self.stops.instances.cancel();

@@ -1,6 +1,8 @@
 //! What nodes say of themselves every second: load, not state. Never goes through the log, and may
 //! be lost.
 
+use crate::clock::{Clock, Skews};
+use crate::control::Control;
 use crate::network::{Network, Notice};
 use aether_engine::Engine;
 use aether_transport::Class;
@@ -33,31 +35,54 @@ pub(crate) struct Sample {
     pub(crate) memory_resident: u64,
     /// How often it compiled a component.
     pub(crate) compiled: u64,
+    /// Its wall clock: milliseconds since 1970.
+    pub(crate) clock_ms: u64,
+    /// Its disk has no room: it takes no part in decisions.
+    pub(crate) disk_full: bool,
 }
 
 impl Versioned for Sample {
-    const FORMAT: u8 = 2;
+    const FORMAT: u8 = 3;
 }
 
 /// The newest sample of each node.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Samples(Arc<Mutex<BTreeMap<NodeId, (Instant, Sample)>>>);
+pub(crate) struct Samples {
+    newest: Arc<Mutex<BTreeMap<NodeId, (Instant, Sample)>>>,
+    clock: Clock,
+    pub(crate) skews: Skews,
+}
 
 impl Samples {
+    /// `clock`: this node's own.
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, ..Self::default() }
+    }
+
     pub(crate) fn note(&self, node: NodeId, sample: Sample) {
-        self.0.lock().insert(node, (Instant::now(), sample));
+        self.skews.note(node, sample.clock_ms, self.clock.now_ms());
+        self.newest.lock().insert(node, (Instant::now(), sample));
     }
 
     /// None where the node has said nothing for a while.
     pub(crate) fn of(&self, node: NodeId) -> Option<Sample> {
-        let samples = self.0.lock();
+        let samples = self.newest.lock();
         let (at, sample) = samples.get(&node)?;
         (at.elapsed() < STALE_AFTER).then_some(*sample)
     }
 }
 
+/// What a sample is taken of.
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub(crate) engine: Engine,
+    pub(crate) control: Control,
+    pub(crate) clock: Clock,
+    pub(crate) started: Instant,
+}
+
 /// This node, now.
-pub(crate) fn take(engine: &Engine, started: Instant) -> Sample {
+pub(crate) fn take(Node { engine, control, clock, started }: &Node) -> Sample {
     let usage = engine.usage();
     Sample {
         uptime_seconds: started.elapsed().as_secs(),
@@ -65,13 +90,14 @@ pub(crate) fn take(engine: &Engine, started: Instant) -> Sample {
         memory_committed: usage.memory_admitted.bytes(),
         memory_resident: resident_bytes(),
         compiled: usage.compiled,
+        clock_ms: clock.now_ms(),
+        disk_full: control.is_disk_full(),
     }
 }
 
 /// Tells every other node.
 pub(crate) async fn tell(
-    engine: Engine,
-    started: Instant,
+    node: Node,
     network: Network,
     shutdown: CancellationToken,
 ) -> Result<(), Infallible> {
@@ -79,7 +105,7 @@ pub(crate) async fn tell(
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while shutdown.run_until_cancelled(every.tick()).await.is_some() {
         let Some(links) = network.links() else { continue };
-        let bytes = bytes::Bytes::from(encode(&take(&engine, started)));
+        let bytes = bytes::Bytes::from(encode(&take(&node)));
         let statuses = links.statuses().borrow().clone();
         for (node, _) in statuses.iter().filter(|(_, status)| status.is_up()) {
             links.send(*node, Class::Calls, Notice::Sample as u64, bytes.clone());

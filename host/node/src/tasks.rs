@@ -1,5 +1,6 @@
 //! Every task of the process: its name, and what its end means. Knows nothing of what the tasks do.
 
+use crate::run::Error;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ pub(crate) enum OnFailure {
 pub(crate) struct Tasks {
     tracker: TaskTracker,
     shutdown: CancellationToken,
-    failed: Arc<parking_lot::Mutex<Option<String>>>,
+    failed: Arc<parking_lot::Mutex<Option<Error>>>,
 }
 
 impl Tasks {
@@ -54,9 +55,14 @@ impl Tasks {
     fn on_failure(&self, name: &'static str, on_failure: OnFailure, failure: &str) {
         tracing::error!(task = name, failure, "task failed");
         if on_failure == OnFailure::StopNode {
-            self.failed.lock().get_or_insert_with(|| format!("{name}: {failure}"));
-            self.shutdown.cancel();
+            self.end(Error::Failed(format!("{name}: {failure}")));
         }
+    }
+
+    /// Stops the node for this reason, if it is the first.
+    pub(crate) fn end(&self, reason: Error) {
+        self.failed.lock().get_or_insert(reason);
+        self.shutdown.cancel();
     }
 
     /// Waits until every task has ended.
@@ -65,9 +71,13 @@ impl Tasks {
         self.tracker.wait().await;
     }
 
-    /// The first failure that stopped the node.
-    pub(crate) fn failure(&self) -> Option<String> {
-        self.failed.lock().clone()
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.lock().is_some()
+    }
+
+    /// The first failure that stopped the node, once.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.failed.lock().take()
     }
 }
 
@@ -107,13 +117,13 @@ mod tests {
             Err("no disk")
         });
         tasks.join().await;
-        (tasks.failure(), tasks.shutdown().is_cancelled())
+        (tasks.failure().map(|error| error.to_string()), tasks.shutdown().is_cancelled())
     }
 
     #[tokio::test]
     async fn a_vital_task_takes_the_node_with_it() {
         let stopped = failure(OnFailure::StopNode, false).await;
-        assert_eq!(stopped, (Some("sick: no disk".to_owned()), true));
+        assert_eq!(stopped, (Some("the node had to stop: sick: no disk".to_owned()), true));
         assert!(failure(OnFailure::StopNode, true).await.0.unwrap().contains("panicked"));
         assert_eq!(failure(OnFailure::Log, true).await, (None, false));
     }

@@ -11,6 +11,7 @@ use std::{
 use crate::{
     Artifacts, Compiled, Error, Identity, Log, TlsMaterial,
     files::{self, failed},
+    starts,
 };
 
 const FORMAT: u32 = 1;
@@ -55,6 +56,12 @@ impl Storage {
         identity.write(&self.directory)?;
         self.identity = Some(identity);
         Ok(())
+    }
+
+    /// Counts a start of the node, durably: a copy of the directory does not know of later ones.
+    /// The first start is 1.
+    pub fn count_start(&mut self) -> Result<u64, Error> {
+        starts::count(&self.directory)
     }
 
     /// What the node proves its identity with; none before it belongs to a cluster.

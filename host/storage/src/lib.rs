@@ -8,6 +8,7 @@
 //! FORMAT      version of this layout
 //! lock        held while a process uses the directory; names its pid
 //! identity    who this node is; written once
+//! starts      how often it has started; counted up by each start
 //! tls/        certificates and keys with which it proves that; written once
 //! raft.redb   log, hard state and snapshots of every group
 //! artifacts/  one file per artifact, named by its SHA-256
@@ -22,6 +23,7 @@ mod error;
 mod files;
 mod identity;
 mod log;
+mod starts;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::limits::ADDRESS_BYTES_MAX;
 
 /// The first and the last version of this protocol that this code speaks.
-pub(crate) const VERSIONS: Versions = Versions { oldest: 1, newest: 1 };
+pub(crate) const VERSIONS: Versions = Versions { oldest: 2, newest: 2 };
 
 /// Stays for ever, as do the two numbers behind it: versions must be told before all else.
 const MAGIC: [u8; 8] = *b"AETHLINK";
@@ -78,6 +78,11 @@ pub enum Refusal {
     AlreadyLinked,
     #[error("the join token is not valid here")]
     BadToken,
+    #[error(
+        "stale data directory: node {node} has started {known} times, and its folder knows of \
+         {own}: it is an older copy"
+    )]
+    StaleData { node: NodeId, own: u64, known: u64 },
     /// What the node's own rules say, for a person.
     #[error("{reason}")]
     Other { reason: String },
@@ -96,6 +101,8 @@ pub(crate) struct Hello {
     pub(crate) cluster: ClusterId,
     pub(crate) node: NodeId,
     pub(crate) run: Run,
+    /// How often the node has started, as its disk has it; this run counts.
+    pub(crate) starts: u64,
     pub(crate) purpose: Purpose,
     /// Milliseconds since 1970.
     pub(crate) clock_ms: u64,

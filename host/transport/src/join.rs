@@ -78,6 +78,7 @@ async fn ask(
             cluster: token.cluster,
             node,
             run: settings.run,
+            starts: settings.starts,
             purpose: Purpose::Join,
             clock_ms: (settings.clock_ms)(),
             addresses: settings.addresses.clone(),

@@ -43,6 +43,8 @@ use peers::{Entry, Peers};
 pub struct Settings {
     /// Drawn by the process.
     pub run: Run,
+    /// How often the node has started, as its disk has it; this run counts.
+    pub starts: u64,
     pub addresses: Addresses,
     /// Difference of wall clocks above which a peer is refused; [`CLOCK_SKEW_MAX`] is a good one.
     pub clock_skew_max: Duration,
@@ -51,7 +53,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// With a run that is drawn, the usual skew and the system's clock.
+    /// A first start, with a run that is drawn, the usual skew and the system's clock.
     pub fn new(addresses: Addresses) -> Self {
         let clock = || {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -59,6 +61,7 @@ impl Settings {
         };
         Self {
             run: Run(rand::random()),
+            starts: 1,
             addresses,
             clock_skew_max: CLOCK_SKEW_MAX,
             clock_ms: Arc::new(clock),
@@ -322,6 +325,7 @@ impl Shared {
             cluster: self.cluster(),
             node: self.node(),
             run: self.settings.run,
+            starts: self.settings.starts,
             purpose,
             clock_ms: (self.settings.clock_ms)(),
             addresses: self.settings.addresses.clone(),

@@ -56,6 +56,8 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Peer {
     pub node: NodeId,
     pub run: Run,
+    /// How often the node has started, as its disk has it; this run counts.
+    pub starts: u64,
     pub class: Class,
     pub addresses: Addresses,
 }

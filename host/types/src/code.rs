@@ -108,6 +108,10 @@ codes! {
     UnknownNode = "unknown-node",
     /// The node cannot be taken out of the cluster as it is now.
     NodeInUse = "node-in-use",
+    /// The disk of the node that was asked has no room.
+    DiskFull = "disk-full",
+    /// The node's data folder is an older copy of what the node had.
+    StaleData = "stale-data",
     /// The application has no rollout.
     UnknownRollout = "unknown-rollout",
     /// The rollout of the application is not where this could be done.

@@ -8,6 +8,8 @@ use utoipa::ToSchema;
 pub const FAULTS_MAX: usize = 64;
 /// A fault lasts 1 ms to this long: whoever forgets it finds the node well again.
 pub const FAULT_TIME_MAX: TimeSpan = TimeSpan::from_secs(3_600);
+/// Farthest that a fault puts a clock apart.
+pub const FAULT_CLOCK_MAX: TimeSpan = TimeSpan::from_secs(3_600);
 /// Most latency that a fault adds. More than 0.8 s of silence break a link; latency is no silence.
 pub const FAULT_LATENCY_MAX: TimeSpan = TimeSpan::from_secs(10);
 
@@ -49,6 +51,21 @@ pub enum FaultKind {
         /// From 0 to 1.
         share: f64,
     },
+    /// The clock that this node says to others is wrong.
+    Clock {
+        /// Such as `15s`; at most 1 h.
+        #[schema(value_type = String)]
+        apart: TimeSpan,
+        side: ClockSide,
+    },
+}
+
+/// Where a wrong clock stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClockSide {
+    Ahead,
+    Behind,
 }
 
 /// Links between this node and others.

@@ -5,6 +5,7 @@ use crate::exit::{Exit, Failure, Result, chain};
 use crate::target::Surroundings;
 use crate::ui::{Ui, step};
 use aether_node::{LogFormat, Settings, Started};
+use aether_types::code::Code;
 use aether_types::{ByteSize, ErrorKind};
 use std::io::Write;
 use std::time::Duration;
@@ -117,6 +118,13 @@ fn failure(error: aether_node::Error) -> Failure {
         Error::Storage(cause) if cause.kind() == ErrorKind::Unavailable => {
             Failure::expected(Exit::Unavailable, chain(&error))
                 .help("a folder belongs to one node: stop the other, or name another with --data")
+        }
+        Error::StaleData { node, .. } => {
+            let help = format!(
+                "take it out with `aether node remove {node}` on another node, then start this one \
+                 with --join, --token and an empty folder"
+            );
+            Failure::expected(Exit::Conflict, chain(&error)).coded(Code::StaleData).help(help)
         }
         _ => Failure::expected(Exit::Failed, chain(&error)),
     }

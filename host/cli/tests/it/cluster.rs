@@ -137,3 +137,44 @@ fn a_node_of_one_cluster_does_not_join_another() {
     other.again(At::Another);
     assert_eq!(other.members().unwrap().len(), 1);
 }
+
+#[test]
+fn any_node_shows_the_logs_of_all() {
+    let mut nodes = cluster::<3>();
+    let said = |at: usize, arguments: &[&str]| -> Vec<serde_json::Value> {
+        let said = nodes[at].order(&[&["logs", "--json"], arguments].concat()).unwrap();
+        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let word = |line: &serde_json::Value, key: &str| line[key].as_str().unwrap().to_owned();
+    let all = said(0, &["--limit", "1000"]);
+    let times: Vec<String> = all.iter().map(|line| word(line, "time")).collect();
+    assert!(times.is_sorted());
+    for node in &nodes {
+        let started = |line: &&serde_json::Value| {
+            word(line, "node") == node.id && word(line, "message") == "node started"
+        };
+        assert_eq!(all.iter().filter(started).count(), 1, "{}", node.id);
+    }
+    let one = said(0, &["--node", &nodes[1].id]);
+    assert!(!one.is_empty() && one.iter().all(|line| word(line, "node") == nodes[1].id));
+    let unknown = nodes[0].aether(&["logs", "--node", "00000000000000ff"]);
+    assert!(unknown.text.contains("unknown-node"), "{}", unknown.text);
+
+    // What another node says comes while following, once.
+    let mut follow = nodes[0].command(&["logs", "--follow", "--json", "--limit", "1"]);
+    let mut follow = follow.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let lines = crate::node::lines(follow.stdout.take().unwrap());
+    lines.recv().unwrap();
+    let folder = nodes[1].folder("shop");
+    write(&folder, "shop", &[web("shop", "/shop")], "");
+    nodes[1].deployed(&folder);
+    let applied = lines.iter().find(|line| line.contains("blueprint applied")).unwrap();
+    assert!(applied.contains(&nodes[1].id), "{applied}");
+    follow.kill().unwrap();
+    follow.wait().unwrap();
+    assert!(lines.iter().all(|line| !line.contains("blueprint applied")));
+
+    nodes[2].kill();
+    let rest = nodes[0].aether(&["logs", "--limit", "1"]);
+    assert!(rest.text.contains(&format!("the lines of node {}", nodes[2].id)), "{}", rest.text);
+}

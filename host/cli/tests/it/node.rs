@@ -14,7 +14,10 @@ pub(crate) struct Node(aether_forge::Node);
 
 /// A sandbox with a temporary folder.
 fn sandbox() -> Sandbox {
-    let program = env!("CARGO_BIN_EXE_aether").into();
+    sandbox_of(env!("CARGO_BIN_EXE_aether").into())
+}
+
+fn sandbox_of(program: PathBuf) -> Sandbox {
     Sandbox::new(Settings { program, folder: None, arguments: Vec::new() }).unwrap()
 }
 
@@ -37,6 +40,23 @@ impl Node {
     /// A node that has ended, started once more on its folder.
     pub(crate) fn again(&mut self, at: At) {
         self.0.start_again(at).unwrap();
+    }
+
+    /// A node that has ended, started once more, and refused: its exit code, and what it said.
+    pub(crate) fn again_in_vain(&mut self, arguments: &[&str]) -> (i32, String) {
+        match self.0.start_again_with(arguments) {
+            // It had said that it listens before it found out.
+            Ok(()) => {
+                let exit = self.0.wait().unwrap().code().unwrap_or(-1);
+                (exit, self.0.log().unwrap())
+            }
+            Err(error) => (self.0.wait().unwrap().code().unwrap_or(-1), error.to_string()),
+        }
+    }
+
+    /// Another node, which joins the cluster of this one.
+    pub(crate) fn another(&self) -> Self {
+        Self(self.0.joined().unwrap())
     }
 
     /// A folder for an application's files.
@@ -87,7 +107,12 @@ impl DerefMut for Node {
 
 /// Nodes of one cluster that all vote.
 pub(crate) fn cluster<const N: usize>() -> [Node; N] {
-    let nodes = sandbox().cluster(N).unwrap();
+    cluster_of(env!("CARGO_BIN_EXE_aether").into())
+}
+
+/// The same with another program.
+pub(crate) fn cluster_of<const N: usize>(program: PathBuf) -> [Node; N] {
+    let nodes = sandbox_of(program).cluster(N).unwrap();
     let nodes: [_; N] = nodes.try_into().expect("as many as were asked for");
     nodes.map(Node)
 }

@@ -298,6 +298,9 @@ impl Net {
                 let term = term.0;
                 self.trace.push(format!("{short}: {role:?}, follows {leader} in term {term}"));
             }
+            Effect::Forgotten { acknowledged, last } => {
+                self.trace.push(format!("{short}: forgot {last} to {acknowledged}"));
+            }
             Effect::Leading { term } => {
                 self.trace.push(format!("{short}: leads in term {}", term.0));
             }

@@ -43,7 +43,7 @@ fn impossible_messages_are_counted_and_dropped() {
         message(2, 1, huge, heartbeat(0)),
         message(2, 1, 0, heartbeat(0)),
         message(2, 1, 5, Body::Read { read: ReadId(1) }),
-        message(2, 1, 5, heartbeat(1_000)),
+        message(2, 1, 5, heartbeat(huge)),
         message(2, 1, 5, append(at(huge, 5), vec![])),
         message(2, 1, 5, append(at(1, 1), vec![entry(3, 5)])),
         message(2, 1, 5, append(at(1, 1), vec![entry(2, 5), entry(2, 5)])),
@@ -66,6 +66,25 @@ fn impossible_messages_are_counted_and_dropped() {
         let after = net.status(1);
         assert_eq!(Status { messages_dropped: 1, ..before }, after, "{text}");
     }
+}
+
+#[test]
+fn a_disk_that_forgot_what_it_acknowledged_is_noticed() {
+    let mut net = Net::new(1, 3, 0);
+    let leader = net.elect();
+    let follower = 1 + leader % 3;
+    let old = net.nodes[&id(follower)].disk.clone();
+    for _ in 0..3 {
+        net.propose(leader).unwrap();
+        net.ticks(3);
+    }
+    let (last, had) = (net.status(follower).last, old.entries.last().unwrap().position.index);
+    net.crash(follower);
+    net.nodes.get_mut(&id(follower)).unwrap().disk = old;
+    net.start(follower);
+    net.ticks(3);
+    let noticed = format!("{follower}: forgot {had} to {last}");
+    assert!(net.trace.contains(&noticed), "{noticed}: {:?}", net.trace);
 }
 
 #[test]

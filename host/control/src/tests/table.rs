@@ -176,6 +176,7 @@ impl Table {
                     Effect::TakeSnapshot { index } => {
                         member.on_snapshot(index, state.encode().into());
                     }
+                    Effect::Forgotten { .. } => panic!("no disk forgets anything here"),
                     Effect::MembershipChanged { .. }
                     | Effect::LeaderChanged { .. }
                     | Effect::Leading { .. } => {}

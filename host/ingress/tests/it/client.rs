@@ -4,7 +4,7 @@ use crate::app::App;
 use aether_ingress::{FrontDoor, Limits};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) struct Under {
@@ -45,7 +45,7 @@ pub(crate) fn wire(text: &str) -> String {
 }
 
 /// Everything until the connection is closed, without what differs from run to run.
-pub(crate) async fn rest(client: &mut DuplexStream) -> String {
+pub(crate) async fn rest(client: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     client.read_to_end(&mut bytes).await.expect("an in-memory stream does not break");
     let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
@@ -53,7 +53,7 @@ pub(crate) async fn rest(client: &mut DuplexStream) -> String {
 }
 
 /// Reads until `end` has come.
-pub(crate) async fn until(client: &mut DuplexStream, end: &str) -> String {
+pub(crate) async fn until(client: &mut (impl AsyncRead + Unpin), end: &str) -> String {
     let mut text = String::new();
     while !text.ends_with(end) {
         let byte = client.read_u8().await.expect("the answer goes on");

@@ -1,11 +1,12 @@
 //! Closing without losing a request. Knows real sockets.
 
 use crate::client::{Under, door, rest, until, wire};
-use aether_ingress::{Drained, Limits};
+use aether_ingress::{Closing, Drained, Limits};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 async fn serve(under: &Under) -> (SocketAddr, JoinHandle<Drained>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket on loopback");
@@ -81,4 +82,49 @@ async fn a_connection_that_is_told_to_stop_between_requests_closes() {
     until(&mut client, "hello\n").await;
     under.shutdown.cancel();
     assert_eq!(rest(&mut client).await, "");
+}
+
+#[tokio::test]
+async fn what_the_system_has_accepted_is_served_also_after_the_stop() {
+    let under = door(Limits::STANDARD);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("it is bound");
+    let mut early = send(addr, "GET /http/hello HTTP/1.1\nhost: a\n\n").await;
+    let mut late = TcpStream::connect(addr).await.expect("the system accepts");
+    under.shutdown.cancel();
+    let (served, shutdown) = (under.door.clone(), under.shutdown.clone());
+    let serving = tokio::spawn(async move { served.serve(listener, shutdown).await });
+    let mut answer = String::new();
+    early.read_to_string(&mut answer).await.expect("a socket on loopback");
+    assert!(answer.ends_with("hello\n"), "{answer}");
+    // Its first request was still on its way.
+    late.write_all(wire("GET /http/hello HTTP/1.1\nhost: a\n\n").as_bytes()).await.expect("open");
+    late.read_to_string(&mut answer).await.expect("a socket on loopback");
+    assert_eq!(answer.matches("hello\n").count(), 2, "{answer}");
+    assert_eq!(serving.await.unwrap(), Drained { connections_cut: 0 });
+    assert!(TcpStream::connect(addr).await.is_err(), "the door is closed");
+}
+
+#[tokio::test]
+async fn after_notice_each_connection_ends_with_its_next_answer() {
+    let under = door(Limits::STANDARD);
+    let (notice, stop) = (CancellationToken::new(), CancellationToken::new());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("it is bound");
+    let closing = Closing { notice: notice.clone(), stop: stop.clone() };
+    let served = under.door.clone();
+    let serving = tokio::spawn(async move { served.serve(listener, closing).await });
+    let hello = "GET /http/hello HTTP/1.1\nhost: a\n\n";
+    let mut kept = send(addr, hello).await;
+    let before = until(&mut kept, "hello\n").await;
+    assert!(!before.contains("connection: close"), "{before}");
+    notice.cancel();
+    kept.write_all(wire(hello).as_bytes()).await.expect("it is still open");
+    let after = rest(&mut kept).await;
+    assert!(after.contains("connection: close") && after.ends_with("hello\n"), "{after}");
+    // New connections are taken until the stop.
+    let last = rest(&mut send(addr, hello).await).await;
+    assert!(last.contains("connection: close") && last.ends_with("hello\n"), "{last}");
+    stop.cancel();
+    assert_eq!(serving.await.unwrap(), Drained { connections_cut: 0 });
 }

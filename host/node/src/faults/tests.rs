@@ -22,6 +22,10 @@ fn latency(time: TimeSpan, direction: FaultDirection) -> FaultKind {
     FaultKind::Latency { links: links(direction), time }
 }
 
+fn clock(apart: TimeSpan, side: ClockSide) -> FaultKind {
+    FaultKind::Clock { apart, side }
+}
+
 const SHORT: TimeSpan = TimeSpan::from_millis(1);
 const LONG: TimeSpan = FAULT_TIME_MAX;
 
@@ -35,7 +39,7 @@ async fn a_fault_has_an_effect_and_an_end() {
     let links = here.network.links().unwrap().clone();
     let mut statuses = links.statuses();
     let tasks = Tasks::new(CancellationToken::new());
-    let faults = Faults::start(HERE, links, &tasks, tasks.shutdown().clone());
+    let faults = Faults::start(HERE, (links, Clock::default()), &tasks, tasks.shutdown().clone());
     let cut = cut(LONG);
     assert_eq!(faults.inject(vec![cut.clone()], &admin()).unwrap().faults[0].fault, cut);
     let is_up = |all: &aether_transport::Statuses| all.get(&THERE).is_some_and(PeerStatus::is_up);
@@ -59,7 +63,7 @@ async fn what_makes_no_sense_changes_nothing() {
     let [here, _there] = pair().await;
     let links = here.network.links().unwrap().clone();
     let tasks = Tasks::new(CancellationToken::new());
-    let faults = Faults::start(HERE, links, &tasks, tasks.shutdown().clone());
+    let faults = Faults::start(HERE, (links, Clock::default()), &tasks, tasks.shutdown().clone());
     let good = cut(LONG);
     let of = |kind| Fault { kind, duration: LONG };
     let far = TimeSpan::from_secs(11);
@@ -78,6 +82,7 @@ async fn what_makes_no_sense_changes_nothing() {
         (named(&HERE.to_string()), "the node itself"),
         (named("00000000000000ff"), "no node with which this one is linked"),
         (named(""), "names 1 to"),
+        (of(clock(TimeSpan::from_secs(3_601), ClockSide::Ahead)), "at most 1h"),
     ] {
         let error = faults.inject(vec![good.clone(), bad], &admin()).unwrap_err();
         assert!(error.message.contains(why), "{error}");
@@ -114,4 +119,25 @@ fn of_several_faults_the_worst_of_each_kind_counts() {
         ((NodeId(3), IN), fault(true, 0, 0.0)),
     ];
     assert_eq!(all, expected.into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_fault_of_the_clock_counts_until_it_ends() {
+    let [here, _there] = pair().await;
+    let (links, own) = (here.network.links().unwrap().clone(), Clock::default());
+    let tasks = Tasks::new(CancellationToken::new());
+    let faults = Faults::start(HERE, (links, own.clone()), &tasks, tasks.shutdown().clone());
+    let apart = || own.now_ms().cast_signed() - unix_ms().cast_signed();
+    let of = |seconds, side| {
+        let kind = clock(TimeSpan::from_secs(seconds), side);
+        Fault { kind, duration: LONG }
+    };
+    faults.inject(vec![of(60, ClockSide::Ahead)], &admin()).unwrap();
+    assert!((59_000..=61_000).contains(&apart()));
+    faults.inject(vec![of(30, ClockSide::Behind)], &admin()).unwrap();
+    assert!((-31_000..=-29_000).contains(&apart()));
+    faults.end_all();
+    assert!(apart().abs() < 1_000);
+    tasks.shutdown().cancel();
+    tasks.join().await;
 }

@@ -3,9 +3,10 @@
 use super::Office;
 use crate::projector::Picture;
 use crate::records::{Duty, Member, NodeRecord};
-use crate::samples;
+use crate::samples::{self, Sample};
 use crate::world::At;
 use aether_api::{ApiError, NodeState, NodeStatus};
+use aether_transport::{DownReason, LinkState, Refusal};
 use aether_types::NodeId;
 use aether_types::code::Code;
 
@@ -19,7 +20,7 @@ impl Office {
             i.state == aether_types::observed::InstanceState::Active
         };
         let sample = match node == self.identity.node {
-            true => Some(samples::take(&self.engine, self.started)),
+            true => Some(samples::take(&self.sampled)),
             false => self.samples.of(node),
         };
         let sample = sample.unwrap_or_default();
@@ -43,13 +44,18 @@ impl Office {
             reachable: self.reaches.borrow().is_up(node, self.identity.node),
             cluster: record.cluster,
             zone: record.zone,
-            reason: self.why_unreachable(node),
+            reason: self.why_not_well(node, &sample),
         }
     }
 
     fn node_state(&self, picture: &Picture, node: NodeId) -> NodeState {
         let duty = picture.world.members.get(&node).map(|at| at.value.duty);
+        let leaving = match node == self.identity.node {
+            true => self.shutdown.is_cancelled(),
+            false => self.reaches.borrow().is_leaving(node),
+        };
         match duty {
+            _ if leaving => NodeState::ShuttingDown,
             _ if !picture.world.nodes.contains_key(&node) => NodeState::Joining,
             Some(Duty::Draining) if self.is_drained(picture, node) => NodeState::Decommissioned,
             Some(Duty::Draining) => NodeState::Draining,
@@ -81,13 +87,33 @@ impl Office {
         }
     }
 
+    /// Why a node is not as it should be, if it is not.
+    fn why_not_well(&self, node: NodeId, sample: &Sample) -> Option<String> {
+        let full = || "its disk is full: it serves, and takes no part in decisions".to_owned();
+        let full = || sample.disk_full.then(full);
+        self.why_unreachable(node).or_else(full).or_else(|| self.samples.skews.of(node))
+    }
+
     fn why_unreachable(&self, node: NodeId) -> Option<String> {
         let statuses = self.network.links()?.statuses().borrow().clone();
         let status = statuses.get(&node)?;
         status.links.iter().find_map(|link| match link {
-            aether_transport::LinkState::Up { .. } => None,
-            aether_transport::LinkState::Down { reason, .. } => Some(reason.to_string()),
+            LinkState::Up { .. } => None,
+            LinkState::Down { reason, .. } => Some(reason.to_string()),
         })
+    }
+
+    /// What others have against this process, where that is why it has no leader: it must not get
+    /// traffic. A node that others refuse for its clock serves on, as a minority does.
+    pub(super) fn refusals(&self) -> Vec<String> {
+        let led = self.control.status().borrow().as_ref().is_some_and(|s| s.leader.is_some());
+        let Some(links) = self.network.links().filter(|_| !led) else { return Vec::new() };
+        let statuses = links.statuses().borrow().clone();
+        let refusals = statuses.iter().filter_map(|(node, status)| {
+            let refusal = status.links.iter().find_map(grave)?;
+            Some(format!("node {node} refuses this one: {refusal}"))
+        });
+        refusals.collect()
     }
 
     /// A node that lives gives everything away first; one that is dead has nothing left to give.
@@ -104,5 +130,22 @@ impl Office {
         };
         Err(ApiError::conflict(Code::NodeInUse, message)
             .help("`aether node drain` takes them away; a dead node can be removed at once"))
+    }
+}
+
+/// A refusal that does not end by waiting.
+fn grave(link: &LinkState) -> Option<&Refusal> {
+    match link {
+        LinkState::Down { reason: DownReason::Refused(refusal), .. } => match refusal {
+            Refusal::WrongVersion { .. }
+            | Refusal::WrongCluster { .. }
+            | Refusal::ForeignCertificate
+            | Refusal::WrongCertificate { .. }
+            | Refusal::DuplicateIdentity { .. }
+            | Refusal::Removed { .. }
+            | Refusal::StaleData { .. } => Some(refusal),
+            _ => None,
+        },
+        _ => None,
     }
 }

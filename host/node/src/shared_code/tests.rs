@@ -25,7 +25,7 @@ fn shared(half: &Half, other: NodeId, folder: &tempfile::TempDir) -> SharedCode 
         wasm_instances_max: 16,
         ..aether_engine::Settings::for_machine(storage.compiled.path().to_owned())
     };
-    let seen = Seen { up: true, run: 1, since: Instant::now() };
+    let seen = Seen { up: true, run: 1, leaving: false, since: Instant::now() };
     let (_, reaches) = watch::channel(Arc::new(Reach([(other, seen)].into())));
     let depot = Depot {
         artifacts: storage.artifacts,

@@ -167,6 +167,9 @@ impl World {
                     self.maybe_flicker(id);
                 }
             }
+            Effect::Forgotten { acknowledged, last } => {
+                panic!("{id} acknowledged {acknowledged}, and its log ends at {last}")
+            }
             Effect::Leading { term } => {
                 self.trace.add(self.now, format_args!("{id} leads in {term:?}"));
                 self.up(id).expect("it runs").leading = Some(term);

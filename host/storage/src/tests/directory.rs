@@ -167,3 +167,27 @@ fn material_that_was_not_written_to_its_end_counts_for_nothing() {
     fs::write(folder.path().join("tls/node.key"), "key").unwrap();
     assert_eq!(storage.tls().unwrap(), None);
 }
+
+#[test]
+fn each_start_counts_and_a_copy_does_not_know_of_later_ones() {
+    let home = tempfile::tempdir().unwrap();
+    assert_eq!(open(home.path()).count_start().unwrap(), 1);
+    let copy = killed(home.path());
+    assert_eq!(open(home.path()).count_start().unwrap(), 2);
+    assert_eq!(open(killed(home.path()).path()).count_start().unwrap(), 3);
+    assert_eq!(open(copy.path()).count_start().unwrap(), 2);
+    let starts = home.path().join("starts");
+    expect![[r#"
+        format = 1
+        starts = 2
+    "#]]
+    .assert_eq(&fs::read_to_string(&starts).unwrap());
+    for (text, kind) in [
+        ("format = 2\n", ErrorKind::Invalid),
+        ("format = 1\nstarts = many\n", ErrorKind::Internal),
+        ("", ErrorKind::Internal),
+    ] {
+        fs::write(&starts, text).unwrap();
+        assert_eq!(open(home.path()).count_start().unwrap_err().kind(), kind, "{text:?}");
+    }
+}

@@ -11,6 +11,7 @@ fn hello(node: u64) -> Hello {
         cluster: ClusterId(1),
         node: NodeId(node),
         run: Run(node),
+        starts: 1,
         purpose: Purpose::Link(Class::Calls),
         clock_ms: 1_000_000,
         addresses: Addresses { cluster: "a:1".into(), http: "b:2".into(), api: "c:3".into() },
@@ -64,8 +65,8 @@ fn versions_are_told_before_all_else() {
         let bytes = [b"AETHLINK".as_slice(), &versions, b"?"].concat();
         expected.assert_eq(&Hello::decode(&bytes).unwrap_err().to_string());
     };
-    check([2, 0, 3, 0], expect!["wrong version: it speaks versions 2 to 3, this node 1 to 1"]);
-    check([0, 0, 0, 0], expect!["wrong version: it speaks versions 0 to 0, this node 1 to 1"]);
+    check([3, 0, 4, 0], expect!["wrong version: it speaks versions 3 to 4, this node 2 to 2"]);
+    check([1, 0, 1, 0], expect!["wrong version: it speaks versions 1 to 1, this node 2 to 2"]);
     check([1, 0, 9, 0], expect!["not a node of this kind: its first words are not ours"]);
     assert_eq!(Hello::decode(b"GET / HTTP/1.1"), Err(Refusal::NotAether));
 }
@@ -75,7 +76,7 @@ proptest! {
 
     #[test]
     fn hostile_bytes_never_panic(tail in vec(any::<u8>(), 0..300), whole: bool) {
-        let bytes = [b"AETHLINK\x01\x00\x01\x00".as_slice(), &tail].concat();
+        let bytes = [b"AETHLINK\x02\x00\x02\x00".as_slice(), &tail].concat();
         let _ = Hello::decode(if whole { &bytes } else { &tail });
     }
 }

@@ -162,8 +162,8 @@ impl Shared {
             Some(false) => return Err(Refusal::WrongCertificate { node: hello.node }),
             Some(true) => {}
         }
-        let Hello { node, run, addresses, .. } = hello.clone();
-        let peer = Peer { node, run, class, addresses };
+        let Hello { node, run, starts, addresses, .. } = hello.clone();
+        let peer = Peer { node, run, starts, class, addresses };
         self.port.handler.welcome(&peer)?;
         Ok(peer)
     }

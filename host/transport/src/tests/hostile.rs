@@ -137,10 +137,10 @@ async fn other_versions_are_told_both() {
     let scene = Scene::new().await;
     let mut other = scene.connected().await;
     let mut bytes = hello_of_three(Class::Calls).encode().to_vec();
-    bytes[8..12].copy_from_slice(&[2, 0, 3, 0]);
+    bytes[8..12].copy_from_slice(&[3, 0, 4, 0]);
     other.write(Kind::Hello, bytes.into()).await.unwrap();
     let Err(DownReason::Refused(refusal)) = other.read().await else { panic!("taken") };
-    assert_eq!(refusal.to_string(), "wrong version: it speaks versions 2 to 3, this node 1 to 1");
+    assert_eq!(refusal.to_string(), "wrong version: it speaks versions 3 to 4, this node 2 to 2");
 }
 
 #[tokio::test]

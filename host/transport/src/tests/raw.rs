@@ -69,6 +69,7 @@ pub(super) fn hello_of_three(class: Class) -> Hello {
         cluster: CLUSTER,
         node: aether_types::NodeId(3),
         run: Run(3),
+        starts: 1,
         purpose: Purpose::Link(class),
         clock_ms: (Settings::new(Addresses::default()).clock_ms)(),
         addresses: Addresses::default(),

@@ -43,8 +43,13 @@ struct There {
 
 impl End {
     fn new() -> Self {
-        let peer =
-            Peer { node: PEER, run: Run(1), class: Class::Calls, addresses: Addresses::default() };
+        let peer = Peer {
+            node: PEER,
+            run: Run(1),
+            starts: 1,
+            class: Class::Calls,
+            addresses: Addresses::default(),
+        };
         let table = Arc::<FaultTable>::default();
         let (link, queue) = Link::new(peer, PEER, table.clone(), Arc::default());
         let (here, there) = duplex(1 << 20);
