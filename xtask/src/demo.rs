@@ -52,6 +52,7 @@ fn invitation(code: &str, log: &Path) -> String {
         r#"
 The url-shortener is up.
   application    http://127.0.0.1:8070
+  dashboard      http://127.0.0.1:8080, with the key in target/demo/admin.key
   management     http://127.0.0.1:8080/api
   log            {}
 

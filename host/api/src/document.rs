@@ -102,6 +102,10 @@ fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
         Endpoint::Ready => ("ready", "Whether the node takes traffic; 503 where it does not."),
         Endpoint::Document => ("document", "This document."),
         Endpoint::Status => ("status", "The cluster as this node sees it."),
+        Endpoint::Feed => (
+            "feed",
+            "What the dashboard shows. With `Upgrade: websocket` a socket: the first message shows the key, then come a picture and its changes.",
+        ),
         Endpoint::Nodes => ("nodes", "Every node."),
         Endpoint::Slices => ("slices", "Every slice of every application."),
         Endpoint::Routes => ("routes", "Every route of the front door."),
@@ -170,6 +174,7 @@ fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) 
         Endpoint::Live | Endpoint::Ready => schema::<Health>(all),
         Endpoint::Document | Endpoint::ApplicationDocument => json!({ "type": "object" }),
         Endpoint::Status => schema::<Status>(all),
+        Endpoint::Feed => schema::<Live>(all),
         Endpoint::Nodes => schema::<Nodes>(all),
         Endpoint::Slices => schema::<Slices>(all),
         Endpoint::Routes => schema::<Routes>(all),

@@ -16,6 +16,7 @@ pub enum Endpoint {
     Ready,
     Document,
     Status,
+    Feed,
     Nodes,
     Slices,
     Routes,
@@ -61,6 +62,7 @@ impl Endpoint {
         Self::Ready,
         Self::Document,
         Self::Status,
+        Self::Feed,
         Self::Nodes,
         Self::Slices,
         Self::Routes,
@@ -102,6 +104,7 @@ impl Endpoint {
             Self::Ready => (Method::GET, "/health/ready"),
             Self::Document => (Method::GET, "/api/openapi.json"),
             Self::Status => (Method::GET, "/api/status"),
+            Self::Feed => (Method::GET, "/api/live"),
             Self::Nodes => (Method::GET, "/api/nodes"),
             Self::Slices => (Method::GET, "/api/slices"),
             Self::Routes => (Method::GET, "/api/routes"),
@@ -143,6 +146,7 @@ impl Endpoint {
             Self::Live | Self::Ready => None,
             Self::Document
             | Self::Status
+            | Self::Feed
             | Self::Nodes
             | Self::Slices
             | Self::Routes

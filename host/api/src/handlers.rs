@@ -6,6 +6,7 @@ use crate::auth::Principal;
 use crate::body::{Query, json};
 use crate::endpoint::{Endpoint, PathParams};
 use crate::error::ApiError;
+use crate::live;
 use crate::management::{Apply, Call, LogQuery, Management, MintRequest, NodeChange};
 use crate::model::*;
 use aether_types::blueprint::Blueprint;
@@ -58,6 +59,7 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
         Endpoint::Ready => Ok(ready(node.not_ready())),
         Endpoint::Document => ok(&crate::document()),
         Endpoint::Status => ok(&node.status().await?),
+        Endpoint::Feed => ok(&live::look(node, &req.by).await?),
         Endpoint::Nodes => ok(&Nodes { nodes: node.nodes().await? }),
         Endpoint::Slices => {
             let applications = node.applications().await?.into_iter();

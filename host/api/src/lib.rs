@@ -10,9 +10,11 @@ mod error;
 #[cfg(feature = "fake")]
 pub mod fake;
 mod handlers;
+mod live;
 pub mod local;
 mod management;
 mod model;
+mod pages;
 mod server;
 
 pub use application_document::{ApplicationRoute, RouteTarget, application_document};

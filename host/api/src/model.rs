@@ -5,6 +5,7 @@ mod artifact;
 mod call;
 mod cluster;
 mod fault;
+mod live;
 mod log;
 mod rollout;
 mod store;
@@ -28,6 +29,7 @@ pub use fault::{
     ClockSide, FAULT_CLOCK_MAX, FAULT_LATENCY_MAX, FAULT_TIME_MAX, FAULTS_MAX, Fault,
     FaultDirection, FaultKind, FaultLinks, FaultRequest, FaultView, Faults,
 };
+pub use live::{Live, LivePicture, LiveViewer};
 pub use log::{LogCursor, LogLevel, LogLine, LogPage, LogPlace, LogSilence, LogSource};
 pub use rollout::{
     RolloutCommand, RolloutEvent, RolloutPhase, RolloutStatus, Rollouts, UnknownCommand,

@@ -5,7 +5,9 @@ use crate::body::{self, Query};
 use crate::endpoint::Endpoint;
 use crate::error::{ApiError, PROBLEM_JSON};
 use crate::handlers::{Answer, Authorized, handle};
+use crate::live::Feed;
 use crate::management::Management;
+use crate::pages::page;
 use aether_types::code::Code;
 use aether_types::{ErrorKind, RequestId, Revision};
 use bytes::Buf;
@@ -20,10 +22,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use warp::Filter;
 use warp::filters::path::FullPath;
 use warp::reply::Response;
+use warp::ws::Ws;
 
 /// Connections at the same time: people, dashboards, and tools that keep a thousand of them busy
 /// with the store. Each costs some 20 KiB; only holders of an operator's key can make one buffer a
@@ -48,6 +52,8 @@ pub async fn serve(
 ) {
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
+    let (closing, closed) = watch::channel(());
+    let feed = Feed::new(node.clone(), uuid::Uuid::now_v7().simple().to_string(), closed);
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -57,7 +63,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
-                connections.spawn(connection(stream, node.clone(), &graceful));
+                connections.spawn(connection(stream, (node.clone(), feed.clone()), &graceful));
             }
             Err(error) => {
                 tracing::warn!(%error, "management connection not accepted");
@@ -65,8 +71,9 @@ pub async fn serve(
             }
         }
     }
-    drop(listener);
-    if tokio::time::timeout(DRAIN_TIME, graceful.shutdown()).await.is_err() {
+    drop((listener, closing));
+    let ended = async { tokio::join!(graceful.shutdown(), feed.ended()) };
+    if tokio::time::timeout(DRAIN_TIME, ended).await.is_err() {
         tracing::warn!("management requests cut off at shutdown");
     }
 }
@@ -74,7 +81,7 @@ pub async fn serve(
 /// One connection, until it ends.
 fn connection(
     stream: TcpStream,
-    node: Arc<dyn Management>,
+    (node, feed): (Arc<dyn Management>, Arc<Feed>),
     graceful: &GracefulShutdown,
 ) -> impl Future<Output = ()> + Send + use<> {
     // People wait for small answers; where it cannot be set they are only slower.
@@ -82,8 +89,9 @@ fn connection(
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
-    let service = TowerToHyperService::new(warp::service(filter(node)));
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let service = TowerToHyperService::new(warp::service(filter(node, feed)));
+    let connection =
+        builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     let watched = graceful.watch(connection);
     async move {
         if let Err(error) = watched.await {
@@ -92,8 +100,32 @@ fn connection(
     }
 }
 
-/// The whole API as one filter: [`Endpoint`] is the table, so that no path lives in two places.
+/// Sockets, then pages, then the API.
 fn filter(
+    node: Arc<dyn Management>,
+    feed: Arc<Feed>,
+) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone {
+    let socket = warp::path!("api" / "live")
+        .and(warp::ws())
+        .and(warp::header::headers_cloned())
+        .map(move |ws, headers| socket(feed.clone(), ws, &headers));
+    let page = warp::method().and(warp::path::full()).and(warp::header::headers_cloned()).and_then(
+        async |method: Method, path: FullPath, headers: HeaderMap| {
+            page(&method, path.as_str(), &headers).ok_or_else(warp::reject::not_found)
+        },
+    );
+    socket.or(page).unify().or(endpoints(node)).unify()
+}
+
+/// A request for a socket of the live feed; the key comes over the socket.
+fn socket(feed: Arc<Feed>, ws: Ws, headers: &HeaderMap) -> Response {
+    let request_id = request_id(headers);
+    let answer = feed.upgrade(ws, headers);
+    finish(answer.unwrap_or_else(|error| bad(&error, &request_id)), &request_id)
+}
+
+/// The API as one filter: [`Endpoint`] is the table, so that no path lives in two places.
+fn endpoints(
     node: Arc<dyn Management>,
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone {
     warp::method()
@@ -125,7 +157,7 @@ async fn respond<B: Buf>(
 ) -> Response {
     let request_id = request_id(&headers);
     let result = answer(node, &method, &path, query, headers, body, &request_id).await;
-    let mut response = match result {
+    let response = match result {
         Ok(answer) => good(answer),
         Err(error) => {
             if error.kind == ErrorKind::Internal {
@@ -137,9 +169,16 @@ async fn respond<B: Buf>(
     };
     let (path, status) = (path.as_str(), response.status().as_u16());
     tracing::debug!(%method, path, status, %request_id, "management request answered");
+    finish(response, &request_id)
+}
+
+/// What every answer of the API carries.
+fn finish(mut response: Response, request_id: &RequestId) -> Response {
     let id = HeaderValue::from_str(request_id.as_str()).expect("it is visible ASCII");
-    response.headers_mut().insert(REQUEST_ID, id);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 

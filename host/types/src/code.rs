@@ -92,6 +92,8 @@ codes! {
     Unauthenticated = "unauthenticated",
     /// The key is known; its role does not allow this.
     RoleTooLow = "role-too-low",
+    /// A page of another origin asks for what only the own pages may.
+    ForeignOrigin = "foreign-origin",
     /// No such endpoint or route.
     UnknownEndpoint = "unknown-endpoint",
     /// The endpoint or route exists, with other methods.

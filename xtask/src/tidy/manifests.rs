@@ -9,6 +9,7 @@ use toml::Table;
 use super::Findings;
 
 const DEPENDENCIES: &str = "docs/decisions/dependencies.md";
+const PACKAGES: &str = "host/dashboard/package.json";
 
 pub(super) fn check(
     root: &Path,
@@ -51,6 +52,10 @@ fn check_reasons(root: &Path, findings: &mut Findings) -> anyhow::Result<()> {
         .map(|(name, _)| name.as_str())
         .collect();
 
+    let from_npm = npm_packages(root)?;
+    let outside: Vec<&str> =
+        outside.into_iter().chain(from_npm.iter().map(String::as_str)).collect();
+
     let page = std::fs::read_to_string(root.join(DEPENDENCIES)).context(DEPENDENCIES)?;
     let explained: Vec<&str> = page.lines().flat_map(names).collect();
     for name in outside.iter().filter(|name| !explained.contains(name)) {
@@ -60,6 +65,15 @@ fn check_reasons(root: &Path, findings: &mut Findings) -> anyhow::Result<()> {
         findings.add(DEPENDENCIES, format_args!("{name} is no dependency any more"));
     }
     Ok(())
+}
+
+/// What the dashboard is made of and with.
+fn npm_packages(root: &Path) -> anyhow::Result<Vec<String>> {
+    let text = std::fs::read_to_string(root.join(PACKAGES)).context(PACKAGES)?;
+    let packages: serde_json::Value = serde_json::from_str(&text).context(PACKAGES)?;
+    let kinds = ["dependencies", "devDependencies"];
+    let named = kinds.iter().filter_map(|kind| packages[kind].as_object());
+    Ok(named.flat_map(|named| named.keys().cloned()).collect())
 }
 
 /// The names before the dash of a line "- `name`, `name` — what for".

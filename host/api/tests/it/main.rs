@@ -1,6 +1,8 @@
 //! The server over real connections, before a node that is a fake: keys, limits, errors, endpoints.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod live;
+
 use aether_api::Endpoint;
 use aether_api::fake::serve_fake;
 use expect_test::{Expect, expect};

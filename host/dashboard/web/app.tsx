@@ -1,0 +1,186 @@
+// The frame around the pages: key, connection, navigation, announcements. Knows no page's content.
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { ComponentChildren, JSX } from "preact";
+import type { LivePicture } from "./generated/api.ts";
+import { browser, Feed, type Link, type View } from "./feed.ts";
+import { clock, short } from "./format.ts";
+import { changes } from "./health.ts";
+import { Calls } from "./pages/calls.tsx";
+import { Deployments } from "./pages/deployments.tsx";
+import { Login } from "./pages/login.tsx";
+import { Nodes } from "./pages/nodes.tsx";
+import { Overview } from "./pages/overview.tsx";
+
+/** In the tab alone, until it is closed. */
+const KEY = "aether-key";
+
+/** What every page gets. */
+export interface PageProps {
+  picture: LivePicture;
+  view: View;
+  secret: string;
+}
+
+const PAGES: Record<string, { title: string; page: (props: PageProps) => JSX.Element }> = {
+  overview: { title: "Overview", page: Overview },
+  deployments: { title: "Deployments", page: Deployments },
+  calls: { title: "Calls", page: Calls },
+  nodes: { title: "Nodes", page: Nodes },
+};
+
+const here = (): string => {
+  const name = window.location.hash.replace(/^#\/?/, "");
+  return name in PAGES ? name : "overview";
+};
+
+export function App(): JSX.Element {
+  const [secret, setSecret] = useState(() => sessionStorage.getItem(KEY));
+  const [refused, setRefused] = useState(false);
+  if (!secret) {
+    const enter = (key: string) => {
+      sessionStorage.setItem(KEY, key);
+      setRefused(false);
+      setSecret(key);
+    };
+    return <Login refused={refused} enter={enter} />;
+  }
+  const leave = (wasRefused: boolean) => {
+    sessionStorage.removeItem(KEY);
+    setRefused(wasRefused);
+    setSecret(null);
+  };
+  return <Inside secret={secret} leave={leave} />;
+}
+
+function Inside({ secret, leave }: { secret: string; leave(refused: boolean): void }) {
+  const [view, setView] = useState<View>({ link: { state: "connecting" } });
+  const said = useAnnouncements(view);
+  useEffect(() => {
+    const feed = new Feed(secret, browser, { changed: setView, refused: () => leave(true) });
+    return () => feed.close();
+  }, [secret]);
+  const name = usePage();
+  const shown = PAGES[name] ?? { title: "Overview", page: Overview };
+  const Page = shown.page;
+  useEffect(() => {
+    const node = view.picture && ` · ${short(view.picture.node)}`;
+    document.title = `${shown.title}${node ?? ""} · Aether`;
+  }, [shown.title, view.picture?.node]);
+  return (
+    <>
+      <a class="skip" href="#main" onClick={toMain}>Skip to content</a>
+      <header class="top">
+        <span class="brand">Aether</span>
+        <nav aria-label="Pages">
+          <ul>
+            {Object.entries(PAGES).map(([id, { title }]) => (
+              <li key={id}>
+                <a href={`#/${id}`} aria-current={id === name ? "page" : undefined}>{title}</a>
+              </li>
+            ))}
+          </ul>
+        </nav>
+        <div class="who">
+          <LinkState link={view.link} />
+          {view.viewer && <span class="dim">{view.viewer.name} ({view.viewer.role})</span>}
+          <button type="button" class="plain" onClick={() => leave(false)}>Forget key</button>
+        </div>
+      </header>
+      <Banner view={view} />
+      <main id="main" tabIndex={-1}>
+        {view.picture ? (
+          <Page picture={view.picture} view={view} secret={secret} />
+        ) : (
+          <p class="dim">{view.link.state === "lost" ? "The node does not answer." : "Asking the node …"}</p>
+        )}
+      </main>
+      <div class="heard" role="status" aria-live="polite">{said}</div>
+    </>
+  );
+}
+
+/** The hash is taken by the pages' names. */
+function toMain(event: Event) {
+  event.preventDefault();
+  document.getElementById("main")?.focus();
+}
+
+/** The page's name; a new page begins at its top, for the eyes and for the keyboard. */
+function usePage(): string {
+  const [name, setName] = useState(here);
+  const first = useRef(true);
+  useEffect(() => {
+    const changed = () => setName(here());
+    window.addEventListener("hashchange", changed);
+    return () => window.removeEventListener("hashchange", changed);
+  }, []);
+  useEffect(() => {
+    if (!first.current) {
+      window.scrollTo(0, 0);
+      document.querySelector<HTMLElement>("h1")?.focus();
+    }
+    first.current = false;
+  }, [name]);
+  return name;
+}
+
+/** What has changed since the last picture, in words. */
+function useAnnouncements({ link, picture }: View): string {
+  const before = useRef<LivePicture>();
+  const [said, setSaid] = useState("");
+  useEffect(() => {
+    const news = before.current && picture ? changes(before.current, picture) : [];
+    before.current = picture;
+    if (news.length > 0) setSaid(news.join(". "));
+  }, [picture]);
+  const was = useRef(link.state);
+  useEffect(() => {
+    if (link.state === "live" && was.current !== "connecting" && was.current !== "live") {
+      setSaid("Live again");
+    }
+    was.current = link.state;
+  }, [link.state]);
+  return said;
+}
+
+const WORDS: Record<Link["state"], [level: string, word: string]> = {
+  connecting: ["busy", "connecting"],
+  live: ["good", "live"],
+  polling: ["warn", "polling"],
+  lost: ["bad", "no answer"],
+};
+
+function LinkState({ link }: { link: Link }) {
+  const [level, word] = WORDS[link.state];
+  return <span class={`state ${level}`} data-link={link.state}>{word}</span>;
+}
+
+function Banner({ view: { link, picture, at } }: { view: View }) {
+  let text: ComponentChildren;
+  if (link.state === "polling") {
+    text = "The live connection is broken. This page asks the node every 2 seconds until it is back.";
+  } else if (link.state === "lost") {
+    const now = new Date();
+    const shown = picture && at ? ` What you see is from ${clock(at, now)}.` : "";
+    const others = Object.values(picture?.nodes ?? {}).filter(
+      (node) => node.id !== picture?.node && node.reachable && node.api,
+    );
+    text = (
+      <>
+        The node does not answer since {clock(link.since.toISOString(), now)}.{shown} Trying again.
+        {others.length > 0 && (
+          <>
+            {" "}Other nodes:{" "}
+            {others.map((node) => (
+              <a key={node.id} href={`${window.location.protocol}//${node.api}/`}>{short(node.id)}</a>
+            ))}
+          </>
+        )}
+      </>
+    );
+  }
+  return (
+    <div role="alert" class={text ? `banner ${link.state}` : "gone"}>{text}</div>
+  );
+}
