@@ -3,6 +3,7 @@
 
 mod audit;
 mod bench;
+mod dashboard;
 mod demo;
 mod examples;
 mod guests;
@@ -32,6 +33,12 @@ enum Task {
     Test,
     /// Build the applications in examples/, deploy them on a node and run their cases
     Examples,
+    /// Check the dashboard and test it in a browser, against nodes of the program that is built
+    Dashboard {
+        /// Only write what browsers load, from its sources
+        #[arg(long)]
+        build: bool,
+    },
     /// Simulate whole clusters from seeds, with faults of every kind; `--help` says how
     #[command(disable_help_flag = true)]
     Sim {
@@ -65,10 +72,14 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match Task::parse() {
-        Task::Setup => setup::run(),
+        Task::Setup => setup::run().and_then(|()| dashboard::setup()),
         Task::Demo => demo::run(),
         Task::Test => test::run(),
         Task::Examples => node::build().and_then(|()| examples::run()),
+        Task::Dashboard { build: true } => dashboard::build(),
+        Task::Dashboard { build: false } => {
+            dashboard::setup().and_then(|()| node::build()).and_then(|()| dashboard::run())
+        }
         Task::Sim { arguments } => sim::run(&arguments),
         Task::Tidy { shrink } => tidy::run(shrink),
         Task::Audit => audit::run(),

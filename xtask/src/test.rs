@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::steps::Steps;
-use crate::{examples, guests, setup, shell, sim, tidy};
+use crate::{dashboard, examples, guests, setup, shell, sim, tidy};
 
 /// Formatting, rules, lints, simulation, guests, tests: cheapest first, so that news come early.
 /// The applications come last, with the program that the tests were built with: to build that
 /// alone would choose other features, and compile the engine once more.
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut steps = Steps::default();
-    steps.run("setup", setup::run);
+    steps.run("setup", || setup::run().and_then(|()| dashboard::setup()));
     steps.run("format", || shell::run(shell::cargo().args(["fmt", "--all", "--check"])));
     steps.run("tidy", || tidy::run(false));
     steps.run("clippy", || {
@@ -24,6 +24,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     steps.run("guests", || guests::build(guests::OF_TESTS));
     steps.run("test", tests);
     steps.run("examples", examples::run);
+    steps.run("dashboard", dashboard::run);
     steps.finish()
 }
 
