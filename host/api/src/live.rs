@@ -8,7 +8,7 @@ mod session;
 use crate::auth::Principal;
 use crate::error::ApiError;
 use crate::management::{LogQuery, Management};
-use crate::model::{Live, LivePicture, LiveViewer, LogLevel, LogLine, rfc3339};
+use crate::model::{Live, LivePicture, LiveViewer, LogLevel, LogLine, LogSource, rfc3339};
 use aether_types::ErrorKind;
 use aether_types::code::Code;
 use history::{History, Next, Place};
@@ -117,12 +117,14 @@ async fn take(node: &dyn Management) -> Result<LivePicture, ApiError> {
     let status = node.status().await?;
     let (nodes, applications) = (node.nodes().await?, node.applications().await?);
     let rollouts = node.rollouts().await?;
+    let own = status.node.id.parse().map_err(ApiError::internal)?;
     let query = LogQuery {
         app: None,
         slice: None,
         request_id: None,
         level: LogLevel::Info,
         after: None,
+        source: LogSource::Node(own),
         limit: LOG_LINES_SEARCHED,
     };
     let events = node.logs(query).await?.lines.into_iter().rev().filter(is_event);
