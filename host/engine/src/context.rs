@@ -145,11 +145,21 @@ impl CallContext {
 
     /// The context of a call that the slice `caller` makes while it works on this one.
     pub fn nested(&self, caller: Arc<Coordinates>) -> Self {
+        self.awaited_by(self.waits(caller))
+    }
+
+    /// `caller`, which works on this call, as it waits for those that it makes.
+    pub(crate) fn waits(&self, caller: Arc<Coordinates>) -> Arc<Waits> {
+        Waits::after(caller, None, self.chain.clone())
+    }
+
+    /// The context of a call that is made by who works on this one.
+    pub(crate) fn awaited_by(&self, waits: Arc<Waits>) -> Self {
         Self {
             origin: Arc::clone(&self.origin),
             deadline: self.deadline,
             attempt: 1,
-            chain: Some(Waits::after(caller, None, self.chain.clone())),
+            chain: Some(waits),
         }
     }
 

@@ -34,10 +34,10 @@ impl Edge {
     /// Makes the call for the guest whose state this is. An error is a trap of the guest.
     pub(crate) fn call(
         self: Arc<Self>,
-        state: &HostState,
+        state: &mut HostState,
         args: Vec<u8>,
     ) -> impl Future<Output = wasmtime::Result<Vec<u8>>> + Send + use<> {
-        let ctx = state.call().nested(Arc::clone(&self.caller.coordinates));
+        let ctx = state.nested();
         async move {
             let error = match self.forward(args, ctx).await {
                 Ok(answer) => return Ok(answer),

@@ -3,7 +3,7 @@
 use crate::guest_output::{CallOutput, CurrentOutput};
 use crate::infra::{ConfiguredInfra, InfraSlice, InfraState, InfraView, Typed};
 use crate::meter::Meter;
-use crate::{AppContext, CallContext};
+use crate::{AppContext, CallContext, Waits};
 use std::{any::Any, collections::BTreeMap, sync::Arc};
 use wasmtime::component::{GuestTaskId, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -41,6 +41,14 @@ struct Call {
     ctx: CallContext,
     /// What it wrote, if anything.
     output: Option<Arc<CallOutput>>,
+    /// The slice as it waits for the calls that it makes, once it has made one.
+    waits: Option<Arc<Waits>>,
+}
+
+impl Call {
+    fn new(ctx: CallContext) -> Self {
+        Self { ctx, output: None, waits: None }
+    }
 }
 
 /// Answers the outgoing requests of a slice for which no infra slice is configured.
@@ -64,7 +72,7 @@ impl HostState {
             wasi: wasi(&app, &current),
             infra: infra.iter().map(|infra| infra.instance()).collect(),
             app,
-            call: Call { ctx: call, output: Some(output) },
+            call: Call { output: Some(output), ..Call::new(call) },
             task: None,
             calls: BTreeMap::new(),
             meter,
@@ -78,7 +86,7 @@ impl HostState {
 
     /// Another call begins in this `WasmInstance`, which has no other.
     pub(crate) fn begin(&mut self, ctx: CallContext) {
-        self.call = Call { ctx, output: None };
+        self.call = Call::new(ctx);
         self.output_stale = true;
     }
 
@@ -87,7 +95,7 @@ impl HostState {
         if self.task == Some(task) {
             self.task = None;
         }
-        self.calls.insert(task, Call { ctx, output: None });
+        self.calls.insert(task, Call::new(ctx));
     }
 
     /// The guest goes on with the work of `task`, if that is a task of a call.
@@ -127,6 +135,13 @@ impl HostState {
     /// The call that the guest is working on.
     pub fn call(&self) -> &CallContext {
         &self.call.ctx
+    }
+
+    /// The context of a call that the guest makes while it works on this one.
+    pub(crate) fn nested(&mut self) -> CallContext {
+        let Call { ctx, waits, .. } = &mut self.call;
+        let waits = waits.get_or_insert_with(|| ctx.waits(Arc::clone(&self.app.coordinates)));
+        ctx.awaited_by(Arc::clone(waits))
     }
 
     pub fn app(&self) -> &Arc<AppContext> {
