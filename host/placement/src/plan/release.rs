@@ -13,7 +13,7 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-/// Who may still call slices that are not wanted any more.
+/// Who may still call what is on its way out.
 struct Callers<'a> {
     applications: &'a Applications,
     /// Slots that some known revision calls, with the oldest one.
@@ -97,8 +97,14 @@ fn release_slot(
         let seat = draft.slots[slot].seats[&ordinal];
         let is_ready = u32::from(seat.status == Status::Ready);
         // Callers also keep what is not ready yet: it may be by the time its node hears of this.
-        let called = callers.reason(&draft.slots[slot], slot, seat.blueprint);
+        // Of a version that is wanted, until others are ready; of another, until they are gone.
+        let of = &draft.slots[slot];
+        let is_wanted = of.want.is_some();
+        let called = (!is_wanted).then(|| callers.reason(of, slot, seat.blueprint)).flatten();
         let why = called.or_else(|| match seat.status {
+            Status::Coming if is_wanted && callers.called.contains_key(&slot) => {
+                shortage(counts, at, is_ready, is_forced)
+            }
             Status::Coming | Status::Failed => None,
             Status::Ready | Status::Unknown => shortage(counts, at, is_ready, is_forced),
         });
@@ -141,21 +147,19 @@ fn shortage(counts: &[Count], at: usize, is_ready: u32, is_forced: bool) -> Opti
 
 impl<'a> Callers<'a> {
     fn new(draft: &Draft<'a>, applications: &'a Applications) -> Self {
-        let doomed = |slot: &SlotIndex| {
-            draft.slots[*slot].want.is_none() && !draft.slots[*slot].seats.is_empty()
-        };
-        let doomed: BTreeMap<(&AppName, &Coordinates), SlotIndex> = (0..draft.slots.len())
-            .filter(doomed)
+        let leaves = |slot: &SlotIndex| draft.slots[*slot].leaving().next().is_some();
+        let leaving: BTreeMap<(&AppName, &Coordinates), SlotIndex> = (0..draft.slots.len())
+            .filter(leaves)
             .map(|slot| ((draft.slots[slot].app, draft.slots[slot].coordinates), slot))
             .collect();
-        let apps: BTreeSet<&AppName> = doomed.keys().map(|(app, _)| *app).collect();
+        let apps: BTreeSet<&AppName> = leaving.keys().map(|(app, _)| *app).collect();
         let mut called: BTreeMap<SlotIndex, Revision> = BTreeMap::new();
         // By revision and importer.
         let mut edges: BTreeMap<(&AppName, Revision), Edges<'a>> = BTreeMap::new();
         for (revision, checked) in applications.all().filter(|(_, c)| apps.contains(&c.app)) {
             let of_revision = edges.entry((&checked.app, revision)).or_default();
             for edge in &checked.edges {
-                if let Some(slot) = doomed.get(&(&checked.app, &edge.exporter)) {
+                if let Some(slot) = leaving.get(&(&checked.app, &edge.exporter)) {
                     of_revision.entry(&edge.importer).or_default().insert(*slot);
                     let first = called.entry(*slot).or_insert(revision);
                     *first = revision.min(*first);
