@@ -2,14 +2,19 @@
 //! the map. Executes what the member wants in the order that it wants; decides nothing, and knows
 //! nothing of what the keys mean.
 
+#[cfg(test)]
+mod tests;
+mod thread;
+
 use crate::run::Error;
 use crate::tasks::{OnFailure, Tasks};
 use aether_consensus::{Config, GroupId, MembershipChange, Persist, Restored, Status, Term};
-use aether_control::{Answer, Done, Effect, Member, Message, Settings, Tick, Ticket, Write};
+use aether_control::{Done, Member, Message, Settings, Ticket, Write};
 use aether_kv::{State, Transaction, TransactionError};
 use aether_storage::{Error as StorageError, Log};
 use aether_types::{ErrorKind, LogIndex, NodeId, Revision};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +38,10 @@ const BATCH_MAX: usize = 1_024;
 
 /// How long a write waits for a leader and a majority.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of a snapshot that this thread writes itself. A larger one takes longer than a heartbeat
+/// may be late: at 100 MB/s, 10 ms.
+const SNAPSHOT_HERE_MAX: usize = 1 << 20;
 
 /// How long a full disk is left alone before it is tried again.
 const FULL_DISK_RETRY: Duration = Duration::from_millis(500);
@@ -105,6 +114,25 @@ enum Event {
     Message(Message),
     Unreachable(NodeId),
     Stop,
+}
+
+/// What other threads have done for the control thread.
+#[derive(Debug)]
+enum Back {
+    /// The state as it was at a `TakeSnapshot`.
+    Snapshot {
+        index: LogIndex,
+        data: Bytes,
+    },
+    Written(Box<Written>),
+}
+
+/// What a thread that wrote a large snapshot gives back.
+#[derive(Debug)]
+struct Written {
+    log: Log,
+    steps: Vec<Persist>,
+    result: Result<(), StorageError>,
 }
 
 type Reply = oneshot::Sender<Result<Done, ControlError>>;
@@ -232,16 +260,27 @@ pub(crate) struct Start {
 /// The control thread's side.
 pub(crate) struct ControlLoop {
     member: Member,
-    log: Log,
+    disk: Disk,
     events: Receiver<Event>,
+    /// From threads that this one starts, and for them.
+    back: Receiver<Back>,
+    bring_back: Sender<Back>,
     shared: Arc<Shared>,
     waiting: BTreeMap<Ticket, Reply>,
     outlet: Outlet,
+    tasks: Tasks,
     started: Instant,
     next_tick: Instant,
     /// The status is to be told: not after every step, because that wakes whoever follows it.
     has_news: bool,
     stopping: bool,
+}
+
+/// Where the log on disk is.
+enum Disk {
+    Here(Log),
+    /// A thread writes a large snapshot; what is to be written after it, in order.
+    Away(Vec<Persist>),
 }
 
 /// The log of a new cluster, with this node as its only voter.
@@ -254,7 +293,7 @@ pub(crate) fn found(node: NodeId, log: &mut Log) -> Result<Restored, ControlFail
 /// Starts the control thread. When it returns, the state is what the disk has of it.
 pub(crate) async fn start(start: Start, tasks: &Tasks) -> Result<Control, ControlFailure> {
     let node = start.node;
-    let (control, control_loop) = open(start)?;
+    let (control, control_loop) = open(start, tasks)?;
     let ending = tasks.clone();
     tasks.spawn("control", OnFailure::StopNode, async move {
         let thread = tokio::task::spawn_blocking(move || control_loop.run());
@@ -273,7 +312,7 @@ pub(crate) async fn start(start: Start, tasks: &Tasks) -> Result<Control, Contro
 }
 
 /// Nothing is executed before the loop runs.
-fn open(start: Start) -> Result<(Control, ControlLoop), ControlFailure> {
+fn open(start: Start, tasks: &Tasks) -> Result<(Control, ControlLoop), ControlFailure> {
     let Start { node, run, log, restored, outlet } = start;
     let settings = Settings {
         group: Config::new(CONTROL_GROUP, node, run),
@@ -288,194 +327,24 @@ fn open(start: Start) -> Result<(Control, ControlLoop), ControlFailure> {
         status: watch::Sender::new(None),
         disk_full: AtomicBool::new(false),
     });
+    // At most one snapshot is made at a time, and one written.
+    let (bring_back, back) = bounded(2);
     let control = Control { events: sender, shared: Arc::clone(&shared) };
     let started = Instant::now();
     let control_loop = ControlLoop {
         member: Member::new(settings, restored)?,
-        log,
+        disk: Disk::Here(log),
         events,
+        back,
+        bring_back,
         shared,
         waiting: BTreeMap::new(),
         outlet,
+        tasks: tasks.clone(),
         started,
         next_tick: started + TICK,
         has_news: true,
         stopping: false,
     };
     Ok((control, control_loop))
-}
-
-impl ControlLoop {
-    /// Runs until it is stopped: waits for one event, takes all that are ready, then does what the
-    /// member wants.
-    pub(crate) fn run(mut self) -> Result<(), ControlFailure> {
-        self.execute()?;
-        while !self.stopping {
-            let wait = self.next_tick.saturating_duration_since(Instant::now());
-            match self.events.recv_timeout(wait) {
-                Ok(event) => self.on_event(event),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-            }
-            for _ in 1..BATCH_MAX {
-                match self.events.try_recv() {
-                    Ok(event) => self.on_event(event),
-                    Err(_) => break,
-                }
-            }
-            self.tick();
-            self.execute()?;
-        }
-        Ok(())
-    }
-
-    fn on_event(&mut self, event: Event) {
-        match event {
-            Event::Write { write, decided, reply } => {
-                let ticket = self.member.write(write, decided);
-                self.waiting.insert(ticket, reply);
-            }
-            Event::Read { reply } => {
-                let ticket = self.member.read();
-                self.waiting.insert(ticket, reply);
-            }
-            // Refused where it makes no sense any more; whoever wants it looks again.
-            Event::HandOver { to } => drop(self.member.transfer_leader(to)),
-            Event::Message(message) => self.member.on_message(message),
-            Event::Unreachable(node) => self.member.on_unreachable(node),
-            Event::Stop => self.stopping = true,
-        }
-    }
-
-    fn tick(&mut self) {
-        if Instant::now() < self.next_tick {
-            return;
-        }
-        self.next_tick = Instant::now() + TICK;
-        self.has_news = true;
-        let elapsed = self.started.elapsed().as_millis();
-        let now = Tick(u64::try_from(elapsed).unwrap_or(u64::MAX));
-        self.member.tick(now, &self.shared.state.read());
-    }
-
-    /// Does what the member wants, until it wants nothing. What follows a `Persist` need not wait
-    /// for it, so the disk works while messages are on their way.
-    fn execute(&mut self) -> Result<(), ControlFailure> {
-        loop {
-            let effects = self.member.advance();
-            if effects.is_empty() {
-                break;
-            }
-            let mut steps = Vec::new();
-            for effect in effects {
-                self.on_effect(effect, &mut steps)?;
-            }
-            let revision = self.shared.state.read().revision();
-            let followed = &self.shared.revision;
-            followed.send_if_modified(|seen| std::mem::replace(seen, revision) != revision);
-            if let Some(number) = steps.last().map(|step: &Persist| step.number) {
-                self.persist(&steps)?;
-                self.member.on_persisted(number);
-            }
-        }
-        if std::mem::take(&mut self.has_news) {
-            self.shared.status.send_replace(Some(Arc::new(self.member.status())));
-        }
-        Ok(())
-    }
-
-    fn on_effect(
-        &mut self,
-        effect: Effect,
-        steps: &mut Vec<Persist>,
-    ) -> Result<(), ControlFailure> {
-        match effect {
-            Effect::Persist(step) => steps.push(step),
-            Effect::Send(message) => (self.outlet)(message.to(), message),
-            Effect::Change(change) => {
-                let mut state = self.shared.state.write();
-                self.member.apply(&mut state, change)?;
-            }
-            Effect::Reply(aether_control::Reply { ticket, answer }) => self.reply(ticket, answer),
-            Effect::TakeSnapshot { index } => {
-                let data = self.shared.state.read().encode();
-                self.member.on_snapshot(index, data.into());
-            }
-            Effect::MembershipChanged { membership } => {
-                tracing::info!(?membership, "members changed");
-                self.has_news = true;
-            }
-            Effect::LeaderChanged { leader, role, term } => {
-                let leader = leader.map(tracing::field::display);
-                tracing::info!(leader, ?role, term = term.0, "leader changed");
-                self.shared.leading.send_replace(None);
-                self.has_news = true;
-            }
-            Effect::Forgotten { acknowledged, last } => {
-                return Err(ControlFailure::Forgotten { acknowledged, last });
-            }
-            Effect::Leading { term } => {
-                self.shared.leading.send_replace(Some(term));
-            }
-        }
-        Ok(())
-    }
-
-    fn reply(&mut self, ticket: Ticket, answer: Answer) {
-        if let Some(waiting) = self.waiting.remove(&ticket) {
-            // Nobody waits any more if the receiver is gone.
-            drop(waiting.send(answer.map_err(ControlError::from)));
-        }
-    }
-
-    /// A full disk stops nothing but writes: this node takes no part in its group until there is
-    /// room again, and what it serves goes on.
-    fn persist(&mut self, steps: &[Persist]) -> Result<(), ControlFailure> {
-        let mut full = false;
-        loop {
-            match self.log.persist(steps) {
-                Ok(()) => break,
-                Err(error) if error.kind() == ErrorKind::Exhausted && !self.stopping => {
-                    if !full {
-                        let error = error_chain(&error);
-                        tracing::error!(error, "the disk is full: writes are refused");
-                    }
-                    full = true;
-                    self.shared.disk_full.store(true, Ordering::Relaxed);
-                    self.refuse_for(FULL_DISK_RETRY);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if full {
-            self.shared.disk_full.store(false, Ordering::Relaxed);
-            tracing::info!("the disk has room again");
-        }
-        Ok(())
-    }
-
-    fn refuse_for(&mut self, time: Duration) {
-        for (_, reply) in std::mem::take(&mut self.waiting) {
-            // Nobody waits any more if the receiver is gone.
-            drop(reply.send(Err(aether_control::Error::Unknown.into())));
-        }
-        let until = Instant::now() + time;
-        while let Ok(event) = self.events.recv_deadline(until) {
-            match event {
-                Event::Write { reply, .. } | Event::Read { reply } => {
-                    drop(reply.send(Err(ControlError::DiskFull)));
-                }
-                Event::Stop => {
-                    self.stopping = true;
-                    return;
-                }
-                Event::HandOver { .. } | Event::Message(_) | Event::Unreachable(_) => {}
-            }
-        }
-    }
-}
-
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |error| error.source());
-    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }

@@ -4,7 +4,7 @@
 use crate::admission::Admissions;
 use crate::control::{CONTROL_GROUP, Control};
 use crate::counts::Counting;
-use crate::depot::Depot;
+use crate::depot::{Depot, blocking};
 use crate::logs::AllLogs;
 use crate::members;
 use crate::projector::Pictures;
@@ -15,6 +15,7 @@ use crate::run::Error;
 use crate::samples::{Sample, Samples};
 use crate::shared_code::SharedCode;
 use crate::tasks::{OnFailure, Tasks};
+use aether_consensus::Body;
 use aether_control::Message;
 use aether_engine::CodeKey;
 use aether_telemetry::Report;
@@ -34,8 +35,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Messages of a group up to this length go with the others: the largest entry (5 MiB) and room.
-const SHORT_BYTES_MAX: usize = 6 << 20;
+/// Snapshots up to this length go with the other messages of a group: at 1 Gbit/s, heartbeats wait
+/// 8 ms for one.
+const SHORT_BYTES_MAX: usize = 1 << 20;
 
 /// The longest message: a snapshot of the largest state (64 MiB) with its history (8 MiB) and room.
 const MESSAGE_BYTES_MAX: usize = 96 << 20;
@@ -95,21 +97,34 @@ impl Network {
 
     /// Raft's way out: what cannot be sent now is lost, and repeated. Long messages, which are
     /// snapshots, go beside the others, so that heartbeats do not wait for them.
-    pub(crate) fn send(&self, to: NodeId, message: &Message, tasks: &Tasks) {
+    pub(crate) fn send(&self, to: NodeId, message: Message, tasks: &Tasks) {
         let Some(links) = self.links() else { return };
-        let bytes = Bytes::from(message.encode());
-        if bytes.len() <= SHORT_BYTES_MAX {
-            links.send(to, Class::Consensus, u64::from(message.group().0), bytes);
+        if !is_long(&message) {
+            let group = u64::from(message.group().0);
+            links.send(to, Class::Consensus, group, message.encode().into());
             return;
         }
         let links = links.clone();
         tasks.spawn("snapshot", OnFailure::Log, async move {
+            let bytes = Bytes::from(blocking(move || message.encode()).await);
             let head = StreamHead::Message.bytes();
             let Stream { mut send, recv } = links.open(to, Class::Bulk, head).await?;
             drop(recv);
             send.send(bytes).await?;
             send.finish()
         });
+    }
+}
+
+/// Whether a message would hold up others on its link: a snapshot of a state that is not small.
+/// Appended entries are bounded by what one message may have.
+fn is_long(message: &Message) -> bool {
+    match message {
+        Message::Raft(message) => match &message.body {
+            Body::Snapshot(snapshot) => snapshot.data.len() > SHORT_BYTES_MAX,
+            _ => false,
+        },
+        _ => false,
     }
 }
 
@@ -250,7 +265,7 @@ impl Switchboard {
                     break;
                 }
             }
-            match Message::decode(&bytes) {
+            match blocking(move || Message::decode(&bytes)).await {
                 Ok(message) if message.from() == from => control.on_message(message),
                 _ => tracing::warn!(%from, "dropped a long message that makes no sense"),
             }

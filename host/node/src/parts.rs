@@ -110,9 +110,7 @@ impl Parts {
         let vital = OnFailure::StopNode;
         let (seen, own) = ((links.statuses(), leavers.subscribe()), (node, tasks.clone()));
         tasks.spawn("links", vital, follow_links(seen, reaching, own, stop_rest.clone()));
-        let (pictures, introduced) = (self.pictures.clone(), peers.introduced);
-        let members = follow_members(links.clone(), node, pictures, introduced, stop_rest.clone());
-        tasks.spawn("peers", vital, members);
+        self.follow_members(tasks, &links, peers.introduced, &stop_rest);
         let reports = self.lead(tasks, &reaches, &counting, &runs, &stop_rest);
         self.keep_house(tasks, &depot, &runs, &stop_rest);
 
@@ -134,16 +132,7 @@ impl Parts {
         let follows = rollouts::acknowledge(own, control, derived, runs.clone(), stop_rest.clone());
         tasks.spawn("acknowledge", vital, follows);
         tasks.spawn("buckets", vital, forget_buckets(cache, pictures, stop_rest.clone()));
-        let record = write_record(self.control.clone(), node, self.record.clone());
-        tasks.spawn("record", vital, ends_with(stop_rest.clone(), record));
-        let sampled = samples::Node {
-            engine: self.engine.clone(),
-            control: self.control.clone(),
-            clock: self.clock.clone(),
-            started: self.started,
-        };
-        let tell = samples::tell(sampled.clone(), self.network.clone(), stop_rest.clone());
-        tasks.spawn("samples", vital, tell);
+        let sampled = self.tell(tasks, &stop_rest);
         let published = tokio::spawn(publish(self.control.clone(), observed, runs.clone()));
         let reconciled = tokio::spawn(reconcile.run(stops.instances.clone()));
         let instances = watched(tasks, "instances", async move {
@@ -194,6 +183,33 @@ impl Parts {
         let links = links.map_err(Error::Links)?;
         self.network.begin(links.clone());
         Ok(links)
+    }
+
+    fn follow_members(
+        &self,
+        tasks: &Tasks,
+        links: &Links,
+        introduced: BTreeMap<NodeId, Vec<String>>,
+        stop: &CancellationToken,
+    ) {
+        let (node, pictures) = (self.identity.node, self.pictures.clone());
+        let follow = follow_members(links.clone(), node, pictures, introduced, stop.clone());
+        tasks.spawn("peers", OnFailure::StopNode, follow);
+    }
+
+    /// Says what this node is, and every second how it is.
+    fn tell(&self, tasks: &Tasks, stop: &CancellationToken) -> samples::Node {
+        let record = write_record(self.control.clone(), self.identity.node, self.record.clone());
+        tasks.spawn("record", OnFailure::StopNode, ends_with(stop.clone(), record));
+        let sampled = samples::Node {
+            engine: self.engine.clone(),
+            control: self.control.clone(),
+            clock: self.clock.clone(),
+            started: self.started,
+        };
+        let tell = samples::tell(sampled.clone(), self.network.clone(), stop.clone());
+        tasks.spawn("samples", OnFailure::StopNode, tell);
+        sampled
     }
 
     fn all_logs(&self) -> AllLogs {

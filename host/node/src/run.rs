@@ -129,7 +129,7 @@ pub async fn run(
 
     let (run, network, tasks) = (rand::random(), Network::default(), Tasks::new(shutdown));
     let (outlet, spawner) = (network.clone(), tasks.clone());
-    let outlet: control::Outlet = Box::new(move |to, message| outlet.send(to, &message, &spawner));
+    let outlet: control::Outlet = Box::new(move |to, message| outlet.send(to, message, &spawner));
     let start = control::Start { node: identity.node, run, log, restored, outlet };
     let control = control::start(start, &tasks).await?;
     let cache = Arc::new(aether_infra_cache::Embedded::new());

@@ -253,3 +253,56 @@ fn a_rolling_restart_of_all_nodes_fails_no_request() {
     });
     log.check(&store, 0);
 }
+
+/// Largest value, and so many keys that the store is nearly full.
+const VALUE: usize = 60 << 10;
+const KEYS: usize = 240;
+
+#[test]
+fn a_node_that_was_away_for_long_gets_a_large_state_and_the_others_go_on() {
+    let mut nodes = cluster::<3>();
+    let store = Store::of(&nodes);
+    let away = (leader(&nodes) + 1) % 3;
+    let others: Vec<usize> = (0..3).filter(|at| *at != away).collect();
+    nodes[away].kill();
+    // More than a log keeps, so that the state itself has to go over: some 14 MiB.
+    let rounds = 5;
+    let value = |round: usize| format!("{round}").repeat(VALUE);
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let (store, others) = (&store, &others);
+            scope.spawn(move || {
+                for (round, key) in (0..rounds).flat_map(|r| (0..KEYS).map(move |key| (r, key))) {
+                    if key % 4 != worker {
+                        continue;
+                    }
+                    let key = format!("large/{key}");
+                    wait("a write is acknowledged", || {
+                        let at = others[worker % 2];
+                        matches!(store.put(at, &key, &value(round), None), Written::At(_))
+                    });
+                }
+            });
+        }
+    });
+    nodes[away].again(At::Same);
+    store.moved(&nodes);
+    wait_for_voters(&nodes, 3);
+    let read = |key: usize| {
+        let (key, mut held) = (format!("large/{key}"), None);
+        wait(&format!("{key} is read"), || {
+            held = store.get(away, &key);
+            held.is_some()
+        });
+        held.flatten().map(|(value, _)| value)
+    };
+    for key in [0, KEYS / 2, KEYS - 1] {
+        assert!(read(key) == Some(value(rounds - 1)), "{key} is old");
+    }
+    // It came as a snapshot, and the node keeps what it got.
+    nodes[away].kill();
+    nodes[away].again(At::Same);
+    store.moved(&nodes);
+    wait_for_voters(&nodes, 3);
+    assert!(read(7) == Some(value(rounds - 1)));
+}
