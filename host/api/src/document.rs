@@ -82,7 +82,7 @@ fn parameters(endpoint: Endpoint, path: &str) -> Vec<Value> {
     let of_query = endpoint.query().iter().map(|(name, meaning)| {
         let ty = match (endpoint, *name) {
             (_, "limit") => "integer",
-            (_, "stale") => "boolean",
+            (_, "stale" | "force") => "boolean",
             _ => "string",
         };
         let required = *name == "target";
@@ -121,6 +121,7 @@ fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
             ("check", "Says what applying a blueprint would do, or why it would be refused.")
         }
         Endpoint::RemoveApplication => ("remove", "Takes the application away."),
+        Endpoint::RemoveSlice => ("removeSlice", "Takes a slice out of the application."),
         Endpoint::ListRollouts => ("rollouts", "The newest rollout of each application."),
         Endpoint::GetRollout => ("rollout", "The newest rollout of one application."),
         Endpoint::CommandRollout => (
@@ -185,7 +186,7 @@ fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) 
         Endpoint::ListArtifacts => schema::<Artifacts>(all),
         Endpoint::ListApplications => schema::<Applications>(all),
         Endpoint::GetApplication => schema::<Application>(all),
-        Endpoint::ApplyApplication => schema::<Applied>(all),
+        Endpoint::ApplyApplication | Endpoint::RemoveSlice => schema::<Applied>(all),
         Endpoint::CheckApplication => schema::<CheckReport>(all),
         Endpoint::ListRollouts => schema::<Rollouts>(all),
         Endpoint::GetRollout | Endpoint::CommandRollout => schema::<RolloutStatus>(all),

@@ -30,6 +30,7 @@ pub enum Endpoint {
     ApplyApplication,
     CheckApplication,
     RemoveApplication,
+    RemoveSlice,
     ListRollouts,
     GetRollout,
     CommandRollout,
@@ -76,6 +77,7 @@ impl Endpoint {
         Self::ApplyApplication,
         Self::CheckApplication,
         Self::RemoveApplication,
+        Self::RemoveSlice,
         Self::ListRollouts,
         Self::GetRollout,
         Self::CommandRollout,
@@ -118,6 +120,7 @@ impl Endpoint {
             Self::ApplyApplication => (Method::PUT, "/api/apps/{app}"),
             Self::CheckApplication => (Method::POST, "/api/apps/{app}/check"),
             Self::RemoveApplication => (Method::DELETE, "/api/apps/{app}"),
+            Self::RemoveSlice => (Method::DELETE, "/api/apps/{app}/slices/{slice}"),
             Self::ListRollouts => (Method::GET, "/api/rollouts"),
             Self::GetRollout => (Method::GET, "/api/rollouts/{app}"),
             Self::CommandRollout => (Method::POST, "/api/rollouts/{app}/{command}"),
@@ -166,6 +169,7 @@ impl Endpoint {
             | Self::ApplyApplication
             | Self::CheckApplication
             | Self::RemoveApplication
+            | Self::RemoveSlice
             | Self::CommandRollout
             | Self::CallApplication
             | Self::PutEntry
@@ -196,6 +200,7 @@ impl Endpoint {
                 ("after", "Lines after this place, a page's `next`; absent: the newest."),
                 ("limit", "At most so many lines, 1 to 1000; default 200."),
             ],
+            Self::RemoveSlice => &[("force", "Also the slices that need it; default false.")],
             Self::GetEntry => &[STALE],
             Self::ListEntries => &[
                 ("prefix", "Keys that start with it."),
@@ -238,7 +243,9 @@ impl Endpoint {
     pub fn time_max(self) -> Duration {
         match self {
             Self::PutArtifact | Self::CheckArtifact => Duration::from_secs(300),
-            Self::ApplyApplication | Self::CheckApplication => Duration::from_secs(120),
+            Self::ApplyApplication | Self::CheckApplication | Self::RemoveSlice => {
+                Duration::from_secs(120)
+            }
             Self::CallApplication => Duration::from_secs(3_605),
             _ => Duration::from_secs(30),
         }

@@ -8,7 +8,9 @@ use aether_types::code::Code;
 use aether_types::description::Description;
 use aether_types::slice_toml::SliceToml;
 use aether_types::wit::{Field, Function, Type};
-use aether_types::{AppName, CallError, Digest, FunctionName, NodeId, Revision, TimeSpan};
+use aether_types::{
+    AppName, CallError, Digest, ErrorKind, FunctionName, NodeId, Problems, Revision, TimeSpan,
+};
 use applications::{advance, crowded, slice};
 use bytes::Bytes;
 use serde_json::json;
@@ -237,6 +239,20 @@ impl Management for Fake {
 
     async fn remove(&self, app: &AppName, _: &Principal) -> Result<(), ApiError> {
         self.state().applications.remove(app).map(drop).ok_or_else(|| unknown(app))
+    }
+
+    async fn remove_slice(&self, removal: SliceRemoval) -> Result<Applied, ApiError> {
+        let SliceRemoval { app, slice, force, .. } = removal;
+        let state = self.state();
+        let application = state.applications.get(&app).ok_or_else(|| unknown(&app))?.clone();
+        if !force {
+            let message = format!("shop:web:1.0.0 is ACTIVE on {NODE} and needs it");
+            let problem = aether_types::Problem::new(Code::DependentsActive, &slice, message);
+            let error = ApiError::from(Problems(vec![problem]));
+            return Err(ApiError { kind: ErrorKind::Conflict, ..error });
+        }
+        let revision = application.revision + 1;
+        Ok(Applied { revision, changed: true, rollout: false, application })
     }
 
     async fn application_routes(

@@ -7,7 +7,7 @@ use crate::body::{Query, json};
 use crate::endpoint::{Endpoint, PathParams};
 use crate::error::ApiError;
 use crate::live;
-use crate::management::{Apply, Call, LogQuery, Management, MintRequest, NodeChange};
+use crate::management::{Apply, Call, LogQuery, Management, MintRequest, NodeChange, SliceRemoval};
 use crate::model::*;
 use aether_types::blueprint::Blueprint;
 use aether_types::code::Code;
@@ -83,6 +83,15 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
         Endpoint::RemoveApplication => {
             node.remove(&req.param("app")?, &req.by).await?;
             done()
+        }
+        Endpoint::RemoveSlice => {
+            let removal = SliceRemoval {
+                app: req.param("app")?,
+                slice: req.param("slice")?,
+                force: req.query.get("force")?.unwrap_or(false),
+                by: req.by.clone(),
+            };
+            ok(&node.remove_slice(removal).await?)
         }
         Endpoint::ListRollouts => ok(&Rollouts { rollouts: node.rollouts().await? }),
         Endpoint::GetRollout => ok(&node.rollout(&req.param("app")?).await?),

@@ -22,7 +22,7 @@ pub use auth::{MintedKey, Principal, Role, StoredKey};
 pub use document::document;
 pub use endpoint::Endpoint;
 pub use error::{ApiError, PROBLEM_JSON, Problem, ProblemItem};
-pub use management::{Apply, Call, LogQuery, Management, MintRequest, NodeChange};
+pub use management::{Apply, Call, LogQuery, Management, MintRequest, NodeChange, SliceRemoval};
 pub use model::*;
 pub use server::serve;
 

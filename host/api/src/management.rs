@@ -8,7 +8,7 @@ use aether_types::blueprint::Blueprint;
 use aether_types::code::Code;
 use aether_types::description::Description;
 use aether_types::rollout::Strategy;
-use aether_types::{AppName, Digest, NodeId, RequestId, Revision, TimeSpan};
+use aether_types::{AppName, Digest, NodeId, RequestId, Revision, SliceName, TimeSpan};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -50,6 +50,9 @@ pub trait Management: Send + Sync + 'static {
     async fn application(&self, app: &AppName) -> Result<Application, ApiError>;
     /// Takes the application away. Its instances drain afterwards.
     async fn remove(&self, app: &AppName, by: &Principal) -> Result<(), ApiError>;
+    /// Takes one slice out of an application, as a new revision without it. Conflict where others
+    /// need it, unless `force` takes these too.
+    async fn remove_slice(&self, removal: SliceRemoval) -> Result<Applied, ApiError>;
     /// The newest rollout of each application, sorted by name.
     async fn rollouts(&self) -> Result<Vec<RolloutStatus>, ApiError>;
     async fn rollout(&self, app: &AppName) -> Result<RolloutStatus, ApiError>;
@@ -121,6 +124,16 @@ pub struct Apply {
     /// How an application that exists gets there, as a rollout: what came with the blueprint, or
     /// what stands in it.
     pub strategy: Option<Strategy>,
+    pub by: Principal,
+}
+
+/// A slice to take out of an application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SliceRemoval {
+    pub app: AppName,
+    pub slice: SliceName,
+    /// With all that need it.
+    pub force: bool,
     pub by: Principal,
 }
 

@@ -11,7 +11,7 @@ pub(crate) use kv::KvCommand;
 pub(crate) use rollout::{RolloutArgs, RolloutCommand, StrategyArg, Winner};
 
 use aether_api::{LogLevel, Role};
-use aether_types::{AppName, NodeId, TimeSpan};
+use aether_types::{AppName, NodeId, SliceName, TimeSpan};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -156,6 +156,12 @@ pub(crate) struct AppArgs {
 pub(crate) struct UndeployArgs {
     /// Name of the application
     pub(crate) app: AppName,
+    /// Take only this slice out of it, group:artifact; refused where others need it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) slice: Option<SliceName>,
+    /// With the slice, also take those that need it, callers first
+    #[arg(long, requires = "slice")]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) remote: Remote,
 }

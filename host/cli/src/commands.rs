@@ -31,7 +31,7 @@ pub(crate) fn run(command: Command, around: &Surroundings, ui: &mut Ui) -> Resul
                 client(&args.remote).and_then(|client| wait(plan::run(&client, &args, ui)));
             planned.map_err(|failure| failure.ending(Exit::Invalid))
         }
-        Command::Undeploy(args) => wait(deploy::undo(&client(&args.remote)?, &args.app, ui)),
+        Command::Undeploy(args) => wait(deploy::undo(&client(&args.remote)?, &args, ui)),
         Command::Status(AppArgs { app, remote }) => {
             let client = client(&remote)?;
             match app {

@@ -7,7 +7,7 @@ use aether_api::{
     KeyRequest, Keys, LogCursor, LogLevel, LogPage, Nodes, Problem, RolloutCommand, RolloutStatus,
     Rollouts, Routes, Slices, Status, TokenCreated, TokenRequest,
 };
-use aether_types::{AppName, Digest, NodeId};
+use aether_types::{AppName, Digest, NodeId, SliceName};
 use bytes::Bytes;
 use reqwest::{RequestBuilder, Response, Url};
 use serde::Serialize;
@@ -153,6 +153,21 @@ impl Client {
         let action = format!("undeploy {app}");
         let endpoint = Endpoint::RemoveApplication;
         self.send(&action, endpoint, self.request(endpoint, &[app.as_str()])).await.map(drop)
+    }
+
+    /// Takes one slice out of an application; with `force`, also those that need it.
+    pub async fn remove_slice(
+        &self,
+        app: &AppName,
+        slice: &SliceName,
+        force: bool,
+    ) -> Result<Applied> {
+        let action = format!("take {slice} out of {app}");
+        let endpoint = Endpoint::RemoveSlice;
+        let request = self.request(endpoint, &[app.as_str(), &slice.to_string()]);
+        let request = request.query(&[("force", force)]);
+        let response = self.send(&action, endpoint, request).await?;
+        self.read(&action, response).await
     }
 
     /// The newest rollout of each application.

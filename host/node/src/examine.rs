@@ -1,11 +1,12 @@
 //! What applying a blueprint would do: binds it to artifacts, checks it, compares it. Changes
 //! nothing.
 
+use crate::management::dependents;
 use crate::planner::Outlook;
 use crate::projector::Picture;
 use crate::views;
 use aether_api::{ApiError, Apply, Change, ChangeKind, CheckReport};
-use aether_placement::{Difference, DifferenceKind, differences, preview};
+use aether_placement::{Difference, DifferenceKind, View, differences, preview};
 use aether_types::blueprint::{Application, Bound};
 use aether_types::checked::Checked;
 use aether_types::code::Code;
@@ -30,6 +31,7 @@ pub(crate) type Descriptions = BTreeMap<Digest, Description>;
 /// not stored.
 pub(crate) fn examine(
     picture: &Picture,
+    view: &View,
     apply: &Apply,
     described: Descriptions,
 ) -> Result<Examined, ApiError> {
@@ -41,7 +43,9 @@ pub(crate) fn examine(
     let application = bind(picture, &artifacts, apply)?;
     let others = picture.applications.all_current().map(|(_, checked)| &**checked);
     let others = others.filter(|checked| checked.app != *app);
-    let checked = aether_placement::check(&application, &artifacts, others)?;
+    let checked = aether_placement::check(&application, &artifacts, others);
+    let checked =
+        checked.map_err(|problems| dependents::named(picture, view, &application, problems))?;
     let current = picture.world.applications.get(app);
     let known = current.map_or(Revision(0), |at| at.revision);
     if let Some(wanted) = apply.if_revision.filter(|wanted| *wanted != known) {

@@ -1,12 +1,14 @@
 //! The management API's port: reads the picture, writes through the log. Knows no HTTP and no JSON.
 
+pub(crate) mod dependents;
+mod errors;
 mod nodes;
 
 use crate::admission::Admissions;
 use crate::calls;
-use crate::control::{Control, ControlError};
+use crate::control::Control;
 use crate::counts::Counting;
-use crate::depot::{Depot, DepotError};
+use crate::depot::Depot;
 use crate::examine::{Descriptions, Examined, examine, report};
 use crate::explain;
 use crate::faults::Faults;
@@ -23,13 +25,13 @@ use crate::rollouts;
 use crate::routing::Routing;
 use crate::samples::{self, Samples};
 use crate::store;
-use crate::tasks::{Run, Runs};
+use crate::tasks::Runs;
 use crate::unix_ms;
-use crate::views::Views;
+use crate::views::{self, Views};
 use aether_api::{
     ApiError, Applied, Apply, Artifact, Call, CallAnswer, CheckReport, Entries, EntryQuery,
-    Expected, Explanation, LogPage, LogQuery, LogSource, Management, MintRequest, MintedKey,
-    NodeChange, NodeStatus, Principal, Role, RolloutCommand, RolloutStatus, Status, StoreEntry,
+    Expected, Explanation, LogPage, LogQuery, Management, MintRequest, MintedKey, NodeChange,
+    NodeStatus, Principal, Role, RolloutCommand, RolloutStatus, SliceRemoval, Status, StoreEntry,
     StoreKey, StoredKey, TokenCreated,
 };
 use aether_engine::Engine;
@@ -40,10 +42,13 @@ use aether_types::description::Description;
 use aether_types::versioned::encode;
 use aether_types::{AppName, Digest, ErrorKind, NodeId, Revision, TimeSpan};
 use bytes::Bytes;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use errors::control_error;
+use errors::depot_error;
+use nodes::unknown_node;
 
 /// How long a write waits until this node's own picture shows it.
 const SHOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -130,7 +135,7 @@ impl Management for Office {
             },
             applications,
             notes,
-            tasks: self.runs.all().into_iter().map(task_status).collect(),
+            tasks: self.runs.all().into_iter().map(views::task).collect(),
         })
     }
 
@@ -176,14 +181,14 @@ impl Management for Office {
     async fn check(&self, apply: Apply, described: Descriptions) -> Result<CheckReport, ApiError> {
         let picture = self.picture();
         let outlook = self.reports.borrow().clone();
-        Ok(report(&picture, &outlook, examine(&picture, &apply, described)?))
+        Ok(report(&picture, &outlook, examine(&picture, &outlook.view, &apply, described)?))
     }
 
     async fn apply(&self, apply: Apply) -> Result<Applied, ApiError> {
         let picture = self.picture();
         let app = apply.blueprint.application.name.clone();
         let Examined { application, known, changed, .. } =
-            examine(&picture, &apply, Descriptions::new())?;
+            examine(&picture, &self.reports.borrow().view, &apply, Descriptions::new())?;
         let (mut revision, mut rollout) = (known, false);
         if changed {
             let key = keys::blueprint(&app);
@@ -229,6 +234,12 @@ impl Management for Office {
         Ok(())
     }
 
+    async fn remove_slice(&self, removal: SliceRemoval) -> Result<Applied, ApiError> {
+        let picture = self.picture();
+        let view = self.reports.borrow().view.clone();
+        self.apply(dependents::without(&picture, &view, removal)?).await
+    }
+
     async fn rollouts(&self) -> Result<Vec<RolloutStatus>, ApiError> {
         Ok(self.all_rollouts())
     }
@@ -267,22 +278,7 @@ impl Management for Office {
     }
 
     async fn logs(&self, query: LogQuery) -> Result<LogPage, ApiError> {
-        let picture = self.picture();
-        let nodes = match query.source {
-            LogSource::Node(node) => {
-                let known = picture.world.members.get(&node);
-                let known = known.filter(|at| at.value.duty != Duty::Removed);
-                known.map(|_| vec![node]).ok_or_else(|| unknown_node(&picture, node))?
-            }
-            LogSource::Cluster => {
-                let members = picture.world.members.iter();
-                let members = members.filter(|(_, at)| at.value.duty != Duty::Removed);
-                // A node that has just joined may not know of itself yet.
-                let nodes: BTreeSet<NodeId> =
-                    members.map(|(id, _)| *id).chain([self.identity.node]).collect();
-                nodes.into_iter().collect()
-            }
-        };
+        let nodes = self.sources(query.source)?;
         Ok(self.logs.page(query, &nodes).await)
     }
 
@@ -495,41 +491,4 @@ fn unchanged(picture: &Picture, app: &AppName) -> Vec<Condition> {
         revision: at.revision,
     });
     unchanged.collect()
-}
-
-fn unknown_node(picture: &Picture, node: NodeId) -> ApiError {
-    let known = picture.world.members.iter().filter(|(_, at)| at.value.duty != Duty::Removed);
-    let known: Vec<String> = known.map(|(id, _)| id.to_string()).collect();
-    ApiError::not_found(Code::UnknownNode, format!("there is no node {node}"))
-        .help(format!("there are: {}", known.join(", ")))
-}
-
-pub(crate) fn control_error(error: &ControlError) -> ApiError {
-    if matches!(error, ControlError::DiskFull) {
-        return ApiError::new(error.kind(), Code::DiskFull, error)
-            .help("free space on the disk of its data folder; other nodes take the write now");
-    }
-    let code = match error.kind() {
-        ErrorKind::Conflict => Code::RevisionConflict,
-        ErrorKind::Unavailable | ErrorKind::Exhausted => Code::Unavailable,
-        _ => Code::Internal,
-    };
-    ApiError::new(error.kind(), code, error)
-}
-
-fn depot_error(error: &DepotError) -> ApiError {
-    let code = match error.kind() {
-        ErrorKind::Internal => Code::Internal,
-        _ => Code::Unavailable,
-    };
-    ApiError::new(error.kind(), code, error)
-}
-
-fn task_status((name, run): (&'static str, Run)) -> aether_api::TaskStatus {
-    aether_api::TaskStatus {
-        name: name.to_owned(),
-        last_run: Some(aether_api::rfc3339(run.ended_ms)),
-        last_duration_us: u64::try_from(run.took.as_micros()).unwrap_or(u64::MAX),
-        error: run.error,
-    }
 }

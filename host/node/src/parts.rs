@@ -89,12 +89,7 @@ impl Parts {
         let (reaching, reaches) = watch::channel(Arc::default());
         let routing = Routing::new(node, self.run, self.network.clone());
         routing.derive(self.pictures.borrow().clone(), &Reach::default());
-        let depot = Depot {
-            artifacts: self.artifacts.clone(),
-            network: self.network.clone(),
-            reaches: reaches.clone(),
-            tasks: tasks.clone(),
-        };
+        let depot = self.depot(&reaches, tasks);
         let samples = Samples::new(self.clock.clone());
         let code = SharedCode { engine: self.engine.clone(), depot: depot.clone() };
         let counting = Counting::default();
@@ -121,16 +116,11 @@ impl Parts {
         let (reconcile, observed) =
             Reconcile::new(lifecycle, loader, routing.clone(), tasks.clone(), pictures.clone());
         tasks.spawn("projector", vital, projector.run(runs.clone(), stop_rest.clone()));
-        let table =
-            routing.clone().run(pictures.clone(), reaches.clone(), runs.clone(), stop_rest.clone());
-        tasks.spawn("routing", vital, table);
+        self.route(tasks, &routing, &reaches, &runs, &stop_rest);
         let (own, network) = ((node, self.run), self.network.clone());
         let tell =
             counts::tell(own, counting.clone(), pictures.clone(), network, stop_rest.clone());
         tasks.spawn("counts", vital, tell);
-        let (control, derived) = (self.control.clone(), routing.derived());
-        let follows = rollouts::acknowledge(own, control, derived, runs.clone(), stop_rest.clone());
-        tasks.spawn("acknowledge", vital, follows);
         tasks.spawn("buckets", vital, forget_buckets(cache, pictures, stop_rest.clone()));
         let sampled = self.tell(tasks, &stop_rest);
         let published = tokio::spawn(publish(self.control.clone(), observed, runs.clone()));
@@ -183,6 +173,33 @@ impl Parts {
         let links = links.map_err(Error::Links)?;
         self.network.begin(links.clone());
         Ok(links)
+    }
+
+    fn depot(&self, reaches: &Reaches, tasks: &Tasks) -> Depot {
+        Depot {
+            artifacts: self.artifacts.clone(),
+            network: self.network.clone(),
+            reaches: reaches.clone(),
+            tasks: tasks.clone(),
+        }
+    }
+
+    /// Keeps the table up to date, and says which traffic it knows of.
+    fn route(
+        &self,
+        tasks: &Tasks,
+        routing: &Routing,
+        reaches: &Reaches,
+        runs: &Runs,
+        stop: &CancellationToken,
+    ) {
+        let (pictures, reaches) = (self.pictures.clone(), reaches.clone());
+        let table = routing.clone().run(pictures, reaches, runs.clone(), stop.clone());
+        tasks.spawn("routing", OnFailure::StopNode, table);
+        let own = (self.identity.node, self.run);
+        let (control, derived) = (self.control.clone(), routing.derived());
+        let follows = rollouts::acknowledge(own, control, derived, runs.clone(), stop.clone());
+        tasks.spawn("acknowledge", OnFailure::StopNode, follows);
     }
 
     fn follow_members(

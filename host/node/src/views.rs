@@ -230,3 +230,13 @@ pub(crate) fn step(change: &Change) -> api::PlanStep {
     let from = from.map(ToString::to_string);
     api::PlanStep { kind, instance: instance.to_string(), node: node.to_string(), from }
 }
+
+/// The last run of a task.
+pub(crate) fn task((name, run): (&'static str, crate::tasks::Run)) -> aether_api::TaskStatus {
+    aether_api::TaskStatus {
+        name: name.to_owned(),
+        last_run: Some(aether_api::rfc3339(run.ended_ms)),
+        last_duration_us: u64::try_from(run.took.as_micros()).unwrap_or(u64::MAX),
+        error: run.error,
+    }
+}

@@ -3,7 +3,7 @@
 mod rollout;
 
 use super::status;
-use crate::args::{DeployArgs, StrategyArg};
+use crate::args::{DeployArgs, StrategyArg, UndeployArgs};
 use crate::exit::{Exit, Failure, Result};
 use crate::files::{self, Component, Package};
 use crate::ui::Ui;
@@ -75,7 +75,14 @@ async fn answering(client: &Client, application: &Application, ui: &mut Ui) -> R
     ui.step("Answering", format!("at http://{}", client.status().await?.node.http))
 }
 
-pub(super) async fn undo(client: &Client, app: &AppName, ui: &mut Ui) -> Result {
+pub(super) async fn undo(client: &Client, args: &UndeployArgs, ui: &mut Ui) -> Result {
+    let app = &args.app;
+    if let Some(slice) = &args.slice {
+        let applied = client.remove_slice(app, slice, args.force).await?;
+        let revision = applied.revision;
+        ui.step("Removed", format!("{slice} from {app}, which is at revision {revision} now"))?;
+        return ui.data(&applied, |_| Ok(()));
+    }
     client.remove(app).await?;
     ui.step("Removed", format!("{app}; its instances drain now"))?;
     ui.data(&serde_json::json!({ "removed": app }), |_| Ok(()))

@@ -8,6 +8,7 @@ mod canary;
 mod cluster;
 mod code;
 mod crash;
+mod dependents;
 mod disk;
 mod faults;
 mod forge;

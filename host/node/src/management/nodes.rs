@@ -5,10 +5,11 @@ use crate::projector::Picture;
 use crate::records::{Duty, Member, NodeRecord};
 use crate::samples::{self, Sample};
 use crate::world::At;
-use aether_api::{ApiError, NodeState, NodeStatus};
+use aether_api::{ApiError, LogSource, NodeState, NodeStatus};
 use aether_transport::{DownReason, LinkState, Refusal};
 use aether_types::NodeId;
 use aether_types::code::Code;
+use std::collections::BTreeSet;
 
 impl Office {
     pub(super) fn node_status(&self, picture: &Picture, node: NodeId) -> NodeStatus {
@@ -116,6 +117,21 @@ impl Office {
         refusals.collect()
     }
 
+    /// Whose logs somebody wants to see.
+    pub(super) fn sources(&self, source: LogSource) -> Result<Vec<NodeId>, ApiError> {
+        let picture = self.picture();
+        let members = picture.world.members.iter();
+        let members = members.filter(|(_, at)| at.value.duty != Duty::Removed);
+        // A node that has just joined may not know of itself yet.
+        let nodes: BTreeSet<NodeId> =
+            members.map(|(id, _)| *id).chain([self.identity.node]).collect();
+        match source {
+            LogSource::Cluster => Ok(nodes.into_iter().collect()),
+            LogSource::Node(node) if nodes.contains(&node) => Ok(vec![node]),
+            LogSource::Node(node) => Err(unknown_node(&picture, node)),
+        }
+    }
+
     /// A node that lives gives everything away first; one that is dead has nothing left to give.
     pub(super) fn check_removable(&self, picture: &Picture, node: NodeId) -> Result<(), ApiError> {
         let reachable = self.reaches.borrow().is_up(node, self.identity.node);
@@ -131,6 +147,13 @@ impl Office {
         Err(ApiError::conflict(Code::NodeInUse, message)
             .help("`aether node drain` takes them away; a dead node can be removed at once"))
     }
+}
+
+pub(super) fn unknown_node(picture: &Picture, node: NodeId) -> ApiError {
+    let known = picture.world.members.iter().filter(|(_, at)| at.value.duty != Duty::Removed);
+    let known: Vec<String> = known.map(|(id, _)| id.to_string()).collect();
+    ApiError::not_found(Code::UnknownNode, format!("there is no node {node}"))
+        .help(format!("there are: {}", known.join(", ")))
 }
 
 /// A refusal that does not end by waiting.
