@@ -252,8 +252,8 @@ fn authorize(
 fn request_id(headers: &HeaderMap) -> RequestId {
     let given = headers.get(REQUEST_ID).and_then(|v| v.to_str().ok()?.parse().ok());
     given.unwrap_or_else(|| {
-        let id = uuid::Uuid::now_v7().simple().to_string();
-        id.parse().expect("32 hexadecimal digits are a request id")
+        let id = uuid::Uuid::now_v7().hyphenated().to_string();
+        id.parse().expect("a UUID is 36 visible ASCII characters")
     })
 }
 

@@ -112,6 +112,16 @@ pub trait RemoteSlice: std::fmt::Debug + Send + Sync {
 }
 
 impl Origin {
+    /// The trace that the request belongs to: 32 hexadecimal digits of its trace context.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.trace_parent.as_deref()?.get(3..35)
+    }
+
+    /// The number of [`Origin::variant`], as logs write it.
+    pub fn variant_number(&self) -> Option<u64> {
+        self.variant.map(|variant| variant.0)
+    }
+
     /// An origin that nobody authenticated.
     pub fn anonymous(request_id: RequestId) -> Self {
         Self {

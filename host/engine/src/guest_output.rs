@@ -1,7 +1,6 @@
 //! Standard output and error of guests: line by line into the node's log. Knows no file.
 
-use crate::AppContext;
-use aether_types::RequestId;
+use crate::{AppContext, Origin};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::pin::Pin;
@@ -20,7 +19,7 @@ pub const OUTPUT_BYTES_PER_CALL_MAX: usize = 64 << 10;
 /// What one call writes to both streams. A line without an end is logged when this is dropped.
 pub(crate) struct CallOutput {
     app: Arc<AppContext>,
-    request_id: RequestId,
+    origin: Arc<Origin>,
     lines: [Mutex<Line>; 2],
 }
 
@@ -72,10 +71,10 @@ impl CurrentOutput {
 }
 
 impl CallOutput {
-    pub(crate) fn new(app: &Arc<AppContext>, request_id: &RequestId) -> Arc<Self> {
+    pub(crate) fn new(app: &Arc<AppContext>, origin: &Arc<Origin>) -> Arc<Self> {
         let line = || Mutex::new(Line { bytes: Vec::new(), bytes_left: OUTPUT_BYTES_PER_CALL_MAX });
-        let (app, request_id) = (Arc::clone(app), request_id.clone());
-        Arc::new(Self { app, request_id, lines: [line(), line()] })
+        let (app, origin) = (Arc::clone(app), Arc::clone(origin));
+        Arc::new(Self { app, origin, lines: [line(), line()] })
     }
 
     fn write(&self, stream: Stream, bytes: &[u8]) {
@@ -110,7 +109,9 @@ impl CallOutput {
             target: "slice",
             app = %self.app.app,
             slice = %self.app.coordinates,
-            request_id = %self.request_id,
+            request_id = %self.origin.request_id,
+            variant = self.origin.variant_number(),
+            trace_id = self.origin.trace_id(),
             stream = stream.name(),
             "{text}"
         );

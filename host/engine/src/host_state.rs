@@ -64,7 +64,7 @@ impl HostState {
         meter: Meter,
         call: CallContext,
     ) -> Self {
-        let output = CallOutput::new(&app, &call.origin.request_id);
+        let output = CallOutput::new(&app, &call.origin);
         let current = CurrentOutput::new(Arc::clone(&output));
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
@@ -164,7 +164,7 @@ impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         if self.output_stale {
             self.output_stale = false;
-            let new = || CallOutput::new(&self.app, &self.call.ctx.origin.request_id);
+            let new = || CallOutput::new(&self.app, &self.call.ctx.origin);
             self.output.select(self.call.output.get_or_insert_with(new));
         }
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }

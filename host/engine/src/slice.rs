@@ -247,12 +247,14 @@ impl Slice {
         let mut chain: Vec<String> = ctx.waiting().map(|waits| waits.slice.to_string()).collect();
         chain.reverse();
         chain.push(own.to_string());
-        let (chain, request_id) = (chain.join(" -> "), &ctx.origin.request_id);
+        let (chain, origin) = (chain.join(" -> "), &ctx.origin);
         if held >= slots {
             return Err(CallError::Denied(format!("slices wait for each other: {chain}")));
         }
         // The other slots may be held by calls that wait in the same way, or not.
-        tracing::warn!(%request_id, chain, "refused a call that may wait for itself");
+        let (request_id, variant) = (&origin.request_id, origin.variant_number());
+        let trace_id = origin.trace_id();
+        tracing::warn!(%request_id, variant, trace_id, chain, "refused a call that may wait for itself");
         Err(CallError::Overloaded(None))
     }
 

@@ -13,7 +13,7 @@ mod typed;
 use crate::body::{Reply, ResponseBody};
 use crate::door::Shared;
 use crate::port::{Call, Found};
-use crate::problem::{self, Refusal};
+use crate::problem::{self, Names, Refusal};
 use crate::stats::Ticket;
 use aether_types::CallError;
 use http::header::{ALLOW, CONTENT_LENGTH, HeaderValue};
@@ -38,18 +38,21 @@ pub(crate) async fn answer(
     let started = Instant::now();
     let (mut head, body) = req.into_parts();
     let time_max = door.limits.body_time_max + door.limits.answer_time_max;
-    let identity = identify::identify(&mut head, peer, started + time_max);
-    let call = &identity.call;
+    let mut identity = identify::identify(&mut head, peer, started + time_max);
+    let call = &mut identity.call;
     let method = head.method.clone();
     let (res, ticket) = match admit::admit(door) {
         Ok(ticket) => (below(door, head, body, call).await, Some(ticket)),
         Err(refusal) => (Err(refusal), None),
     };
-    let mut res = res.unwrap_or_else(|refusal| refusal.respond(&call.request_id));
+    let mut res = res.unwrap_or_else(|refusal| refusal.respond(Names::of(call)));
     identity.sign(&mut res);
     door.counters.answered(res.status());
+    let call = &identity.call;
     tracing::debug!(
         request_id = %call.request_id,
+        variant = call.variant(),
+        trace_id = call.trace_id(),
         %method,
         status = res.status().as_u16(),
         elapsed_us = started.elapsed().as_micros() as u64,
@@ -62,15 +65,19 @@ async fn below(
     door: &Shared,
     mut head: Parts,
     body: Incoming,
-    call: &Call,
+    call: &mut Call,
 ) -> Result<Response<ResponseBody>, Refusal> {
     check::check(&mut head, &body, &door.limits)?;
     match route::route(door, &head)? {
         Found::Typed { route, params, body: takes } => {
             let target = typed::Target { route, params, takes };
+            call.variant = door.app.variant(&target.route);
             typed::call(door, target, &head, body, call).await
         }
-        Found::Http { route } => forward::forward(door, route, head, body, call).await,
+        Found::Http { route } => {
+            call.variant = door.app.variant(&route);
+            forward::forward(door, route, head, body, call).await
+        }
         Found::WrongMethod { allow } => Ok(options(&allow)),
         Found::Nothing => unreachable!("route refuses this"),
     }
@@ -105,11 +112,16 @@ fn complete(res: Response<ResponseBody>, method: &Method, ticket: Option<Ticket>
 /// Logs a technical failure, here where it stops travelling, and hides its cause from the client.
 fn technical(error: &CallError, call: &Call) -> Refusal {
     let (request_id, kind) = (&call.request_id, error.word());
+    let (variant, trace_id) = (call.variant(), call.trace_id());
     match error {
         // Expected under load, and counted: one line per request would add to it.
-        CallError::Overloaded(_) => tracing::debug!(%request_id, kind, %error, "call refused"),
-        CallError::Unavailable(_) => tracing::info!(%request_id, kind, %error, "call refused"),
-        _ => tracing::warn!(%request_id, kind, %error, "call failed"),
+        CallError::Overloaded(_) => {
+            tracing::debug!(%request_id, variant, trace_id, kind, %error, "call refused");
+        }
+        CallError::Unavailable(_) => {
+            tracing::info!(%request_id, variant, trace_id, kind, %error, "call refused");
+        }
+        _ => tracing::warn!(%request_id, variant, trace_id, kind, %error, "call failed"),
     }
     Refusal::call(error)
 }

@@ -1,7 +1,7 @@
 //! What the front door asks of the application behind it. Knows no engine and no routing policy.
 
 use crate::body::{RequestBody, ResponseBody};
-use aether_types::{CallError, Method, RequestId};
+use aether_types::{CallError, Method, RequestId, Revision};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use std::any::Any;
@@ -18,6 +18,12 @@ pub trait Application: Send + Sync + 'static {
     /// The route that takes a request. `path` is the raw path, without the query; the headers may
     /// say which version of it. Called once or twice per request: it must not block.
     fn find(&self, method: Method, path: &str, headers: &HeaderMap) -> Found;
+
+    /// The version of its application that a route found leads to; none where there is one only
+    /// that has no number.
+    fn variant(&self, _route: &RouteRef) -> Option<Revision> {
+        None
+    }
 
     /// Calls the function of a typed route.
     fn typed(&self, route: RouteRef, req: TypedRequest) -> Answering<'_, Result<Answer, Failure>>;
@@ -62,8 +68,22 @@ pub struct Call {
     pub deadline: Instant,
     /// A well-formed `traceparent` header (W3C), if the client sent one.
     pub trace_parent: Option<String>,
+    /// The version of its application that the request got; none before its route was found.
+    pub variant: Option<Revision>,
     /// The other end of the connection.
     pub peer: SocketAddr,
+}
+
+impl Call {
+    /// The number of the version, as logs and problem documents write it.
+    pub(crate) fn variant(&self) -> Option<u64> {
+        self.variant.map(|variant| variant.0)
+    }
+
+    /// The trace that the request belongs to, as its client says.
+    pub(crate) fn trace_id(&self) -> Option<&str> {
+        self.trace_parent.as_deref()?.get(3..35)
+    }
 }
 
 /// A request to a typed route, complete.

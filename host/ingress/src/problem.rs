@@ -2,6 +2,7 @@
 
 use crate::body::ResponseBody;
 use crate::limits::Limits;
+use crate::port::Call;
 use aether_types::{ByteSize, CallError, Method, RequestId, code::Code};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
@@ -47,11 +48,30 @@ struct Document<'a> {
     #[serde(rename = "request-id")]
     request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<u64>,
+    #[serde(rename = "trace-id", skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     case: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<&'a RawValue>,
+}
+
+/// What a request is known by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Names<'a> {
+    request_id: &'a RequestId,
+    variant: Option<u64>,
+    trace_id: Option<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    pub(crate) fn of(call: &'a Call) -> Self {
+        let Call { request_id, .. } = call;
+        Self { request_id, variant: call.variant(), trace_id: call.trace_id() }
+    }
 }
 
 const RETRY_SECONDS: u64 = 1;
@@ -96,7 +116,7 @@ impl Refusal {
                 (StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, "there was no answer in time")
             }
             CallError::Overloaded(_) => (
-                StatusCode::TOO_MANY_REQUESTS,
+                StatusCode::SERVICE_UNAVAILABLE,
                 Code::Overloaded,
                 "more requests are waiting than the slice's queue holds",
             ),
@@ -125,8 +145,8 @@ impl Refusal {
         }
     }
 
-    pub(crate) fn respond(self, request_id: &RequestId) -> Response<ResponseBody> {
-        let mut res = Response::new(ResponseBody::full(self.document(request_id)));
+    pub(crate) fn respond(self, names: Names<'_>) -> Response<ResponseBody> {
+        let mut res = Response::new(ResponseBody::full(self.document(names)));
         *res.status_mut() = self.status;
         let headers = res.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -145,8 +165,9 @@ impl Refusal {
 
     /// The same for a connection that nobody but us writes to any more.
     pub(crate) fn last_words(self, request_id: &RequestId) -> Vec<u8> {
-        let document = self.document(request_id);
-        let (head, _) = self.respond(request_id).into_parts();
+        let names = Names { request_id, variant: None, trace_id: None };
+        let document = self.document(names);
+        let (head, _) = self.respond(names).into_parts();
         let mut text = format!("HTTP/1.1 {}\r\n", head.status);
         for (name, value) in &head.headers {
             let value = value.to_str().expect("we write visible ASCII");
@@ -158,7 +179,7 @@ impl Refusal {
         [text.into_bytes(), document].concat()
     }
 
-    fn document(&self, request_id: &RequestId) -> Vec<u8> {
+    fn document(&self, names: Names<'_>) -> Vec<u8> {
         let (case, value) = match &self.extra {
             Extra::Case { case, payload } => (Some(case.as_str()), payload.as_deref()),
             _ => (None, None),
@@ -171,7 +192,9 @@ impl Refusal {
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
-            request_id: request_id.as_str(),
+            request_id: names.request_id.as_str(),
+            variant: names.variant,
+            trace_id: names.trace_id,
             path: match &self.extra {
                 Extra::Place(place) => Some(place),
                 _ => None,

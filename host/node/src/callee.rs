@@ -3,7 +3,7 @@
 
 use crate::network::Network;
 use crate::remote::{self, Attempt, BoxError, StreamedBody};
-use aether_engine::{CallContext, HttpBody, Offer, RemoteSlice, Slice};
+use aether_engine::{CallContext, HttpBody, Offer, Origin, RemoteSlice, Slice};
 use aether_routing::{
     Ask, Breaker, Budget, Explained, Failed, Key, NoTarget, Pick, Pin, Signal, Signals, Split,
     Started, Stop, Tick, Tried, again, choose, explain, is_alive,
@@ -81,6 +81,7 @@ struct Course<'a> {
     tried: Tried,
     attempts: u32,
     idempotent: bool,
+    origin: Arc<Origin>,
 }
 
 impl Default for Memory {
@@ -206,7 +207,7 @@ impl Callee {
         ctx: CallContext,
         wish: Wish,
     ) -> Result<Vec<u8>, CallError> {
-        let mut course = Course::new(self, wish, self.repeats(function));
+        let mut course = Course::new(self, wish, self.repeats(function), &ctx.origin);
         let mut offer = Some(Offer { args, ctx });
         let mut last = None;
         loop {
@@ -252,7 +253,7 @@ impl Callee {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::error::Error + Send + Sync + 'static,
     {
-        let mut course = Course::new(self, wish, request.method().is_idempotent());
+        let mut course = Course::new(self, wish, request.method().is_idempotent(), &ctx.origin);
         let (mut fresh, kept) = keep(request).await?;
         let mut last = None;
         loop {
@@ -320,7 +321,7 @@ where
 }
 
 impl<'a> Course<'a> {
-    fn new(callee: &'a Callee, wish: Wish, idempotent: bool) -> Self {
+    fn new(callee: &'a Callee, wish: Wish, idempotent: bool, origin: &Arc<Origin>) -> Self {
         let memory = &callee.memory;
         let turns = if wish.pin.is_some() { &memory.draws } else { &memory.turns };
         let turn = turns.fetch_add(1, Relaxed);
@@ -329,7 +330,15 @@ impl<'a> Course<'a> {
             let paid = |bits| Some(Budget::from_bits(bits).on_call().to_bits());
             memory.budget.fetch_update(Relaxed, Relaxed, paid).expect("every call can pay in");
         }
-        Self { callee, wish, turn, tried: Tried::new(), attempts: 0, idempotent }
+        Self {
+            callee,
+            wish,
+            turn,
+            tried: Tried::new(),
+            attempts: 0,
+            idempotent,
+            origin: Arc::clone(origin),
+        }
     }
 
     /// The next instance; `last` is why the one before did not do.
@@ -384,7 +393,9 @@ impl<'a> Course<'a> {
             return Ok(error);
         }
         if let Some(stop @ (Stop::Budget | Stop::MayHaveStarted)) = stop {
-            tracing::debug!(%error, %stop, "a call is not made again");
+            let (request_id, variant) = (&self.origin.request_id, self.origin.variant_number());
+            let trace_id = self.origin.trace_id();
+            tracing::debug!(%request_id, variant, trace_id, %error, %stop, "a call is not made again");
         }
         Err(error)
     }

@@ -47,6 +47,10 @@ impl Application for Door {
         }
     }
 
+    fn variant(&self, route: &RouteRef) -> Option<Revision> {
+        Some(of_ours(route).revision)
+    }
+
     fn typed(&self, route: RouteRef, req: TypedRequest) -> Answering<'_, Result<Answer, Failure>> {
         Box::pin(async move {
             let route = of_ours(&route);
@@ -56,7 +60,7 @@ impl Application for Door {
             let here = route.callee.at_hand();
             let description = self.types(here, route).map_err(Failure::Call)?;
             let request = json::Request { path: &req.path, query: &req.query, body: &req.body };
-            let ctx = context(req.call, route.revision);
+            let ctx = context(req.call);
             let callee = Invoked { callee: &route.callee, here, wish: route.wish };
             let invoked = invoke(callee, &description, function, binding, request, ctx).await;
             let good = status.and_then(|s| StatusCode::from_u16(s.get() as u16).ok());
@@ -72,7 +76,7 @@ impl Application for Door {
     ) -> Answering<'_, Result<http::Response<ResponseBody>, CallError>> {
         Box::pin(async move {
             let route = of_ours(&route);
-            let (ctx, mut offer) = (context(call, route.revision), Some(req));
+            let (ctx, mut offer) = (context(call), Some(req));
             if let Some(slice) = route.callee.at_hand() {
                 match slice.offer_request(&mut offer, ctx.clone()).await {
                     Ok(response) => {
@@ -158,10 +162,10 @@ fn of_ours(route: &RouteRef) -> &Route {
     route.downcast_ref().expect("the front door hands back what `find` gave it")
 }
 
-fn context(call: Call, version: Revision) -> CallContext {
+fn context(call: Call) -> CallContext {
     let origin = Origin {
         trace_parent: call.trace_parent,
-        variant: Some(version),
+        variant: call.variant,
         ..Origin::anonymous(call.request_id)
     };
     CallContext::edge(Arc::new(origin), call.deadline)

@@ -24,6 +24,6 @@ impl Host for InfraView<'_, Logging> {
             // The node's log has nothing above an error.
             logging::Level::Error | logging::Level::Critical => Level::ERROR,
         };
-        self.state.say(&self.call.origin.request_id, level, &context, &message);
+        self.state.say(&self.call.origin, level, &context, &message);
     }
 }

@@ -1,6 +1,7 @@
 //! Lines of one `WasmInstance`, bounded and with their fields. Knows no guest.
 
 use crate::Names;
+use aether_engine::Origin;
 use aether_types::RequestId;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,13 +25,15 @@ pub struct Speaker {
 
 /// One event per level: tracing fixes the level of an event where it is written.
 macro_rules! event {
-    ($level:ident, $names:expr, $request_id:ident, $context:ident, $message:ident) => {
+    ($level:ident, $names:expr, $origin:ident, $context:ident, $message:ident) => {
         tracing::event!(
             target: "slice",
             Level::$level,
             app = $names.app,
             slice = $names.slice,
-            request_id = $request_id.as_str(),
+            request_id = $origin.request_id.as_str(),
+            variant = $origin.variant_number(),
+            trace_id = $origin.trace_id(),
             context = &*$context,
             "{}",
             $message
@@ -43,9 +46,9 @@ impl Speaker {
         Self { names, request_id: None, bytes_left: 0 }
     }
 
-    pub(crate) fn say(&mut self, id: &RequestId, level: Level, context: &str, message: &str) {
-        if self.request_id.as_ref() != Some(id) {
-            self.request_id = Some(id.clone());
+    pub(crate) fn say(&mut self, origin: &Origin, level: Level, context: &str, message: &str) {
+        if self.request_id.as_ref() != Some(&origin.request_id) {
+            self.request_id = Some(origin.request_id.clone());
             self.bytes_left = LOG_BYTES_PER_REQUEST_MAX;
         }
         if self.bytes_left == 0 {
@@ -55,15 +58,15 @@ impl Speaker {
         self.bytes_left = self.bytes_left.saturating_sub(context.len() + message.len() + 1);
         let names = &self.names;
         match level {
-            Level::TRACE => event!(TRACE, names, id, context, message),
-            Level::DEBUG => event!(DEBUG, names, id, context, message),
-            Level::INFO => event!(INFO, names, id, context, message),
-            Level::WARN => event!(WARN, names, id, context, message),
-            Level::ERROR => event!(ERROR, names, id, context, message),
+            Level::TRACE => event!(TRACE, names, origin, context, message),
+            Level::DEBUG => event!(DEBUG, names, origin, context, message),
+            Level::INFO => event!(INFO, names, origin, context, message),
+            Level::WARN => event!(WARN, names, origin, context, message),
+            Level::ERROR => event!(ERROR, names, origin, context, message),
         }
         if self.bytes_left == 0 {
             let rest = "(the rest of what this request logs is dropped)";
-            event!(WARN, names, id, context, rest);
+            event!(WARN, names, origin, context, rest);
         }
     }
 }
@@ -79,6 +82,7 @@ fn cut(text: &str, bytes_max: usize) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aether_types::Revision;
     use expect_test::expect;
     use parking_lot::Mutex;
     use std::io::Write;
@@ -113,19 +117,24 @@ mod tests {
         String::from_utf8_lossy(&written.0.lock()).into_owned()
     }
 
-    fn id(text: &str) -> RequestId {
-        text.parse().unwrap()
+    fn origin(id: &str) -> Origin {
+        Origin::anonymous(id.parse().unwrap())
     }
 
     #[test]
     fn lines_carry_who_said_them_for_which_request() {
         let lines = log(|speaker| {
-            speaker.say(&id("r1"), Level::INFO, "stock", "reserved 2");
-            speaker.say(&id("r2"), Level::ERROR, "", "out of stock");
+            speaker.say(&origin("r1"), Level::INFO, "stock", "reserved 2");
+            speaker.say(&origin("r2"), Level::ERROR, "", "out of stock");
+            let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+            let (variant, trace_parent) = (Some(Revision(7)), Some(trace.to_owned()));
+            let origin = Origin { variant, trace_parent, ..origin("r3") };
+            speaker.say(&origin, Level::INFO, "stock", "of a version");
         });
         expect![[r#"
              INFO slice: reserved 2 app="shop" slice="a:b:1.0.0" request_id="r1" context="stock"
             ERROR slice: out of stock app="shop" slice="a:b:1.0.0" request_id="r2" context=""
+             INFO slice: of a version app="shop" slice="a:b:1.0.0" request_id="r3" variant=7 trace_id="0af7651916cd43dd8448eb211c80319c" context="stock"
         "#]]
         .assert_eq(&lines);
     }
@@ -133,7 +142,7 @@ mod tests {
     #[test]
     fn a_long_message_is_cut_between_characters() {
         let lines = log(|speaker| {
-            speaker.say(&id("r1"), Level::DEBUG, "c", &"ü".repeat(MESSAGE_BYTES_MAX));
+            speaker.say(&origin("r1"), Level::DEBUG, "c", &"ü".repeat(MESSAGE_BYTES_MAX));
         });
         let ending = format!("ü… ({MESSAGE_BYTES_MAX} bytes more)");
         assert!(lines.contains(&ending), "{}", &lines[lines.len() - 200..]);
@@ -143,9 +152,9 @@ mod tests {
     fn one_request_cannot_fill_the_log_and_the_next_one_starts_anew() {
         let lines = log(|speaker| {
             for _ in 0..1_000 {
-                speaker.say(&id("r1"), Level::INFO, "", &"x".repeat(MESSAGE_BYTES_MAX));
+                speaker.say(&origin("r1"), Level::INFO, "", &"x".repeat(MESSAGE_BYTES_MAX));
             }
-            speaker.say(&id("r2"), Level::INFO, "", "heard");
+            speaker.say(&origin("r2"), Level::INFO, "", "heard");
         });
         assert_eq!(lines.lines().count(), LOG_BYTES_PER_REQUEST_MAX / MESSAGE_BYTES_MAX + 2);
         assert_eq!(lines.matches("is dropped").count(), 1);

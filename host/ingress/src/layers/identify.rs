@@ -32,7 +32,8 @@ pub(super) fn identify(head: &mut Parts, peer: SocketAddr, deadline: Instant) ->
     };
     head.headers.insert(X_REQUEST_ID, header.clone());
     let trace_parent = trace_parent(&head.headers);
-    Identity { call: Call { request_id, deadline, trace_parent, peer }, header }
+    let call = Call { request_id, deadline, trace_parent, variant: None, peer };
+    Identity { call, header }
 }
 
 impl Identity {

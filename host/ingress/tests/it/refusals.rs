@@ -49,7 +49,7 @@ async fn failures_are_problem_documents() {
         (
             "/fails/overloaded",
             expect![[r#"
-            429 urn:aether:error:overloaded
+            503 urn:aether:error:overloaded
             detail more requests are waiting than the slice's queue holds
             retry-after: 3"#]],
         ),
