@@ -94,7 +94,7 @@ impl ControlLoop {
 
     /// Does what the member wants, until it wants nothing. What follows a `Persist` need not wait
     /// for it, so the disk works while messages are on their way.
-    fn execute(&mut self) -> Result<(), ControlFailure> {
+    pub(super) fn execute(&mut self) -> Result<(), ControlFailure> {
         loop {
             let effects = self.member.advance();
             if effects.is_empty() {
