@@ -48,6 +48,9 @@ use tokio_util::sync::CancellationToken;
 /// How long to wait before saying again what this node is.
 const RECORD_RETRY: Duration = Duration::from_millis(500);
 
+/// How long the front door of a node that starts stays closed for its instances to start.
+const READY_TIME: Duration = Duration::from_secs(5);
+
 /// What the links to other nodes are made of.
 #[derive(Clone)]
 pub(crate) struct Peers {
@@ -309,7 +312,12 @@ impl Parts {
         let door = FrontDoor::new(Arc::new(door), limits);
         let shutdown = tasks.shutdown().clone();
         let closing = Closing { notice: shutdown.clone(), stop: stops.doors.clone() };
+        let ready = first_ready(pictures.clone(), self.identity.node, self.run);
         let doors = watched(tasks, "front door", async move {
+            // The system takes connections already; they wait, instead of being told that nobody
+            // serves them.
+            let ready = tokio::time::timeout(READY_TIME, ready);
+            closing.stop.run_until_cancelled(ready).await;
             door.serve(http, closing).await;
             Ok(())
         });
@@ -405,6 +413,14 @@ async fn write_record(
         tokio::time::sleep(RECORD_RETRY).await;
     }
     Ok(())
+}
+
+/// Returns when every instance that the plan gives this node serves, or has failed, and requests
+/// find it.
+async fn first_ready(mut derived: Pictures, node: NodeId, run: u64) {
+    let readiness = Readiness::default();
+    // Whoever derives ends with the node.
+    let _ = derived.wait_for(|picture| readiness.reasons(picture, node, run).is_empty()).await;
 }
 
 async fn ends_with(

@@ -23,10 +23,15 @@ pub(crate) struct Missing {
     silent: Vec<(NodeId, Duration)>,
 }
 
+/// How long a node that starts looks for the others before it says that they are missing: until
+/// then, what is asked of it waits for a leader.
+const START_TIME: Duration = Duration::from_secs(3);
+
 /// None where there is a leader, or could be one in a moment.
 pub(crate) fn missing(status: &Status, reach: &Reach, look: Look) -> Option<Missing> {
     match status.leader {
         Some(_) => None,
+        None if look.now.saturating_duration_since(look.started) < START_TIME => None,
         None => missing_of(&status.membership, reach, look),
     }
 }

@@ -1,6 +1,7 @@
 //! Several nodes are one Aether: joining, losing nodes, coming back, leaving.
 
 use crate::apps::{part, web, write};
+use crate::http;
 use crate::node::{At, Node, cluster, leader, wait, wait_for_voters};
 
 #[test]
@@ -121,6 +122,12 @@ fn a_copy_of_a_node_is_refused_while_the_node_lives() {
         let refused = |reason: &String| reason.contains("duplicate identity");
         members.iter().filter(|member| member.reason.as_ref().is_some_and(refused)).count() == 2
     });
+    // Nobody should send it anything; the one that it was copied from goes on.
+    wait("it is not ready, and says why", || {
+        let health = http::get(copy.api, "/health/ready");
+        health.is_ok_and(|it| it.status == 503 && it.text.contains("duplicate identity"))
+    });
+    assert_eq!(http::get(nodes[2].api, "/health/ready").unwrap().status, 200);
     wait_for_voters(&nodes, 3);
 }
 
