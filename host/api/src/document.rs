@@ -2,6 +2,7 @@
 
 use crate::endpoint::Endpoint;
 use crate::error::{PROBLEM_JSON, Problem};
+use crate::handlers::METRICS;
 use crate::model::*;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -62,7 +63,11 @@ fn operation(endpoint: Endpoint, path: &str, problem: &Value, schemas: &mut Sche
     }
     let mut good = json!({ "description": summary });
     if let Some(schema) = answer {
-        let media = if endpoint == Endpoint::GetEntry { BYTES } else { JSON };
+        let media = match endpoint {
+            Endpoint::GetEntry => BYTES,
+            Endpoint::Metrics => METRICS,
+            _ => JSON,
+        };
         good["content"] = json!({ media: { "schema": schema } });
     }
     let bad = json!({
@@ -100,6 +105,7 @@ fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
     match endpoint {
         Endpoint::Live => ("live", "Whether the process answers."),
         Endpoint::Ready => ("ready", "Whether the node takes traffic; 503 where it does not."),
+        Endpoint::Metrics => ("metrics", "The node's numbers, as OpenMetrics: for Prometheus."),
         Endpoint::Document => ("document", "This document."),
         Endpoint::Status => ("status", "The cluster as this node sees it."),
         Endpoint::Feed => (
@@ -111,6 +117,7 @@ fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
         Endpoint::Routes => ("routes", "Every route of the front door."),
         Endpoint::Logs => ("logs", "A page of the logs of all nodes."),
         Endpoint::Explain => ("explain", "Where a request or call would go, and why."),
+        Endpoint::Graph => ("graph", "Who calls which function, how often and how long it takes."),
         Endpoint::PutArtifact => ("putArtifact", "Stores a component under its digest."),
         Endpoint::CheckArtifact => ("checkArtifact", "Says what a component is; stores nothing."),
         Endpoint::ListArtifacts => ("artifacts", "Every stored component."),
@@ -174,6 +181,7 @@ fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) 
     let schema = match endpoint {
         Endpoint::Live | Endpoint::Ready => schema::<Health>(all),
         Endpoint::Document | Endpoint::ApplicationDocument => json!({ "type": "object" }),
+        Endpoint::Metrics => json!({ "type": "string" }),
         Endpoint::Status => schema::<Status>(all),
         Endpoint::Feed => schema::<Live>(all),
         Endpoint::Nodes => schema::<Nodes>(all),
@@ -181,6 +189,7 @@ fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) 
         Endpoint::Routes => schema::<Routes>(all),
         Endpoint::Logs => schema::<LogPage>(all),
         Endpoint::Explain => schema::<Explanation>(all),
+        Endpoint::Graph => schema::<Graph>(all),
         Endpoint::PutArtifact => schema::<Artifact>(all),
         Endpoint::CheckArtifact => schema::<CheckedArtifact>(all),
         Endpoint::ListArtifacts => schema::<Artifacts>(all),

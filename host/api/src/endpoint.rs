@@ -14,6 +14,7 @@ use std::time::Duration;
 pub enum Endpoint {
     Live,
     Ready,
+    Metrics,
     Document,
     Status,
     Feed,
@@ -22,6 +23,7 @@ pub enum Endpoint {
     Routes,
     Logs,
     Explain,
+    Graph,
     PutArtifact,
     CheckArtifact,
     ListArtifacts,
@@ -61,6 +63,7 @@ impl Endpoint {
     pub const ALL: &[Self] = &[
         Self::Live,
         Self::Ready,
+        Self::Metrics,
         Self::Document,
         Self::Status,
         Self::Feed,
@@ -69,6 +72,7 @@ impl Endpoint {
         Self::Routes,
         Self::Logs,
         Self::Explain,
+        Self::Graph,
         Self::PutArtifact,
         Self::CheckArtifact,
         Self::ListArtifacts,
@@ -104,6 +108,7 @@ impl Endpoint {
         match self {
             Self::Live => (Method::GET, "/health/live"),
             Self::Ready => (Method::GET, "/health/ready"),
+            Self::Metrics => (Method::GET, "/metrics"),
             Self::Document => (Method::GET, "/api/openapi.json"),
             Self::Status => (Method::GET, "/api/status"),
             Self::Feed => (Method::GET, "/api/live"),
@@ -112,6 +117,7 @@ impl Endpoint {
             Self::Routes => (Method::GET, "/api/routes"),
             Self::Logs => (Method::GET, "/api/logs"),
             Self::Explain => (Method::GET, "/api/explain"),
+            Self::Graph => (Method::GET, "/api/graph"),
             Self::PutArtifact => (Method::PUT, "/api/artifacts/{digest}"),
             Self::CheckArtifact => (Method::POST, "/api/artifacts/{digest}/check"),
             Self::ListArtifacts => (Method::GET, "/api/artifacts"),
@@ -147,7 +153,8 @@ impl Endpoint {
     pub fn role(self) -> Option<Role> {
         match self {
             Self::Live | Self::Ready => None,
-            Self::Document
+            Self::Metrics
+            | Self::Document
             | Self::Status
             | Self::Feed
             | Self::Nodes
@@ -155,6 +162,7 @@ impl Endpoint {
             | Self::Routes
             | Self::Logs
             | Self::Explain
+            | Self::Graph
             | Self::ListArtifacts
             | Self::ListApplications
             | Self::GetApplication
@@ -201,6 +209,7 @@ impl Endpoint {
                 ("limit", "At most so many lines, 1 to 1000; default 200."),
             ],
             Self::RemoveSlice => &[("force", "Also the slices that need it; default false.")],
+            Self::Graph => &[("app", "Edges of this application alone.")],
             Self::GetEntry => &[STALE],
             Self::ListEntries => &[
                 ("prefix", "Keys that start with it."),
@@ -348,7 +357,7 @@ mod tests {
     fn nothing_that_changes_anything_is_open_to_viewers() {
         for endpoint in Endpoint::ALL {
             let (method, path) = endpoint.method_and_path();
-            assert_eq!(endpoint.role().is_some(), path.starts_with("/api/"), "{path}");
+            assert_eq!(endpoint.role().is_none(), path.starts_with("/health/"), "{path}");
             assert!(
                 method == Method::GET || endpoint.role() >= Some(Role::Operator),
                 "{method} {path}"

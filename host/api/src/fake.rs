@@ -1,6 +1,7 @@
 //! A node that remembers what it was told, for tests of the server, the client and the commands.
 
 mod applications;
+mod graph;
 mod rollouts;
 
 use crate::*;
@@ -374,6 +375,16 @@ impl Management for Fake {
                 Err(ApiError::not_found(Code::UnknownNode, format!("there is no node {node}")))
             }
         }
+    }
+
+    async fn metrics(&self) -> Result<String, ApiError> {
+        Ok("# EOF\n".to_owned())
+    }
+
+    async fn graph(&self, app: Option<AppName>) -> Result<Graph, ApiError> {
+        let mut graph = graph::of("shop");
+        graph.edges.retain(|edge| app.as_ref().is_none_or(|app| *app == edge.app));
+        Ok(graph)
     }
 
     async fn rollouts(&self) -> Result<Vec<RolloutStatus>, ApiError> {

@@ -50,6 +50,8 @@ pub(crate) struct Answer {
 }
 
 const JSON: &str = "application/json";
+/// OpenMetrics, which Prometheus reads.
+pub(crate) const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Result<T> = std::result::Result<T, ApiError>;
 
@@ -57,6 +59,7 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
     match req.endpoint {
         Endpoint::Live => ok(&Health { ready: true, reasons: Vec::new() }),
         Endpoint::Ready => Ok(ready(node.not_ready())),
+        Endpoint::Metrics => metrics(node).await,
         Endpoint::Document => ok(&crate::document()),
         Endpoint::Status => ok(&node.status().await?),
         Endpoint::Feed => ok(&live::look(node, &req.by).await?),
@@ -71,6 +74,7 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
         }
         Endpoint::Logs => ok(&node.logs(log_query(&req.query)?).await?),
         Endpoint::Explain => ok(&node.explain(&target(&req.query)?).await?),
+        Endpoint::Graph => ok(&node.graph(req.query.get("app")?).await?),
         Endpoint::PutArtifact => put_artifact(node, req).await,
         Endpoint::CheckArtifact => check_artifact(node, req).await,
         Endpoint::ListArtifacts => ok(&Artifacts { artifacts: node.artifacts().await? }),
@@ -100,11 +104,7 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
             ok(&node.command_rollout(&req.param("app")?, command, &req.by).await?)
         }
         Endpoint::CallApplication => ok(&node.call(call(req)?).await?),
-        Endpoint::ApplicationDocument => {
-            let app = req.param("app")?;
-            let (version, routes) = node.application_routes(&app).await?;
-            ok(&crate::application_document(&app, &version, &routes))
-        }
+        Endpoint::ApplicationDocument => application_document(node, req).await,
         Endpoint::ListKeys => {
             ok(&Keys { keys: node.keys().await?.iter().map(KeyView::from).collect() })
         }
@@ -159,6 +159,17 @@ fn ready(reasons: Vec<String>) -> Answer {
     let health = Health { ready: reasons.is_empty(), reasons };
     let body = serde_json::to_vec(&health).expect("strings and a bool serialise");
     Answer { status, body: Some((JSON, body.into())), revision: None }
+}
+
+async fn metrics(node: &dyn Management) -> Result<Answer> {
+    let body = Some((METRICS, node.metrics().await?.into()));
+    Ok(Answer { status: StatusCode::OK, body, revision: None })
+}
+
+async fn application_document(node: &dyn Management, req: Authorized) -> Result<Answer> {
+    let app = req.param("app")?;
+    let (version, routes) = node.application_routes(&app).await?;
+    ok(&crate::application_document(&app, &version, &routes))
 }
 
 fn log_query(query: &Query) -> Result<LogQuery> {

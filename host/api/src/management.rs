@@ -27,6 +27,8 @@ pub trait Management: Send + Sync + 'static {
     fn not_ready(&self) -> Vec<String>;
 
     async fn status(&self) -> Result<Status, ApiError>;
+    /// The node's numbers, as the text of OpenMetrics 1.0.
+    async fn metrics(&self) -> Result<String, ApiError>;
     async fn nodes(&self) -> Result<Vec<NodeStatus>, ApiError>;
 
     /// What a component is, from its bytes; stores nothing.
@@ -73,6 +75,8 @@ pub trait Management: Send + Sync + 'static {
     async fn call(&self, call: Call) -> Result<CallAnswer, ApiError>;
     /// `target`: a route with a concrete path (`GET /api/orders/7`), a function, or a slice.
     async fn explain(&self, target: &str) -> Result<Explanation, ApiError>;
+    /// Edges of all applications, or of one.
+    async fn graph(&self, app: Option<AppName>) -> Result<Graph, ApiError>;
     async fn logs(&self, query: LogQuery) -> Result<LogPage, ApiError>;
 
     async fn keys(&self) -> Result<Vec<StoredKey>, ApiError>;

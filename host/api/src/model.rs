@@ -5,6 +5,7 @@ mod artifact;
 mod call;
 mod cluster;
 mod fault;
+mod graph;
 mod live;
 mod log;
 mod rollout;
@@ -29,6 +30,7 @@ pub use fault::{
     ClockSide, FAULT_CLOCK_MAX, FAULT_LATENCY_MAX, FAULT_TIME_MAX, FAULTS_MAX, Fault,
     FaultDirection, FaultKind, FaultLinks, FaultRequest, FaultView, Faults,
 };
+pub use graph::{Graph, GraphEdge};
 pub use live::{Live, LivePicture, LiveViewer};
 pub use log::{LogCursor, LogLevel, LogLine, LogPage, LogPlace, LogSilence, LogSource};
 pub use rollout::{

@@ -96,6 +96,9 @@ pub(crate) enum Command {
     /// Say where a request or call would go, and why
     #[command(after_help = AFTER_EXPLAIN)]
     Explain(ExplainArgs),
+    /// Show who calls which function, how often and how long it takes
+    #[command(after_help = AFTER_GRAPH)]
+    Graph(GraphArgs),
     /// Print the OpenAPI document of an application, or of the management API
     Openapi(AppArgs),
     /// Write, build and look into slices
@@ -134,6 +137,9 @@ Its commands find the one that runs:
   aether forge --nodes 3 --blueprint shop/ --load load.toml
   aether forge status
   aether forge node kill 2";
+const AFTER_GRAPH: &str = "\
+Rates are means of the last seconds over all nodes. As a picture, with Graphviz:
+  aether graph --dot | dot -Tsvg > graph.svg";
 const AFTER_KV: &str = "\
 What is written is on the disks of a majority. To change what was read and nothing else:
   aether kv get tools/lock --json
@@ -289,6 +295,17 @@ pub(crate) struct PlanArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct GraphArgs {
+    /// Edges of this application alone
+    pub(crate) app: Option<AppName>,
+    /// Print it for Graphviz
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) dot: bool,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
     /// Lines of this application alone
     pub(crate) app: Option<AppName>,
@@ -416,6 +433,7 @@ impl Command {
             Self::Logs(args) => args.remote.output.json,
             Self::Call(args) => args.remote.output.json,
             Self::Explain(args) => args.remote.output.json,
+            Self::Graph(args) => args.remote.output.json,
             Self::Slice(
                 SliceCommand::New { output, .. }
                 | SliceCommand::Build { output, .. }

@@ -4,6 +4,7 @@ mod blueprint;
 mod call;
 mod deploy;
 mod forge;
+mod graph;
 mod keys;
 mod kv;
 mod lists;
@@ -46,6 +47,7 @@ pub(crate) fn run(command: Command, around: &Surroundings, ui: &mut Ui) -> Resul
         Command::Explain(ExplainArgs { target, remote }) => {
             wait(call::explain(&client(&remote)?, &target.join(" "), ui))
         }
+        Command::Graph(args) => wait(graph::run(&client(&args.remote)?, &args, ui)),
         Command::Openapi(AppArgs { app, remote }) => {
             let client = client(&remote)?;
             wait(async {

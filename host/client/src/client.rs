@@ -3,7 +3,7 @@
 use crate::error::{Error, Failure};
 use aether_api::{
     Application, Applications, Applied, ApplyRequest, Artifact, Artifacts, CallAnswer, CallRequest,
-    CheckReport, CheckRequest, CheckedArtifact, Endpoint, Explanation, Health, KeyCreated,
+    CheckReport, CheckRequest, CheckedArtifact, Endpoint, Explanation, Graph, Health, KeyCreated,
     KeyRequest, Keys, LogCursor, LogLevel, LogPage, Nodes, Problem, RolloutCommand, RolloutStatus,
     Rollouts, Routes, Slices, Status, TokenCreated, TokenRequest,
 };
@@ -111,6 +111,17 @@ impl Client {
         let mut url = self.url(Endpoint::Explain, &[]);
         url.query_pairs_mut().append_pair("target", target);
         let response = self.send(action, Endpoint::Explain, self.http.get(url)).await?;
+        self.read(action, response).await
+    }
+
+    /// Who calls what in all applications, or in one.
+    pub async fn graph(&self, app: Option<&AppName>) -> Result<Graph> {
+        let action = "read the graph of calls";
+        let mut url = self.url(Endpoint::Graph, &[]);
+        if let Some(app) = app {
+            url.query_pairs_mut().append_pair("app", app.as_str());
+        }
+        let response = self.send(action, Endpoint::Graph, self.http.get(url)).await?;
         self.read(action, response).await
     }
 

@@ -1,5 +1,5 @@
-//! Counts the calls of one loaded slice where they run: by function and caller. Knows no version, no
-//! node and no metric names.
+//! Counts the calls of one loaded slice where they run: by function and caller. Knows no version,
+//! no node and no metric names.
 
 use aether_types::CallError;
 use aether_types::counts::{CALLERS_MAX, Caller, Counts, ENDINGS, Ending};

@@ -1,9 +1,10 @@
-//! What the slices of all nodes have counted: kept from those of this node, told to the others every
+//! What the slices of all nodes have counted: kept from those of this node, told to the others each
 //! second, outside of the log. Knows no rollout's rules and no metric names.
 
 use crate::network::{Network, Notice};
 use crate::projector::{Picture, Pictures};
-use aether_engine::{Slice, Tally};
+use aether_api::{Graph, GraphEdge};
+use aether_engine::{Slice, Stats, Tally};
 use aether_rollout::{Rollout, Time, Window};
 use aether_telemetry::{Board, Report};
 use aether_transport::Class;
@@ -13,7 +14,7 @@ use aether_types::{AppName, Coordinates, NodeId, Revision};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +41,17 @@ struct Held {
     app: AppName,
     version: Revision,
     slice: Coordinates,
+    loaded: Weak<Slice>,
     tally: Arc<Tally>,
+}
+
+/// How busy a slice of this node is.
+#[derive(Debug)]
+pub(crate) struct Load {
+    pub(crate) app: AppName,
+    pub(crate) version: Revision,
+    pub(crate) slice: Coordinates,
+    pub(crate) stats: Stats,
 }
 
 /// What two versions had done when a rollout began to compare them. It is not in the log: the next
@@ -63,11 +74,12 @@ pub(crate) struct Measured {
 
 impl Counting {
     /// Counts what the slice counts from now on.
-    pub(crate) fn hold(&self, app: &AppName, version: Revision, slice: &Slice) {
+    pub(crate) fn hold(&self, app: &AppName, version: Revision, slice: &Arc<Slice>) {
         self.0.lock().held.push(Held {
             app: app.clone(),
             version,
             slice: (*slice.app().coordinates).clone(),
+            loaded: Arc::downgrade(slice),
             tally: Arc::clone(slice.tally()),
         });
     }
@@ -76,12 +88,35 @@ impl Counting {
         self.0.lock().board.on_report(from, report);
     }
 
+    /// What this node has counted in its present run, of the versions that there are now.
+    pub(crate) fn own(&self, picture: &Picture) -> BTreeMap<CallKey, Counts> {
+        self.0.lock().own(known(picture))
+    }
+
+    /// The slices that are loaded on this node.
+    pub(crate) fn loads(&self) -> Vec<Load> {
+        let state = self.0.lock();
+        let load = |held: &Held| {
+            let stats = held.loaded.upgrade()?.stats();
+            let (app, slice) = (held.app.clone(), held.slice.clone());
+            Some(Load { app, version: held.version, slice, stats })
+        };
+        state.held.iter().filter_map(load).collect()
+    }
+
+    /// Who calls what, over all nodes.
+    pub(crate) fn graph(&self, app: Option<&AppName>) -> Graph {
+        let state = self.0.lock();
+        let wanted = |key: &CallKey| app.is_none_or(|app| *app == key.app);
+        let sums = state.board.sums().into_iter().filter(|(key, _)| wanted(key));
+        Graph { edges: sums.map(|(key, counts)| edge(&state.board, &key, &counts)).collect() }
+    }
+
     /// Takes up what this node has counted, and says it in reports for the others.
     fn take_up(&self, (node, run): (NodeId, u64), picture: &Picture) -> Vec<Report> {
         let mut state = self.0.lock();
-        let keeps = |key: &CallKey| picture.applications.get(&key.app, key.version).is_some();
-        let own = state.own(keeps);
-        state.board.keep(keeps);
+        let own = state.own(known(picture));
+        state.board.keep(known(picture));
         let reports = Report::all(run, &own);
         for report in &reports {
             state.board.on_report(node, report.clone());
@@ -161,6 +196,34 @@ impl Held {
             };
             sums.entry(key).or_default().add(&counts);
         }
+    }
+}
+
+/// Whether the version of a key is one of those that there are now.
+fn known(picture: &Picture) -> impl Fn(&CallKey) -> bool {
+    |key| picture.applications.get(&key.app, key.version).is_some()
+}
+
+fn edge(board: &Board, key: &CallKey, counts: &Counts) -> GraphEdge {
+    let CallKey { app, version, slice, function, caller } = key;
+    let rate = board.rate(key);
+    GraphEdge {
+        app: app.clone(),
+        caller: match caller {
+            Caller::Outside => None,
+            Caller::Slice(slice) => Some(slice.to_string()),
+            Caller::Others => Some("others".to_owned()),
+        },
+        callee: slice.to_string(),
+        version: version.0,
+        function: function.to_string(),
+        calls: counts.calls(),
+        failures: counts.failures(),
+        calls_per_second: rate.calls,
+        failures_per_second: rate.failures,
+        p50_us: counts.latencies.percentile(50),
+        p90_us: counts.latencies.percentile(90),
+        p99_us: counts.latencies.percentile(99),
     }
 }
 

@@ -22,6 +22,7 @@ mod loader;
 mod logs;
 mod management;
 mod members;
+mod metrics;
 mod network;
 #[cfg(test)]
 mod pair;

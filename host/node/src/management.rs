@@ -3,6 +3,7 @@
 pub(crate) mod dependents;
 mod errors;
 mod nodes;
+mod writes;
 
 use crate::admission::Admissions;
 use crate::calls;
@@ -17,7 +18,6 @@ use crate::logs::AllLogs;
 use crate::network::Network;
 use crate::planner::Reports;
 use crate::projector::{Picture, Pictures};
-use crate::quorum;
 use crate::reach::Reaches;
 use crate::readiness::Readiness;
 use crate::records::{Duty, Member, NodeRecord};
@@ -30,28 +30,25 @@ use crate::unix_ms;
 use crate::views::{self, Views};
 use aether_api::{
     ApiError, Applied, Apply, Artifact, Call, CallAnswer, CheckReport, Entries, EntryQuery,
-    Expected, Explanation, LogPage, LogQuery, Management, MintRequest, MintedKey, NodeChange,
-    NodeStatus, Principal, Role, RolloutCommand, RolloutStatus, SliceRemoval, Status, StoreEntry,
-    StoreKey, StoredKey, TokenCreated,
+    Expected, Explanation, Graph, LogPage, LogQuery, Management, MintRequest, MintedKey,
+    NodeChange, NodeStatus, Principal, Role, RolloutCommand, RolloutStatus, SliceRemoval, Status,
+    StoreEntry, StoreKey, StoredKey, TokenCreated,
 };
 use aether_engine::Engine;
-use aether_kv::{Condition, Operation, Transaction};
+use aether_kv::{Condition, Operation};
 use aether_storage::Identity;
 use aether_types::code::Code;
 use aether_types::description::Description;
 use aether_types::versioned::encode;
-use aether_types::{AppName, Digest, ErrorKind, NodeId, Revision, TimeSpan};
+use aether_types::{AppName, Digest, NodeId, Revision, TimeSpan};
 use bytes::Bytes;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use errors::control_error;
 use errors::depot_error;
 use nodes::unknown_node;
-
-/// How long a write waits until this node's own picture shows it.
-const SHOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the management API of one node works with.
 pub(crate) struct Office {
@@ -120,19 +117,7 @@ impl Management for Office {
                 writable: raft.leader.is_some(),
                 reason: self.missing().map(|missing| missing.to_string()),
             },
-            raft: aether_api::RaftStatus {
-                role: match raft.role {
-                    aether_consensus::Role::Leader => aether_api::RaftRole::Leader,
-                    aether_consensus::Role::Follower => aether_api::RaftRole::Follower,
-                    aether_consensus::Role::Candidate => aether_api::RaftRole::Candidate,
-                },
-                leader: raft.leader.map(|id| id.to_string()),
-                term: raft.term.0,
-                last_index: raft.last.0,
-                committed_index: raft.commit.0,
-                applied_index: raft.applied.0,
-                revision: self.control.read(aether_kv::State::revision).0,
-            },
+            raft: self.raft_status(&raft),
             applications,
             notes,
             tasks: self.runs.all().into_iter().map(views::task).collect(),
@@ -238,6 +223,14 @@ impl Management for Office {
         let picture = self.picture();
         let view = self.reports.borrow().view.clone();
         self.apply(dependents::without(&picture, &view, removal)?).await
+    }
+
+    async fn graph(&self, app: Option<AppName>) -> Result<Graph, ApiError> {
+        Ok(self.counting.graph(app.as_ref()))
+    }
+
+    async fn metrics(&self) -> Result<String, ApiError> {
+        Ok(self.exposition())
     }
 
     async fn rollouts(&self) -> Result<Vec<RolloutStatus>, ApiError> {
@@ -435,40 +428,6 @@ impl Office {
     fn with_views<T>(&self, picture: &Picture, show: impl FnOnce(&Views<'_>) -> T) -> T {
         let (outlook, table) = (self.reports.borrow().clone(), self.routing.table());
         show(&Views { picture, report: &outlook.report, table: &table })
-    }
-
-    /// Where a majority is missing, waiting would only hide the reason.
-    fn check_majority(&self) -> Result<(), ApiError> {
-        let Some(missing) = self.missing() else { return Ok(()) };
-        let message = format!("there is no majority: {missing}");
-        Err(ApiError::new(ErrorKind::Unavailable, Code::NoMajority, message).help(
-            "start them again, or repair the network between them and this node; what runs goes on",
-        ))
-    }
-
-    fn missing(&self) -> Option<quorum::Missing> {
-        let status = self.control.status();
-        let status = status.borrow();
-        let (node, started, now) = (self.identity.node, self.started, Instant::now());
-        let look = quorum::Look { node, started, now };
-        quorum::missing(status.as_ref()?, &self.reaches.borrow(), look)
-    }
-
-    /// Writes, and waits until this node shows what was written. Something must change.
-    pub(crate) async fn write(
-        &self,
-        conditions: Vec<Condition>,
-        operations: Vec<Operation>,
-    ) -> Result<Revision, ApiError> {
-        self.check_majority()?;
-        let transaction = Transaction { conditions, operations };
-        let revision = self.control.transact(transaction).await.map_err(|e| control_error(&e))?;
-        let mut pictures = self.pictures.clone();
-        let shown = pictures.wait_for(|picture| picture.world.revision >= revision);
-        match tokio::time::timeout(SHOWN_TIMEOUT, shown).await {
-            Ok(Ok(_)) => Ok(revision),
-            _ => Err(ApiError::unavailable("it is written, but this node is far behind")),
-        }
     }
 
     pub(crate) fn unknown(&self, app: &AppName) -> ApiError {

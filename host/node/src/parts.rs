@@ -93,9 +93,8 @@ impl Parts {
         let routing = Routing::new(node, self.run, self.network.clone());
         routing.derive(self.pictures.borrow().clone(), &Reach::default());
         let depot = self.depot(&reaches, tasks);
-        let samples = Samples::new(self.clock.clone());
+        let (samples, counting) = (Samples::new(self.clock.clone()), Counting::default());
         let code = SharedCode { engine: self.engine.clone(), depot: depot.clone() };
-        let counting = Counting::default();
         let leavers = Arc::new(Leavers::default());
         let answers = Answers {
             depot: depot.clone(),
@@ -110,22 +109,16 @@ impl Parts {
         tasks.spawn("links", vital, follow_links(seen, reaching, own, stop_rest.clone()));
         self.follow_members(tasks, &links, peers.introduced, &stop_rest);
         let reports = self.lead(tasks, &reaches, &counting, &runs, &stop_rest);
-        self.keep_house(tasks, &depot, &runs, &stop_rest);
+        self.keep_house(tasks, &depot, cache, &runs, &stop_rest);
 
-        let loader = Loader::new(self.engine.clone(), depot.clone(), code);
+        let loader = (Loader::new(self.engine.clone(), depot.clone(), code), counting.clone());
         let lifecycle = aether_lifecycle::Settings { node, run: self.run, seed: self.run };
         let pictures = self.pictures.clone();
-        let loader = (loader, counting.clone());
         let (reconcile, observed) =
             Reconcile::new(lifecycle, loader, routing.clone(), tasks.clone(), pictures.clone());
         tasks.spawn("projector", vital, projector.run(runs.clone(), stop_rest.clone()));
         self.route(tasks, &routing, &reaches, &runs, &stop_rest);
-        let (own, network) = ((node, self.run), self.network.clone());
-        let tell =
-            counts::tell(own, counting.clone(), pictures.clone(), network, stop_rest.clone());
-        tasks.spawn("counts", vital, tell);
-        tasks.spawn("buckets", vital, forget_buckets(cache, pictures, stop_rest.clone()));
-        let sampled = self.tell(tasks, &stop_rest);
+        let sampled = self.tell(tasks, counting, &stop_rest);
         let published = tokio::spawn(publish(self.control.clone(), observed, runs.clone()));
         let reconciled = tokio::spawn(reconcile.run(stops.instances.clone()));
         let instances = watched(tasks, "instances", async move {
@@ -133,12 +126,10 @@ impl Parts {
             drop(published.await);
             ended.map(drop).map_err(|e| e.to_string())
         });
-        let control = self.control.clone();
-        let sandbox = self.settings.sandbox;
+        let (control, sandbox) = (self.control.clone(), self.settings.sandbox);
         let faulty = (links.clone(), self.clock.clone());
         let faults = sandbox.then(|| Faults::start(node, faulty, tasks, stop_rest.clone()));
-        let office =
-            Shown { routing, depot, samples, counting, sampled, reports, reaches, runs, faults };
+        let office = Shown { routing, depot, samples, sampled, reports, reaches, runs, faults };
         let doors = (listeners.http, listeners.api);
         let (network, notice) = (self.network.clone(), self.settings.limits.notice.duration());
         let (doors, management) = self.open(tasks, office, doors, &stops);
@@ -217,21 +208,6 @@ impl Parts {
         tasks.spawn("peers", OnFailure::StopNode, follow);
     }
 
-    /// Says what this node is, and every second how it is.
-    fn tell(&self, tasks: &Tasks, stop: &CancellationToken) -> samples::Node {
-        let record = write_record(self.control.clone(), self.identity.node, self.record.clone());
-        tasks.spawn("record", OnFailure::StopNode, ends_with(stop.clone(), record));
-        let sampled = samples::Node {
-            engine: self.engine.clone(),
-            control: self.control.clone(),
-            clock: self.clock.clone(),
-            started: self.started,
-        };
-        let tell = samples::tell(sampled.clone(), self.network.clone(), stop.clone());
-        tasks.spawn("samples", OnFailure::StopNode, tell);
-        sampled
-    }
-
     fn all_logs(&self) -> AllLogs {
         AllLogs {
             node: self.identity.node,
@@ -283,7 +259,37 @@ impl Parts {
         reports
     }
 
-    fn keep_house(&self, tasks: &Tasks, depot: &Depot, runs: &Runs, stop: &CancellationToken) {
+    /// Says every second how this node is, and what it has counted.
+    fn tell(&self, tasks: &Tasks, counting: Counting, stop: &CancellationToken) -> samples::Node {
+        let (own, network) = ((self.identity.node, self.run), self.network.clone());
+        let pictures = self.pictures.clone();
+        let counts = counts::tell(own, counting.clone(), pictures, network.clone(), stop.clone());
+        tasks.spawn("counts", OnFailure::StopNode, counts);
+        let node = samples::Node {
+            engine: self.engine.clone(),
+            control: self.control.clone(),
+            counting,
+            clock: self.clock.clone(),
+            started: self.started,
+            data: self.settings.data.clone().into(),
+        };
+        let samples = samples::tell(node.clone(), network, stop.clone());
+        tasks.spawn("samples", OnFailure::StopNode, samples);
+        node
+    }
+
+    fn keep_house(
+        &self,
+        tasks: &Tasks,
+        depot: &Depot,
+        cache: Arc<aether_infra_cache::Embedded>,
+        runs: &Runs,
+        stop: &CancellationToken,
+    ) {
+        let forget = forget_buckets(cache, self.pictures.clone(), stop.clone());
+        tasks.spawn("buckets", OnFailure::StopNode, forget);
+        let record = write_record(self.control.clone(), self.identity.node, self.record.clone());
+        tasks.spawn("record", OnFailure::StopNode, ends_with(stop.clone(), record));
         let housekeeping = Housekeeping {
             control: self.control.clone(),
             pictures: self.pictures.clone(),
@@ -336,7 +342,7 @@ impl Parts {
             engine: self.engine,
             depot: shown.depot,
             samples: shown.samples,
-            counting: shown.counting,
+            counting: shown.sampled.counting.clone(),
             sampled: shown.sampled,
             network: self.network,
             logs,
@@ -368,7 +374,6 @@ struct Shown {
     routing: Routing,
     depot: Depot,
     samples: Samples,
-    counting: Counting,
     sampled: samples::Node,
     reports: Reports,
     reaches: Reaches,

@@ -3,15 +3,18 @@
 
 use crate::clock::{Clock, Skews};
 use crate::control::Control;
+use crate::counts::Counting;
 use crate::network::{Network, Notice};
-use aether_engine::Engine;
+use aether_engine::{Engine, Stats};
 use aether_transport::Class;
 use aether_types::NodeId;
 use aether_types::versioned::{Versioned, encode};
 use parking_lot::Mutex;
+use rustix::fs::StatVfs;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
@@ -39,10 +42,20 @@ pub(crate) struct Sample {
     pub(crate) clock_ms: u64,
     /// Its disk has no room: it takes no part in decisions.
     pub(crate) disk_full: bool,
+    /// Processor time that the process has used, in milliseconds.
+    pub(crate) cpu_millis: u64,
+    /// Live `WasmInstance`s, idle ones included.
+    pub(crate) wasm_instances: u32,
+    /// Calls that run, and that wait for an instance.
+    pub(crate) calls_busy: u64,
+    pub(crate) calls_queued: u64,
+    /// Bytes of the disk that holds the data folder.
+    pub(crate) disk_free: u64,
+    pub(crate) disk_size: u64,
 }
 
 impl Versioned for Sample {
-    const FORMAT: u8 = 3;
+    const FORMAT: u8 = 4;
 }
 
 /// The newest sample of each node.
@@ -77,21 +90,38 @@ impl Samples {
 pub(crate) struct Node {
     pub(crate) engine: Engine,
     pub(crate) control: Control,
+    pub(crate) counting: Counting,
     pub(crate) clock: Clock,
     pub(crate) started: Instant,
+    /// The data folder.
+    pub(crate) data: Arc<Path>,
 }
 
-/// This node, now.
-pub(crate) fn take(Node { engine, control, clock, started }: &Node) -> Sample {
-    let usage = engine.usage();
-    Sample {
-        uptime_seconds: started.elapsed().as_secs(),
-        memory_budget: usage.memory_budget.bytes(),
-        memory_committed: usage.memory_admitted.bytes(),
-        memory_resident: resident_bytes(),
-        compiled: usage.compiled,
-        clock_ms: clock.now_ms(),
-        disk_full: control.is_disk_full(),
+impl Node {
+    /// How it is now.
+    pub(crate) fn take(&self) -> Sample {
+        let usage = self.engine.usage();
+        let loads = self.counting.loads();
+        let sum = |of: fn(&Stats) -> usize| loads.iter().map(|load| of(&load.stats) as u64).sum();
+        let disk = rustix::fs::statvfs(&*self.data);
+        let blocks = |blocks: fn(&StatVfs) -> u64| {
+            disk.as_ref().map_or(0, |disk| blocks(disk).saturating_mul(disk.f_frsize))
+        };
+        Sample {
+            uptime_seconds: self.started.elapsed().as_secs(),
+            memory_budget: usage.memory_budget.bytes(),
+            memory_committed: usage.memory_admitted.bytes(),
+            memory_resident: resident_bytes(),
+            compiled: usage.compiled,
+            clock_ms: self.clock.now_ms(),
+            disk_full: self.control.is_disk_full(),
+            cpu_millis: cpu_millis(),
+            wasm_instances: usage.wasm_instances,
+            calls_busy: sum(|stats| stats.busy),
+            calls_queued: sum(|stats| stats.queued),
+            disk_free: blocks(|disk| disk.f_bavail),
+            disk_size: blocks(|disk| disk.f_blocks),
+        }
     }
 }
 
@@ -105,13 +135,24 @@ pub(crate) async fn tell(
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while shutdown.run_until_cancelled(every.tick()).await.is_some() {
         let Some(links) = network.links() else { continue };
-        let bytes = bytes::Bytes::from(encode(&take(&node)));
+        let bytes = bytes::Bytes::from(encode(&node.take()));
         let statuses = links.statuses().borrow().clone();
         for (node, _) in statuses.iter().filter(|(_, status)| status.is_up()) {
             links.send(*node, Class::Calls, Notice::Sample as u64, bytes.clone());
         }
     }
     Ok(())
+}
+
+/// Processor time of all threads, in user code and in the system; 0 where the system does not tell.
+fn cpu_millis() -> u64 {
+    /// Linux counts it in hundredths of a second, on every machine that we build for.
+    const TICK_MILLIS: u64 = 10;
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name of the process, in parentheses, may hold anything.
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    let ticks = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
+    ticks.sum::<u64>() * TICK_MILLIS
 }
 
 /// Memory that the process holds, in bytes; 0 where the system does not tell.

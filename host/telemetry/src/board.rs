@@ -1,5 +1,5 @@
-//! What all nodes have counted, as far as this one has heard: the newest numbers of each run of each
-//! node. Knows no clock, no network and no slice.
+//! What all nodes have counted, as far as this one has heard: the newest numbers of each run of
+//! each node. Knows no clock, no network and no slice.
 
 use aether_types::NodeId;
 use aether_types::counts::{CallKey, Counts};

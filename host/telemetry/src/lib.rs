@@ -5,12 +5,14 @@
 
 mod board;
 mod capture;
+mod exposition;
 mod line;
 mod ring;
 mod settings;
 
 pub use board::{Board, KEYS_MAX, REPORT_KEYS_MAX, Rate, Report};
 pub use capture::Capture;
+pub use exposition::{Family, Labels, Samples, Times, exposition};
 pub use line::{LINE_BYTES_MAX, Line};
 pub use ring::{Cursor, Logs, PAGE_LINES_MAX, Page, Query};
 pub use settings::{Error, Format, Settings, init};

@@ -3,7 +3,7 @@
 use super::Office;
 use crate::projector::Picture;
 use crate::records::{Duty, Member, NodeRecord};
-use crate::samples::{self, Sample};
+use crate::samples::Sample;
 use crate::world::At;
 use aether_api::{ApiError, LogSource, NodeState, NodeStatus};
 use aether_transport::{DownReason, LinkState, Refusal};
@@ -21,7 +21,7 @@ impl Office {
             i.state == aether_types::observed::InstanceState::Active
         };
         let sample = match node == self.identity.node {
-            true => Some(samples::take(&self.sampled)),
+            true => Some(self.sampled.take()),
             false => self.samples.of(node),
         };
         let sample = sample.unwrap_or_default();
@@ -46,6 +46,22 @@ impl Office {
             cluster: record.cluster,
             zone: record.zone,
             reason: self.why_not_well(node, &sample),
+        }
+    }
+
+    pub(super) fn raft_status(&self, raft: &aether_consensus::Status) -> aether_api::RaftStatus {
+        aether_api::RaftStatus {
+            role: match raft.role {
+                aether_consensus::Role::Leader => aether_api::RaftRole::Leader,
+                aether_consensus::Role::Follower => aether_api::RaftRole::Follower,
+                aether_consensus::Role::Candidate => aether_api::RaftRole::Candidate,
+            },
+            leader: raft.leader.map(|id| id.to_string()),
+            term: raft.term.0,
+            last_index: raft.last.0,
+            committed_index: raft.commit.0,
+            applied_index: raft.applied.0,
+            revision: self.control.read(aether_kv::State::revision).0,
         }
     }
 
