@@ -1,5 +1,5 @@
-//! How the management API changes the replicated map: not without a majority, and shown here when it
-//! returns. Knows no key.
+//! How the management API changes the replicated map: not without a majority, and shown here when
+//! it returns. Knows no key.
 
 use super::{Office, control_error};
 use crate::quorum;
