@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use crate::shell;
+use crate::{guests, shell};
 
 const FOLDER: &str = "host/dashboard";
 /// The oldest Node.js that the tools run on.
@@ -55,6 +55,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         shell::run(npm().args(["run", "--silent", script]))?;
     }
     let browser = browser().context("there is no Chromium: `cargo xtask setup`")?;
+    guests::build(&["examples/"])?;
     let hands = hands::start()?;
     let mut tests = Command::new("node");
     tests.current_dir(shell::root().join(FOLDER));

@@ -8,7 +8,9 @@ mod session;
 use crate::auth::Principal;
 use crate::error::ApiError;
 use crate::management::{LogQuery, Management};
-use crate::model::{Live, LivePicture, LiveViewer, LogLevel, LogLine, LogSource, rfc3339};
+use crate::model::{
+    GraphEdge, Live, LivePicture, LiveViewer, LogLevel, LogLine, LogSource, rfc3339,
+};
 use aether_types::ErrorKind;
 use aether_types::code::Code;
 use history::{History, Next, Place};
@@ -139,8 +141,21 @@ async fn take(node: &dyn Management) -> Result<LivePicture, ApiError> {
         nodes: nodes.into_iter().map(|node| (node.id.clone(), node)).collect(),
         applications: applications.into_iter().map(|a| (a.name.to_string(), a)).collect(),
         rollouts: rollouts.into_iter().map(|r| (r.app.to_string(), r)).collect(),
+        calls: node.graph(None).await?.edges.into_iter().map(named).collect(),
         events: events.take(EVENTS_MAX).map(|line: LogLine| (line.seq.to_string(), line)).collect(),
     })
+}
+
+/// An edge under words that tell it from others. Rates fade without end; without their last digits
+/// they come to rest, and with them what has to be sent.
+fn named(edge: GraphEdge) -> (String, GraphEdge) {
+    let GraphEdge { app, callee, version, function, caller, .. } = &edge;
+    let caller = caller.as_deref().unwrap_or("outside");
+    let name = format!("{app} {callee} {version} {function} {caller}");
+    let round = |rate: f64| (rate * 1e3).round() / 1e3;
+    let calls_per_second = round(edge.calls_per_second);
+    let failures_per_second = round(edge.failures_per_second);
+    (name, GraphEdge { calls_per_second, failures_per_second, ..edge })
 }
 
 /// What slices say is theirs; who asks for what, and each single link, would hide what happens.

@@ -1,6 +1,7 @@
 // The dashboard in a real browser, in front of three real nodes.
 
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { Hands, type Node } from "./support/hands.ts";
@@ -34,7 +35,10 @@ after(async () => {
 });
 
 /** The page of the first node, with the administrator's key. */
-async function inside(title = "Overview", options = {}): Promise<{ page: Page; complaints: string[] }> {
+async function inside(
+  title = "Overview",
+  options = {},
+): Promise<{ page: Page; complaints: string[] }> {
   const opened = await open(browser, first().api, options);
   await login(opened.page, first().key);
   if (title !== "Overview") await go(opened.page, title);
@@ -44,8 +48,26 @@ async function inside(title = "Overview", options = {}): Promise<{ page: Page; c
 /** The row of a table on the page, by what it is called. */
 const row = (page: Page, id: string) => page.locator(`tr[data-row="${id}"]`);
 
+/** The same request again and again, to all nodes in turn. */
+async function ask(method: string, path: string, count: number, body?: object): Promise<void> {
+  for (let i = 0; i < count; i += 1) {
+    const { http } = nodes[i % nodes.length] as Node;
+    const headers = { "content-type": "application/json" };
+    const request = body ? { method, headers, body: JSON.stringify(body) } : { method };
+    await (await fetch(`http://${http}${path}`, request)).arrayBuffer();
+  }
+}
+
+const order = (count: number) =>
+  ask("POST", "/api/orders", count, {
+    customer: "eve",
+    items: [{ product: "book", quantity: 1 }],
+  });
+
 async function answers(count: number): Promise<string[]> {
-  const asked = Array.from({ length: count }, async () => (await fetch(`http://${first().http}/web`)).text());
+  const asked = Array.from({ length: count }, async () =>
+    (await fetch(`http://${first().http}/web`)).text(),
+  );
   return Promise.all(asked);
 }
 
@@ -83,7 +105,10 @@ test("a node that is killed is seen within two seconds, and so is its return", a
   await page.getByText("2 of 3", { exact: true }).first().waitFor();
   const health = page.getByRole("region", { name: /UNHEALTHY/ });
   await health.getByText(`Node ${short(killed)} does not answer`).waitFor();
-  await page.getByRole("status").filter({ hasText: `Node ${short(killed)} does not answer` }).waitFor();
+  await page
+    .getByRole("status")
+    .filter({ hasText: `Node ${short(killed)} does not answer` })
+    .waitFor();
   await picture(page, "node-lost");
   nodes = await hands.again(2);
   await row(page, killed.id).getByText("ON_DUTY").waitFor();
@@ -137,11 +162,20 @@ test("what cannot be taken back is asked first, and the keyboard is enough", asy
 
 test("a version that does not start says why", async () => {
   const { page } = await inside("Deployments");
-  await hands.web({ node: 0, version: 4, instances: 3, broken: true, words: ["--strategy", "immediate"] });
+  await hands.web({
+    node: 0,
+    version: 4,
+    instances: 3,
+    broken: true,
+    words: ["--strategy", "immediate"],
+  });
   const rollout = page.getByRole("region", { name: /Rollout: immediate/ });
   await rollout.getByText("COOLING", { exact: true }).waitFor();
   await rollout.getByText("History", { exact: true }).click();
-  await rollout.getByText(/every instance of t:web:1.0.4 failed/).first().waitFor();
+  await rollout
+    .getByText(/every instance of t:web:1.0.4 failed/)
+    .first()
+    .waitFor();
   await page.getByRole("navigation").getByRole("link", { name: "Overview" }).click();
   await page.getByRole("link", { name: "Rollout of web: COOLING" }).waitFor();
   await go(page, "Deployments");
@@ -229,6 +263,39 @@ test("where a request would go is explained", async () => {
   await page.context().close();
 });
 
+test("calls are counted along every edge, with what fails", async () => {
+  await hands.aether(0, "deploy", join(process.cwd(), "../../examples/order"));
+  const { page, complaints } = await inside("Calls");
+  await page.getByLabel("since the nodes count").check();
+  await order(20);
+  const functions = page.getByRole("table", { name: "Functions that were called" });
+  const placed = functions.getByRole("row", { name: /#place .*order:place-order/ });
+  await placed.getByText("20 calls").waitFor();
+  await placed.getByText("100%").waitFor();
+  const edges = page.getByRole("table", { name: "Calls by caller and function" });
+  const stock = edges.getByRole("row", {
+    name: /^order:place-order:.* order:inventory.*#reserve /,
+  });
+  await stock.getByText("20 calls").waitFor();
+  await page
+    .getByRole("img", { name: /The call graph/ })
+    .getByText("place-order")
+    .waitFor();
+  await placed.getByText("Distribution").click();
+  await placed.getByRole("table", { name: "How long calls took" }).waitFor();
+  await hands.web({ node: 0, version: 8, instances: 3, traps: true });
+  await ask("GET", "/web", 5);
+  const failed = functions.getByRole("row", { name: /t:web:1.0.8/ });
+  await failed.getByText("5 calls").waitFor();
+  await failed.getByText("5 failed").waitFor();
+  await go(page, "Overview");
+  await page.getByRole("img", { name: /Requests per second: now all/ }).waitFor();
+  await page.getByText("Requests per second as a table").click();
+  await page.getByRole("table", { name: "Requests per second" }).waitFor();
+  assert.deepEqual(complaints, []);
+  await page.context().close();
+});
+
 test("the keyboard walks through everything in order", async () => {
   const { page } = await inside();
   await page.reload();
@@ -245,17 +312,24 @@ test("the keyboard walks through everything in order", async () => {
   await page.getByRole("heading", { level: 1, name: "Deployments" }).waitFor();
   assert.equal(await focused(), "Deployments");
   assert.equal(await page.evaluate(() => document.activeElement?.tagName), "H1");
-  // What is focused stays so while the page is kept up to date.
-  await page.getByText("History", { exact: true }).focus();
-  await deploy(7);
-  await page.getByRole("heading", { name: /web ACTIVE version 1.0.0/ }).waitFor();
-  await page.getByText("t:web:1.0.7").first().waitFor();
+  // What is focused stays so while everything around it changes.
+  await deploy(9, "--strategy", STAYS);
+  const rollout = page.getByRole("region", { name: /Rollout: rolling/ });
+  await rollout.getByText("HOLDING", { exact: true }).waitFor();
+  await rollout.getByRole("button", { name: "Roll back" }).focus();
+  await hands.aether(0, "rollout", "pause", "web");
+  await rollout.getByText("PAUSED", { exact: true }).waitFor();
+  assert.equal(await focused(), "Roll back");
+  await page.keyboard.press("Enter");
+  await rollout.getByText("rolled back: somebody wanted it").waitFor();
   await page.context().close();
 });
 
 for (const colorScheme of ["light", "dark"] as const) {
   test(`every page is accessible and fits, ${colorScheme}`, async () => {
     const { page, complaints } = await inside("Overview", { colorScheme });
+    await order(40);
+    await page.getByRole("img", { name: /Requests per second: now all/ }).waitFor();
     for (const title of PAGES) {
       await go(page, title);
       assert.deepEqual(await axe(page), [], title);

@@ -2,7 +2,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Feed, POLL_MS, RETRY_MS, SILENCE_MAX_MS, type Surroundings, type View } from "../web/feed.ts";
+import {
+  Feed,
+  POLL_MS,
+  RETRY_MS,
+  SILENCE_MAX_MS,
+  type Surroundings,
+  type View,
+} from "../web/feed.ts";
 import type { Live } from "../web/generated/api.ts";
 
 type Socket = ReturnType<Surroundings["socket"]> & { sent: string[]; closed: boolean };
@@ -38,7 +45,9 @@ class World implements Surroundings {
   }
 
   poll(key: string) {
-    return new Promise<{ status: number; live?: Live }>((answer) => this.polls.push({ key, answer }));
+    return new Promise<{ status: number; live?: Live }>((answer) =>
+      this.polls.push({ key, answer }),
+    );
   }
 
   now = () => this.#now;
@@ -50,7 +59,7 @@ class World implements Surroundings {
 
   /** Lets time pass, in ticks. */
   pass(ms: number) {
-    for (const end = this.#now + ms; this.#now < end; ) {
+    for (const end = this.#now + ms; this.#now < end;) {
       this.#now += 250;
       this.#tick();
     }
@@ -89,7 +98,10 @@ class World implements Surroundings {
 const welcome = { type: "welcome", viewer: { name: "eyes", role: "viewer" } };
 const snapshot = { type: "snapshot", epoch: "e", seq: 4, at: "t4", picture: { nodes: { a: {} } } };
 const delta = (seq: number, patch: object) => ({ type: "delta", seq, at: `t${seq}`, patch });
-const live = (nodes: object) => ({ status: 200, live: { at: "p", viewer: welcome.viewer, picture: { nodes } } });
+const live = (nodes: object) => ({
+  status: 200,
+  live: { at: "p", viewer: welcome.viewer, picture: { nodes } },
+});
 
 function opened(): World {
   const world = new World();
@@ -128,7 +140,10 @@ test("who comes back names its place and misses nothing", () => {
 test("where there is no socket, requests show how it is", async () => {
   const world = opened();
   world.cut(1006);
-  assert.deepEqual(world.polls.map(({ key }) => key), ["key"]);
+  assert.deepEqual(
+    world.polls.map(({ key }) => key),
+    ["key"],
+  );
   await world.answer(live({ c: {} }));
   assert.equal(world.state, "polling");
   assert.deepEqual(world.feed.view.picture, { nodes: { c: {} } });

@@ -17,7 +17,11 @@ test("patches are applied as RFC 7396 says", () => {
     [{ a: "c" }, { a: ["b"] }, { a: ["b"] }],
     [{ a: { b: "c" } }, { a: { b: "d", c: null } }, { a: { b: "d" } }],
     [{ a: [{ b: "c" }] }, { a: [1] }, { a: [1] }],
-    [["a", "b"], ["c", "d"], ["c", "d"]],
+    [
+      ["a", "b"],
+      ["c", "d"],
+      ["c", "d"],
+    ],
     [{ a: "b" }, ["c"], ["c"]],
     [{ e: null }, { a: 1 }, { e: null, a: 1 }],
     [[1, 2], { a: "b", c: null }, { a: "b" }],
@@ -34,10 +38,20 @@ test("patches are applied as RFC 7396 says", () => {
 
 test("numbers are for people", () => {
   assert.deepEqual([0, 1023, 1024, 1536, 100 << 20, 4 * 2 ** 30].map(bytes), [
-    "0 B", "1023 B", "1.0 KiB", "1.5 KiB", "100 MiB", "4.0 GiB",
+    "0 B",
+    "1023 B",
+    "1.0 KiB",
+    "1.5 KiB",
+    "100 MiB",
+    "4.0 GiB",
   ]);
   assert.deepEqual([0, 59, 60, 3_725, 90_000, 86_400 * 3 + 5].map(span), [
-    "0 s", "59 s", "1 min", "1 h 2 min", "1 d 1 h", "3 d",
+    "0 s",
+    "59 s",
+    "1 min",
+    "1 h 2 min",
+    "1 d 1 h",
+    "3 d",
   ]);
   const now = new Date(2026, 10, 22, 9, 5, 7);
   assert.equal(clock(now.toISOString(), now), "09:05:07");
@@ -66,12 +80,20 @@ function picture(more: Partial<LivePicture> = {}): LivePicture {
     node: "aaaa",
     "not-ready": [],
     cluster: { id: "c", nodes: 2, writable: true },
-    raft: { role: "leader", term: 1, "last-index": 1, "committed-index": 1, "applied-index": 1, revision: 1 },
+    raft: {
+      role: "leader",
+      term: 1,
+      "last-index": 1,
+      "committed-index": 1,
+      "applied-index": 1,
+      revision: 1,
+    },
     notes: [],
     "failing-tasks": {},
     nodes: { aaaa: node("aaaa"), bbbb: node("bbbb") },
     applications: {},
     rollouts: {},
+    calls: {},
     events: {},
     ...more,
   };
@@ -112,14 +134,21 @@ function said(of: LivePicture): string[] {
 test("what is wrong is said with its reason, the worst first", () => {
   assert.deepEqual(said(picture()), ["good"]);
   assert.deepEqual(
-    said(picture({ nodes: { aaaa: node("aaaa"), bbbb: node("bbbb", { reachable: false, reason: "refused" }) } })),
+    said(
+      picture({
+        nodes: { aaaa: node("aaaa"), bbbb: node("bbbb", { reachable: false, reason: "refused" }) },
+      }),
+    ),
     ["bad", "Node bbbb does not answer: refused"],
   );
-  assert.deepEqual(said(picture({ applications: { web: app("DEGRADED") }, "not-ready": ["1 of 2"] })), [
-    "warn",
-    "Application web is DEGRADED: it trapped",
-    "This node does not take traffic yet: 1 of 2",
-  ]);
+  assert.deepEqual(
+    said(picture({ applications: { web: app("DEGRADED") }, "not-ready": ["1 of 2"] })),
+    [
+      "warn",
+      "Application web is DEGRADED: it trapped",
+      "This node does not take traffic yet: 1 of 2",
+    ],
+  );
   assert.deepEqual(
     said(picture({ cluster: { id: "c", nodes: 2, writable: true, reason: "bbbb is silent" } })),
     ["bad", "Nothing can be changed: bbbb is silent"],

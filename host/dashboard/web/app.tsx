@@ -11,6 +11,7 @@ import { Deployments } from "./pages/deployments.tsx";
 import { Login } from "./pages/login.tsx";
 import { Nodes } from "./pages/nodes.tsx";
 import { Overview } from "./pages/overview.tsx";
+import { Recorder } from "./traffic.ts";
 
 /** In the tab alone, until it is closed. */
 const KEY = "aether-key";
@@ -20,6 +21,8 @@ export interface PageProps {
   picture: LivePicture;
   view: View;
   secret: string;
+  /** What was counted since the page was opened. */
+  recorder: Recorder;
 }
 
 const PAGES: Record<string, { title: string; page: (props: PageProps) => JSX.Element }> = {
@@ -55,9 +58,15 @@ export function App(): JSX.Element {
 
 function Inside({ secret, leave }: { secret: string; leave(refused: boolean): void }) {
   const [view, setView] = useState<View>({ link: { state: "connecting" } });
+  const recorder = useRef(new Recorder());
   const said = useAnnouncements(view);
   useEffect(() => {
-    const feed = new Feed(secret, browser, { changed: setView, refused: () => leave(true) });
+    const changed = (view: View) => {
+      const { at, picture } = view;
+      if (at && picture) recorder.current.push({ at: Date.parse(at), calls: picture.calls });
+      setView(view);
+    };
+    const feed = new Feed(secret, browser, { changed, refused: () => leave(true) });
     return () => feed.close();
   }, [secret]);
   const name = usePage();
@@ -69,33 +78,47 @@ function Inside({ secret, leave }: { secret: string; leave(refused: boolean): vo
   }, [shown.title, view.picture?.node]);
   return (
     <>
-      <a class="skip" href="#main" onClick={toMain}>Skip to content</a>
+      <a class="skip" href="#main" onClick={toMain}>
+        Skip to content
+      </a>
       <header class="top">
         <span class="brand">Aether</span>
         <nav aria-label="Pages">
           <ul>
             {Object.entries(PAGES).map(([id, { title }]) => (
               <li key={id}>
-                <a href={`#/${id}`} aria-current={id === name ? "page" : undefined}>{title}</a>
+                <a href={`#/${id}`} aria-current={id === name ? "page" : undefined}>
+                  {title}
+                </a>
               </li>
             ))}
           </ul>
         </nav>
         <div class="who">
           <LinkState link={view.link} />
-          {view.viewer && <span class="dim">{view.viewer.name} ({view.viewer.role})</span>}
-          <button type="button" class="plain" onClick={() => leave(false)}>Forget key</button>
+          {view.viewer && (
+            <span class="dim">
+              {view.viewer.name} ({view.viewer.role})
+            </span>
+          )}
+          <button type="button" class="plain" onClick={() => leave(false)}>
+            Forget key
+          </button>
         </div>
       </header>
       <Banner view={view} />
       <main id="main" tabIndex={-1}>
         {view.picture ? (
-          <Page picture={view.picture} view={view} secret={secret} />
+          <Page picture={view.picture} view={view} secret={secret} recorder={recorder.current} />
         ) : (
-          <p class="dim">{view.link.state === "lost" ? "The node does not answer." : "Asking the node …"}</p>
+          <p class="dim">
+            {view.link.state === "lost" ? "The node does not answer." : "Asking the node …"}
+          </p>
         )}
       </main>
-      <div class="heard" role="status" aria-live="polite">{said}</div>
+      <div class="heard" role="status" aria-live="polite">
+        {said}
+      </div>
     </>
   );
 }
@@ -153,13 +176,18 @@ const WORDS: Record<Link["state"], [level: string, word: string]> = {
 
 function LinkState({ link }: { link: Link }) {
   const [level, word] = WORDS[link.state];
-  return <span class={`state ${level}`} data-link={link.state}>{word}</span>;
+  return (
+    <span class={`state ${level}`} data-link={link.state}>
+      {word}
+    </span>
+  );
 }
 
 function Banner({ view: { link, picture, at } }: { view: View }) {
   let text: ComponentChildren;
   if (link.state === "polling") {
-    text = "The live connection is broken. This page asks the node every 2 seconds until it is back.";
+    text =
+      "The live connection is broken. This page asks the node every 2 seconds until it is back.";
   } else if (link.state === "lost") {
     const now = new Date();
     const shown = picture && at ? ` What you see is from ${clock(at, now)}.` : "";
@@ -171,9 +199,12 @@ function Banner({ view: { link, picture, at } }: { view: View }) {
         The node does not answer since {clock(link.since.toISOString(), now)}.{shown} Trying again.
         {others.length > 0 && (
           <>
-            {" "}Other nodes:{" "}
+            {" "}
+            Other nodes:{" "}
             {others.map((node) => (
-              <a key={node.id} href={`${window.location.protocol}//${node.api}/`}>{short(node.id)}</a>
+              <a key={node.id} href={`${window.location.protocol}//${node.api}/`}>
+                {short(node.id)}
+              </a>
             ))}
           </>
         )}
@@ -181,6 +212,8 @@ function Banner({ view: { link, picture, at } }: { view: View }) {
     );
   }
   return (
-    <div role="alert" class={text ? `banner ${link.state}` : "gone"}>{text}</div>
+    <div role="alert" class={text ? `banner ${link.state}` : "gone"}>
+      {text}
+    </div>
   );
 }

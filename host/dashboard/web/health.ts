@@ -51,10 +51,20 @@ function clusterFindings({ cluster, "not-ready": notReady, "failing-tasks": task
   }
   if (notReady.length > 0) {
     const why = notReady.join("; ");
-    findings.push({ level: "busy", what: "This node does not take traffic yet", why, page: "nodes" });
+    findings.push({
+      level: "busy",
+      what: "This node does not take traffic yet",
+      why,
+      page: "nodes",
+    });
   }
   for (const [name, error] of Object.entries(tasks)) {
-    findings.push({ level: "warn", what: `The task ${name} of this node fails`, why: error, page: "nodes" });
+    findings.push({
+      level: "warn",
+      what: `The task ${name} of this node fails`,
+      why: error,
+      page: "nodes",
+    });
   }
   return findings;
 }
@@ -64,7 +74,12 @@ function nodeFindings({ nodes }: LivePicture) {
   for (const node of Object.values(nodes)) {
     const why = node.reason ?? undefined;
     if (!node.reachable) {
-      findings.push({ level: "bad", what: `Node ${short(node.id)} does not answer`, why, page: "nodes" });
+      findings.push({
+        level: "bad",
+        what: `Node ${short(node.id)} does not answer`,
+        why,
+        page: "nodes",
+      });
     } else if (node.state !== "ON_DUTY" && node.state !== "DECOMMISSIONED") {
       const what = `Node ${short(node.id)} is ${node.state}`;
       findings.push({ level: "busy", what, why, page: "nodes" });
@@ -85,8 +100,15 @@ function applicationFindings(picture: LivePicture) {
       ...slice.instances.flatMap((instance) => (instance.reason ? [instance.reason] : [])),
     ]);
     const active = activeInstances(picture, app.slices);
-    const why = reasons[0]?.message ?? `${active} of ${count(desiredInstances(app.slices), "instance")} active`;
-    findings.push({ level, what: `Application ${app.name} is ${app.phase}`, why, page: "deployments" });
+    const why =
+      reasons[0]?.message ??
+      `${active} of ${count(desiredInstances(app.slices), "instance")} active`;
+    findings.push({
+      level,
+      what: `Application ${app.name} is ${app.phase}`,
+      why,
+      page: "deployments",
+    });
   }
   for (const note of notes.filter((note) => note.kind !== "unplaced")) {
     const what = `${note.place} is ${note.kind}`;

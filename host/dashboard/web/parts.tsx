@@ -10,13 +10,36 @@ export function Title({ children }: { children: ComponentChildren }) {
 }
 
 const LEVELS: Record<string, Level> = {
-  ACTIVE: "good", ON_DUTY: "good", ENDED: "good", leader: "good", follower: "good", learner: "good",
-  DEPLOYING: "busy", PLANNED: "busy", LOADING: "busy", LOADED: "busy", ACTIVATING: "busy",
-  DEACTIVATING: "busy", UNLOADING: "busy", JOINING: "busy", DRAINING: "busy", SHUTTING_DOWN: "busy",
-  WANTED: "busy", PREPARING: "busy", STARTING: "busy", SWITCHING: "busy", HOLDING: "busy",
-  RETIRING: "busy", candidate: "busy", DECOMMISSIONED: "busy",
-  DEGRADED: "warn", COOLING: "warn", ROLLING_BACK: "warn", WARN: "warn",
-  FAILED: "bad", ERROR: "bad",
+  ACTIVE: "good",
+  ON_DUTY: "good",
+  ENDED: "good",
+  leader: "good",
+  follower: "good",
+  learner: "good",
+  DEPLOYING: "busy",
+  PLANNED: "busy",
+  LOADING: "busy",
+  LOADED: "busy",
+  ACTIVATING: "busy",
+  DEACTIVATING: "busy",
+  UNLOADING: "busy",
+  JOINING: "busy",
+  DRAINING: "busy",
+  SHUTTING_DOWN: "busy",
+  WANTED: "busy",
+  PREPARING: "busy",
+  STARTING: "busy",
+  SWITCHING: "busy",
+  HOLDING: "busy",
+  RETIRING: "busy",
+  candidate: "busy",
+  DECOMMISSIONED: "busy",
+  DEGRADED: "warn",
+  COOLING: "warn",
+  ROLLING_BACK: "warn",
+  WARN: "warn",
+  FAILED: "bad",
+  ERROR: "bad",
 };
 
 /** A state: the word says it, the colour only helps. */
@@ -29,7 +52,11 @@ export function NodeId({ id, whole }: { id: string; whole?: boolean }) {
 }
 
 export function Time({ at }: { at: string }) {
-  return <time dateTime={at} title={at}>{clock(at, new Date())}</time>;
+  return (
+    <time dateTime={at} title={at}>
+      {clock(at, new Date())}
+    </time>
+  );
 }
 
 export interface Column<Row> {
@@ -62,7 +89,9 @@ export function Table<Row>(props: {
       <thead role="rowgroup">
         <tr role="row">
           {columns.map(({ head, number }) => (
-            <th key={head} role="columnheader" scope="col" class={number ? "number" : ""}>{head}</th>
+            <th key={head} role="columnheader" scope="col" class={number ? "number" : ""}>
+              {head}
+            </th>
           ))}
         </tr>
       </thead>
@@ -72,9 +101,13 @@ export function Table<Row>(props: {
             {columns.map(({ head, cell, number, names }) => {
               const kind = `${number ? "number" : ""}${names ? " names" : ""}`;
               return names ? (
-                <th key={head} role="rowheader" scope="row" class={kind} data-head={head}>{cell(row)}</th>
+                <th key={head} role="rowheader" scope="row" class={kind} data-head={head}>
+                  {cell(row)}
+                </th>
               ) : (
-                <td key={head} role="cell" class={kind} data-head={head}>{cell(row)}</td>
+                <td key={head} role="cell" class={kind} data-head={head}>
+                  {cell(row)}
+                </td>
               );
             })}
           </tr>

@@ -224,6 +224,7 @@ fn edge(board: &Board, key: &CallKey, counts: &Counts) -> GraphEdge {
         p50_us: counts.latencies.percentile(50),
         p90_us: counts.latencies.percentile(90),
         p99_us: counts.latencies.percentile(99),
+        latencies: counts.latencies.buckets().collect(),
     }
 }
 

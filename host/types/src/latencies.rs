@@ -53,6 +53,11 @@ impl Latencies {
         }
     }
 
+    /// The longest time of each bucket that holds calls, in microseconds, and how many.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.0.iter().map(|(bucket, count)| (lower(u64::from(*bucket) + 1), *count))
+    }
+
     /// Calls counted.
     pub fn count(&self) -> u64 {
         self.0.values().fold(0, |sum, count| sum.saturating_add(*count))

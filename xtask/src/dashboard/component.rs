@@ -12,12 +12,14 @@ pub(super) struct Web {
     pub(super) instances: u32,
     /// Whether its start hook traps.
     pub(super) broken: bool,
+    /// Whether its function does.
+    pub(super) traps: bool,
 }
 
 impl Web {
     /// Writes the component and its blueprint into the folder.
     pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
-        let Self { version, instances, broken } = self;
+        let Self { version, instances, .. } = self;
         let slice_toml = format!(
             "[slice]\nartifact = \"t:web:1.0.{version}\"\n\
              [[routes]]\nroute = \"GET /web\"\ncall = \"t:web/api#f\"\n"
@@ -29,19 +31,20 @@ impl Web {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         std::fs::write(folder.join("web.wasm"), component)?;
         std::fs::write(folder.join("blueprint.toml"), blueprint)?;
-        eprintln!("web 1.0.{version}: {instances} instances, broken: {broken}");
         Ok(())
     }
 
     fn text(&self) -> String {
         let version = self.version;
         let hook = if self.broken { "unreachable" } else { "i32.const 0" };
+        let answer =
+            if self.traps { "unreachable".to_owned() } else { format!("i32.const {version}") };
         format!(
             "(component
               (core module $m
                 (memory (export \"memory\") 1)
                 (func (export \"start\") (result i32) {hook})
-                (func (export \"f\") (result i32) i32.const {version}))
+                (func (export \"f\") (result i32) {answer}))
               (core instance $i (instantiate $m))
               (func $start (result (result (error string)))
                 (canon lift (core func $i \"start\") (memory (core memory $i \"memory\"))))

@@ -51,6 +51,8 @@ enum Wish {
         instances: u32,
         #[serde(default)]
         broken: bool,
+        #[serde(default)]
+        traps: bool,
         /// Further words of `aether deploy`.
         #[serde(default)]
         words: Vec<String>,
@@ -107,10 +109,10 @@ fn fulfil(nodes: &mut Vec<Node>, wish: Wish) -> anyhow::Result<Value> {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             return Ok(json!(at(nodes, node)?.order(&words)?));
         }
-        Wish::Web { node, version, instances, broken, words } => {
+        Wish::Web { node, version, instances, broken, traps, words } => {
             let node = at(nodes, node)?;
             let folder = node.home.join("web");
-            Web { version, instances, broken }.write(&folder)?;
+            Web { version, instances, broken, traps }.write(&folder)?;
             let folder = folder.to_str().context("a folder's name is text")?;
             let mut all = vec!["deploy", folder];
             all.extend(words.iter().map(String::as_str));

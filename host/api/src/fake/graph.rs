@@ -17,6 +17,7 @@ pub(super) fn of(app: &str) -> Graph {
         p50_us: Some(1_024),
         p90_us: Some(2_048),
         p99_us: Some(20_480),
+        latencies: [(1_024, 500), (2_048, 480), (20_480, 20)].into(),
     };
     let inside = GraphEdge {
         caller: Some(outside.callee.clone()),
@@ -27,6 +28,7 @@ pub(super) fn of(app: &str) -> Graph {
         p50_us: None,
         p90_us: None,
         p99_us: None,
+        latencies: [].into(),
         ..outside.clone()
     };
     Graph { edges: vec![outside, inside] }

@@ -2,6 +2,7 @@
 
 use aether_types::AppName;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Every edge along which something was called, of the versions that there are now.
@@ -42,4 +43,7 @@ pub struct GraphEdge {
     pub p90_us: Option<u64>,
     #[serde(default)]
     pub p99_us: Option<u64>,
+    /// Calls that were timed, by the longest time in microseconds that their bucket holds.
+    #[serde(default)]
+    pub latencies: BTreeMap<u64, u64>,
 }

@@ -1,13 +1,15 @@
 //! What the live feed shows. Knows no socket and no moment but its own.
 
-use super::{Application, ClusterStatus, LogLine, NodeStatus, Note, RaftStatus, RolloutStatus};
+use super::{
+    Application, ClusterStatus, GraphEdge, LogLine, NodeStatus, Note, RaftStatus, RolloutStatus,
+};
 use crate::auth::{Principal, Role};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// The answer to a request; over a socket it comes once, and then as what changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Live {
     /// RFC 3339.
@@ -26,7 +28,7 @@ pub struct LiveViewer {
 
 /// Everything that the dashboard shows, as one node sees it. Lists are maps where single entries
 /// change, so that what changes is small.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct LivePicture {
     /// Id of the node that answers.
@@ -45,6 +47,8 @@ pub struct LivePicture {
     pub applications: BTreeMap<String, Application>,
     /// The newest rollout of each application, by its name.
     pub rollouts: BTreeMap<String, RolloutStatus>,
+    /// Edges along which something was called, by words that tell them apart; rates are rounded.
+    pub calls: BTreeMap<String, GraphEdge>,
     /// The newest lines of the node's own log, without what slices say, by their place.
     pub events: BTreeMap<String, LogLine>,
 }

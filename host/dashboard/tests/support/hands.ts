@@ -37,8 +37,14 @@ export class Hands {
   suspend = (node: number) => this.#wish<Node[]>({ do: "suspend", node });
   resume = (node: number) => this.#wish<Node[]>({ do: "resume", node });
   aether = (node: number, ...words: string[]) => this.#wish<string>({ do: "aether", node, words });
-  web = (wish: { node: number; version: number; instances: number; broken?: boolean; words?: string[] }) =>
-    this.#wish<string>({ do: "web", ...wish });
+  web = (wish: {
+    node: number;
+    version: number;
+    instances: number;
+    broken?: boolean;
+    traps?: boolean;
+    words?: string[];
+  }) => this.#wish<string>({ do: "web", ...wish });
 
   close(): void {
     this.#socket.destroy();

@@ -60,15 +60,25 @@ export async function open(
 async function fromDisk(page: Page): Promise<void> {
   const folder = process.env.AETHER_PAGES;
   if (!folder) return;
-  const types: Record<string, string> = { js: "text/javascript", css: "text/css", svg: "image/svg+xml" };
+  const types: Record<string, string> = {
+    js: "text/javascript",
+    css: "text/css",
+    svg: "image/svg+xml",
+  };
   const serve = (url: (url: URL) => boolean, name: (url: URL) => string) =>
     page.route(url, async (route) => {
       const file = name(new URL(route.request().url()));
       const contentType = types[file.split(".").pop() ?? ""] ?? "text/html";
       await route.fulfill({ body: await readFile(join(folder, file)), contentType });
     });
-  await serve((url) => url.pathname === "/", () => "index.html");
-  await serve((url) => url.pathname.startsWith("/dashboard/"), (url) => url.pathname.split("/").pop() ?? "");
+  await serve(
+    (url) => url.pathname === "/",
+    () => "index.html",
+  );
+  await serve(
+    (url) => url.pathname.startsWith("/dashboard/"),
+    (url) => url.pathname.split("/").pop() ?? "",
+  );
 }
 
 export async function login(page: Page, key: string): Promise<void> {
@@ -93,10 +103,16 @@ export async function axe(page: Page): Promise<string[]> {
   await page.evaluate(await readFile(file, "utf8"));
   return page.evaluate(async () => {
     const { axe } = window as unknown as {
-      axe: { run(): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }> };
+      axe: {
+        run(): Promise<{
+          violations: { id: string; nodes: { html: string; failureSummary: string }[] }[];
+        }>;
+      };
     };
     const { violations } = await axe.run();
-    return violations.flatMap(({ id, nodes }) => nodes.map((it) => `${id}: ${it.html}: ${it.failureSummary}`));
+    return violations.flatMap(({ id, nodes }) =>
+      nodes.map((it) => `${id}: ${it.html}: ${it.failureSummary}`),
+    );
   });
 }
 

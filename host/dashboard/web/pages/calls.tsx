@@ -4,13 +4,20 @@ import { useState } from "preact/hooks";
 import type { PageProps } from "../app.tsx";
 import type { Candidate, Explanation, RouteView } from "../generated/api.ts";
 import { request, Refused } from "../api.ts";
+import { Functions } from "./functions.tsx";
 import { NodeId, State, Table, Title } from "../parts.tsx";
 
-export function Calls({ picture, secret }: PageProps) {
+export function Calls({ picture, secret, recorder, view }: PageProps) {
   const routes = Object.values(picture.applications).flatMap((app) => app.routes);
   return (
     <>
       <Title>Calls</Title>
+      <section aria-labelledby="functions">
+        <h2 id="functions">
+          Functions<span class="dim"> all nodes</span>
+        </h2>
+        <Functions picture={picture} recorder={recorder} now={Date.parse(view.at ?? "")} />
+      </section>
       <section aria-labelledby="routes">
         <h2 id="routes">Routes</h2>
         <Table
@@ -20,7 +27,10 @@ export function Calls({ picture, secret }: PageProps) {
             { head: "State", cell: (route) => <RouteState route={route} /> },
             { head: "Application", cell: (route) => route.app },
             { head: "Slice", cell: (route) => <code>{route.artifact}</code> },
-            { head: "Function", cell: (route) => (route.call ? <code>{route.call}</code> : "the slice's own handler") },
+            {
+              head: "Function",
+              cell: (route) => (route.call ? <code>{route.call}</code> : "the slice's own handler"),
+            },
           ]}
           rows={routes}
           id={(route) => route.route}
@@ -66,16 +76,30 @@ function Explain({ secret }: { secret: string }) {
         />
         <button type="submit">Explain</button>
       </form>
-      <p role="alert" class="trouble">{trouble}</p>
+      <p role="alert" class="trouble">
+        {trouble}
+      </p>
       <div role="status">
         {answer && (
           <>
             <p class="heard">Explained {answer.target}</p>
-            <ul>{answer.lines.map((line) => <li key={line}>{line}</li>)}</ul>
+            <ul>
+              {answer.lines.map((line) => (
+                <li key={line}>{line}</li>
+              ))}
+            </ul>
             <Table
               caption={`Candidates for ${answer.target}`}
               columns={[
-                { head: "Slice", names: true, cell: (it: Candidate) => <code>{it.artifact}#{it.ordinal}</code> },
+                {
+                  head: "Slice",
+                  names: true,
+                  cell: (it: Candidate) => (
+                    <code>
+                      {it.artifact}#{it.ordinal}
+                    </code>
+                  ),
+                },
                 { head: "Node", cell: (it) => <NodeId id={it.node} /> },
                 { head: "State", cell: (it) => <State word={it.state} /> },
                 { head: "Chosen", cell: (it) => (it.chosen ? "yes" : "no") },

@@ -3,7 +3,15 @@
 
 import { useRef, useState } from "preact/hooks";
 import type { PageProps } from "../app.tsx";
-import type { Application, Instance, LivePicture, Reason, RolloutEvent, RolloutStatus, Slice } from "../generated/api.ts";
+import type {
+  Application,
+  Instance,
+  LivePicture,
+  Reason,
+  RolloutEvent,
+  RolloutStatus,
+  Slice,
+} from "../generated/api.ts";
 import { request, Refused } from "../api.ts";
 import { activeInstances, answers } from "../health.ts";
 import { Facts, NodeId, State, Table, Time, Title } from "../parts.tsx";
@@ -15,7 +23,9 @@ export function Deployments({ picture, view, secret }: PageProps) {
     <>
       <Title>Deployments</Title>
       {applications.length === 0 && (
-        <p class="dim">Nothing is deployed: <code>aether deploy</code> does that.</p>
+        <p class="dim">
+          Nothing is deployed: <code>aether deploy</code> does that.
+        </p>
       )}
       {applications.map((app) => (
         <ApplicationSection
@@ -45,7 +55,10 @@ function ApplicationSection({ picture, app, rollout, secret, mayChange }: Sectio
     <article aria-labelledby={id}>
       <h2 id={id}>
         {app.name} <State word={app.phase} />
-        <span class="dim"> version {app.version}, revision {app.revision}</span>
+        <span class="dim">
+          {" "}
+          version {app.version}, revision {app.revision}
+        </span>
       </h2>
       {rollout && <Rollout rollout={rollout} secret={secret} mayChange={mayChange} />}
       <Table
@@ -94,7 +107,9 @@ function Instances({ picture, slice }: { picture: LivePicture; slice: Slice }) {
           </li>
         ))}
       </ul>
-      {missing > 0 && slice.reasons.length === 0 && <span class="why">{missing} not planned yet</span>}
+      {missing > 0 && slice.reasons.length === 0 && (
+        <span class="why">{missing} not planned yet</span>
+      )}
       {slice.reasons.map((reason) => (
         <Why key={reason.code + reason.message} reason={reason} />
       ))}
@@ -144,7 +159,15 @@ export function controls(rollout: RolloutStatus): Control[] {
   ];
 }
 
-function Rollout({ rollout, secret, mayChange }: { rollout: RolloutStatus; secret: string; mayChange: boolean }) {
+function Rollout({
+  rollout,
+  secret,
+  mayChange,
+}: {
+  rollout: RolloutStatus;
+  secret: string;
+  mayChange: boolean;
+}) {
   const id = `rollout-${rollout.app}`;
   const going = rollout.phase !== "ENDED";
   const possible = controls(rollout);
@@ -162,26 +185,43 @@ function Rollout({ rollout, secret, mayChange }: { rollout: RolloutStatus; secre
             facts={[
               ["Stage", stage],
               ["Since", <Time at={rollout.since} />],
-              ["Waits for", waits && !Number.isNaN(Date.parse(waits)) ? <Time at={waits} /> : waits ?? "nothing"],
+              [
+                "Waits for",
+                waits && !Number.isNaN(Date.parse(waits)) ? (
+                  <Time at={waits} />
+                ) : (
+                  (waits ?? "nothing")
+                ),
+              ],
               ["Attempt", String(rollout.attempt)],
             ]}
           />
           <Shares rollout={rollout} />
           {mayChange ? (
-            possible.length > 0 && <Controls app={rollout.app} secret={secret} possible={possible} />
+            possible.length > 0 && (
+              <Controls app={rollout.app} secret={secret} possible={possible} />
+            )
           ) : (
             <p class="dim">Controls need a key with the role operator.</p>
           )}
         </>
       ) : (
-        <p><span>{rollout.outcome}</span> <span class="dim">at <Time at={rollout.since} /></span></p>
+        <p>
+          <span>{rollout.outcome}</span>{" "}
+          <span class="dim">
+            at <Time at={rollout.since} />
+          </span>
+        </p>
       )}
       <details>
         <summary>History</summary>
         <Table
           caption={`History of the rollout of ${rollout.app}`}
           columns={[
-            { head: "Time", cell: (event: RolloutEvent & { key: string }) => <Time at={event.at} /> },
+            {
+              head: "Time",
+              cell: (event: RolloutEvent & { key: string }) => <Time at={event.at} />,
+            },
             { head: "Event", names: true, cell: (event) => event.event },
           ]}
           rows={rollout.history.map((event, i) => ({ ...event, key: String(i) })).reverse()}
@@ -207,7 +247,16 @@ function Shares({ rollout }: { rollout: RolloutStatus }) {
         { head: "Share", number: true, cell: (row) => row.share },
         {
           head: "Of all requests",
-          cell: (row) => <meter min={0} max={100} value={Number.parseFloat(row.share)} aria-label={`Share of ${row.version}`}>{row.share}</meter>,
+          cell: (row) => (
+            <meter
+              min={0}
+              max={100}
+              value={Number.parseFloat(row.share)}
+              aria-label={`Share of ${row.version}`}
+            >
+              {row.share}
+            </meter>
+          ),
         },
       ]}
       rows={rows}
@@ -255,13 +304,21 @@ function Controls({ app, secret, possible }: { app: string; secret: string; poss
         </button>
       ))}
       <span role="status">{busy ? "On its way …" : said}</span>
-      <p role="alert" class="trouble">{trouble}</p>
+      <p role="alert" class="trouble">
+        {trouble}
+      </p>
       <dialog ref={dialog} aria-labelledby={`ask-${app}`}>
         <form method="dialog">
-          <h4 id={`ask-${app}`}>{asked?.label} {app}?</h4>
+          <h4 id={`ask-${app}`}>
+            {asked?.label} {app}?
+          </h4>
           <p>{asked?.ask}</p>
-          <button type="submit" onClick={() => asked && act(asked)}>{asked?.label}</button>
-          <button type="submit" class="plain">Cancel</button>
+          <button type="submit" onClick={() => asked && act(asked)}>
+            {asked?.label}
+          </button>
+          <button type="submit" class="plain">
+            Cancel
+          </button>
         </form>
       </dialog>
     </div>

@@ -32,7 +32,9 @@ export function Login({ refused, enter }: { refused: boolean; enter(key: string)
           aria-invalid={trouble !== ""}
           onInput={(event) => setText(event.currentTarget.value)}
         />
-        <p id="key-trouble" role="alert" class="trouble">{trouble}</p>
+        <p id="key-trouble" role="alert" class="trouble">
+          {trouble}
+        </p>
         <button type="submit">Open</button>
         <p id="key-help" class="dim">
           The first key is in <code>admin.key</code> in the node's data folder. A key that can only

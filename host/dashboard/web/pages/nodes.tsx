@@ -72,7 +72,10 @@ function NodeSection({ node, own }: { node: NodeStatus; own: boolean }) {
           ["Compiled here", known ? String(node.compiled ?? 0) : "unknown"],
           ["Plan", `generation ${node.generation}`],
           ["Memory of the process", known ? bytes(resident) : "unknown"],
-          ["Reserved for slices", known ? <Reserved committed={committed} budget={budget} /> : "unknown"],
+          [
+            "Reserved for slices",
+            known ? <Reserved committed={committed} budget={budget} /> : "unknown",
+          ],
           ["Front door", <code>{node.http || "unknown"}</code>],
           ["Management", <code>{node.api || "unknown"}</code>],
           ["Other nodes", <code>{node.cluster || "unknown"}</code>],
@@ -86,7 +89,15 @@ function Reserved({ committed, budget }: { committed: number; budget: number }) 
   return (
     <>
       {bytes(committed)} of {bytes(budget)}{" "}
-      <meter min={0} max={budget} high={budget * 0.9} value={committed} aria-label="Reserved memory">{committed}</meter>
+      <meter
+        min={0}
+        max={budget}
+        high={budget * 0.9}
+        value={committed}
+        aria-label="Reserved memory"
+      >
+        {committed}
+      </meter>
     </>
   );
 }

@@ -5,12 +5,13 @@ import { useState } from "preact/hooks";
 import type { Application, LogLine, NodeStatus } from "../generated/api.ts";
 import { activeInstances, desiredInstances, health, type Finding } from "../health.ts";
 import { bytes } from "../format.ts";
+import { Requests } from "./requests.tsx";
 import { Facts, NodeId, State, Table, Time, Title } from "../parts.tsx";
 
 /** Events that are shown at first. */
 const EVENTS_AT_FIRST = 12;
 
-export function Overview({ picture, view }: PageProps) {
+export function Overview({ picture, view, recorder }: PageProps) {
   const nodes = Object.values(picture.nodes);
   const applications = Object.values(picture.applications);
   const slices = applications.flatMap((app) => app.slices);
@@ -21,11 +22,16 @@ export function Overview({ picture, view }: PageProps) {
       <Title>Overview</Title>
       <HealthSection findings={health(picture, view.link.state === "lost")} />
       <section aria-labelledby="figures">
-        <h2 id="figures" class="heard">Figures</h2>
+        <h2 id="figures" class="heard">
+          Figures
+        </h2>
         <Facts
           facts={[
             ["Nodes that answer", `${nodes.filter((n) => n.reachable).length} of ${nodes.length}`],
-            ["Instances active", `${activeInstances(picture, slices)} of ${desiredInstances(slices)}`],
+            [
+              "Instances active",
+              `${activeInstances(picture, slices)} of ${desiredInstances(slices)}`,
+            ],
             ["Applications", String(applications.length)],
             ["Rollouts under way", String(going.length)],
             ["Changes", picture.cluster.writable ? "possible" : "refused"],
@@ -33,16 +39,25 @@ export function Overview({ picture, view }: PageProps) {
           ]}
         />
       </section>
+      <Requests picture={picture} recorder={recorder} now={Date.parse(view.at ?? "")} />
       <section aria-labelledby="nodes">
         <h2 id="nodes">Nodes</h2>
         <Table
           caption="Nodes"
           columns={[
-            { head: "Node", names: true, cell: (n: NodeStatus) => <NodeLine node={n} own={picture.node} /> },
+            {
+              head: "Node",
+              names: true,
+              cell: (n: NodeStatus) => <NodeLine node={n} own={picture.node} />,
+            },
             { head: "State", cell: (n) => <NodeState node={n} /> },
             { head: "Role", cell: (n) => n.role ?? "none yet" },
             { head: "Instances", number: true, cell: (n) => n["active-instances"] },
-            { head: "Memory", number: true, cell: (n) => (n.reachable ? bytes(n.memory.resident) : "unknown") },
+            {
+              head: "Memory",
+              number: true,
+              cell: (n) => (n.reachable ? bytes(n.memory.resident) : "unknown"),
+            },
             { head: "Zone", cell: (n) => n.zone || "none" },
           ]}
           rows={nodes}
@@ -55,15 +70,28 @@ export function Overview({ picture, view }: PageProps) {
         <Table
           caption="Applications"
           columns={[
-            { head: "Application", names: true, cell: (app: Application) => <a href="#/deployments">{app.name}</a> },
+            {
+              head: "Application",
+              names: true,
+              cell: (app: Application) => <a href="#/deployments">{app.name}</a>,
+            },
             { head: "Phase", cell: (app) => <State word={app.phase} /> },
             { head: "Version", cell: (app) => app.version },
             { head: "Slices", number: true, cell: (app) => app.slices.length },
-            { head: "Instances", number: true, cell: (app) => `${activeInstances(picture, app.slices)} of ${desiredInstances(app.slices)}` },
+            {
+              head: "Instances",
+              number: true,
+              cell: (app) =>
+                `${activeInstances(picture, app.slices)} of ${desiredInstances(app.slices)}`,
+            },
           ]}
           rows={applications}
           id={(app) => app.name}
-          none={<>Nothing is deployed: <code>aether deploy</code> does that.</>}
+          none={
+            <>
+              Nothing is deployed: <code>aether deploy</code> does that.
+            </>
+          }
         />
       </section>
       <Events lines={Object.values(picture.events)} />
@@ -90,8 +118,18 @@ export function NodeState({ node }: { node: NodeStatus }) {
   );
 }
 
-function HealthSection({ findings: { level, headline, findings } }: { findings: ReturnType<typeof health> }) {
-  const words = { none: "UNKNOWN", good: "HEALTHY", busy: "CHANGING", warn: "DEGRADED", bad: "UNHEALTHY" };
+function HealthSection({
+  findings: { level, headline, findings },
+}: {
+  findings: ReturnType<typeof health>;
+}) {
+  const words = {
+    none: "UNKNOWN",
+    good: "HEALTHY",
+    busy: "CHANGING",
+    warn: "DEGRADED",
+    bad: "UNHEALTHY",
+  };
   return (
     <section aria-labelledby="health" class={`health ${level}`}>
       <h2 id="health">
@@ -100,7 +138,9 @@ function HealthSection({ findings: { level, headline, findings } }: { findings: 
       {findings.length > 0 && (
         <ul>
           {findings.map((finding) => (
-            <li key={finding.what}><FindingLine {...finding} /></li>
+            <li key={finding.what}>
+              <FindingLine {...finding} />
+            </li>
           ))}
         </ul>
       )}
@@ -122,7 +162,9 @@ function Events({ lines }: { lines: LogLine[] }) {
   const [all, setAll] = useState(false);
   const newest = [...lines].sort((a, b) => b.seq - a.seq);
   const details = (line: LogLine) =>
-    Object.entries(line.fields ?? {}).map(([name, value]) => `${name}=${value}`).join(" ");
+    Object.entries(line.fields ?? {})
+      .map(([name, value]) => `${name}=${value}`)
+      .join(" ");
   return (
     <section aria-labelledby="events">
       <h2 id="events">Events on this node</h2>
@@ -131,7 +173,11 @@ function Events({ lines }: { lines: LogLine[] }) {
         columns={[
           { head: "Time", cell: (line: LogLine) => <Time at={line.time} /> },
           { head: "Level", cell: (line) => <State word={line.level.toUpperCase()} /> },
-          { head: "Event", names: true, cell: (line) => (line.app ? `${line.message}: ${line.app}` : line.message) },
+          {
+            head: "Event",
+            names: true,
+            cell: (line) => (line.app ? `${line.message}: ${line.app}` : line.message),
+          },
           { head: "Details", cell: (line) => <span class="detail">{details(line)}</span> },
         ]}
         rows={all ? newest : newest.slice(0, EVENTS_AT_FIRST)}
