@@ -28,11 +28,13 @@ struct State<T> {
     /// it became idle.
     idle: Vec<(u64, T)>,
     busy: usize,
-    /// The front door is a caller without a name.
-    waiting: Queue<Option<Arc<Coordinates>>, Instant, Waiter<T>>,
+    waiting: Queue<Caller, Instant, Waiter<T>>,
     pace: Pace<Instant>,
     closed: bool,
 }
+
+/// The slice that calls; the front door has no name.
+type Caller = Option<Arc<Coordinates>>;
 
 /// Where a slot goes, or why there will be none.
 type Waiter<T> = oneshot::Sender<Result<Lease<T>, CallError>>;
@@ -58,7 +60,8 @@ const RETRY_MILLIS_MIN: u64 = 1;
 impl<T> Pool<T> {
     pub(crate) fn new(busy_max: usize, queue_max: usize, shared: Arc<Shared>) -> Arc<Self> {
         let (idle, waiting) = (Vec::new(), Queue::new(queue_max));
-        let state = State { idle, busy: 0, waiting, pace: Pace::new(), closed: false };
+        let state =
+            State { idle, busy: 0, waiting, pace: Pace::since(Instant::now()), closed: false };
         let (calls, quiet) = (AtomicUsize::new(0), Notify::new());
         Arc::new(Self { busy_max, shared, state: Mutex::new(state), calls, quiet })
     }
@@ -69,8 +72,9 @@ impl<T> Pool<T> {
     /// Before a call waits, `may_wait` is asked, with the number of slots.
     ///
     /// # Errors
-    /// What `may_wait` says. `Overloaded` when the queue is full, or so long that the call would wait beyond its
-    /// deadline, with the time that one waits in it. `Unavailable` when the pool is closed.
+    /// What `may_wait` says. `Overloaded` when the queue is full, or so long that the call would
+    /// wait beyond its deadline, with the time that one waits in it. `Unavailable` when the pool is
+    /// closed.
     pub(crate) async fn lease(
         self: &Arc<Self>,
         ctx: &CallContext,
@@ -113,24 +117,23 @@ impl<T> Pool<T> {
             Urgency::Operator => Who::Urgent,
             Urgency::Usual => Who::Caller(ctx.caller().cloned()),
         };
-        let wait = state.pace.wait(state.waiting.ahead(&who, ctx.deadline));
-        let left = ctx.deadline.saturating_duration_since(now).as_nanos();
-        if let Some(wait) = wait.filter(|wait| u128::from(*wait) > left) {
-            return Err(overloaded(wait));
+        let left = nanos(ctx.deadline.saturating_duration_since(now));
+        let mut wait = state.wait(&who, ctx.deadline, now);
+        if wait.is_some_and(|wait| wait > left) {
+            // Perhaps only because of those who gave up: they stay until somebody looks.
+            self.forget_gone(state);
+            wait = state.wait(&who, ctx.deadline, now);
         }
-        if state.waiting.len() == 0 {
-            state.pace.last = Some(now);
+        if let Some(wait) = wait.filter(|wait| *wait > left) {
+            return Err(overloaded(wait));
         }
         let (tx, rx) = oneshot::channel();
         let mut pushed = state.waiting.push(who.clone(), ctx.deadline, tx);
         if let Pushed::Full(tx) = pushed {
-            // Those who gave up stay in the queue until somebody looks.
-            let gone = state.waiting.retain(|waiter| !waiter.is_closed());
-            self.calls.fetch_sub(gone, Relaxed);
+            self.forget_gone(state);
             pushed = state.waiting.push(who, ctx.deadline, tx);
         }
-        let since = || state.pace.last.map_or(0, |last| nanos(now - last));
-        let wait = || wait.unwrap_or_else(since);
+        let wait = || wait.unwrap_or_else(|| nanos(now - state.pace.last));
         match pushed {
             Pushed::Waits => drop(self.calls.fetch_add(1, Relaxed)),
             // Whoever waits there may have gone.
@@ -140,13 +143,18 @@ impl<T> Pool<T> {
         Ok(rx)
     }
 
+    fn forget_gone(&self, state: &mut State<T>) {
+        let gone = state.waiting.retain(|waiter| !waiter.is_closed());
+        self.calls.fetch_sub(gone, Relaxed);
+    }
+
     /// Gives a slot, warm or cold, to the first who still waits.
     fn release(self: Arc<Self>, mut item: Option<T>) {
         let mut state = self.state.lock();
         while let Some(waiter) = state.waiting.pop() {
             if !waiter.is_closed() {
                 let now = Instant::now();
-                let since = state.pace.last.map_or(0, |last| nanos(now - last));
+                let since = nanos(now - state.pace.last);
                 state.pace.on_let_in(since, now);
             }
             drop(state);
@@ -215,6 +223,17 @@ impl<T> Pool<T> {
         let state = self.state.lock();
         let waiting = state.waiting.iter().filter(|waiter| !waiter.is_closed()).count();
         Census { idle: state.idle.len(), busy: state.busy, waiting }
+    }
+}
+
+impl<T> State<T> {
+    /// How long a call that comes now would wait, as far as that is known, in nanoseconds.
+    fn wait(&mut self, who: &Who<Caller>, deadline: Instant, now: Instant) -> Option<u64> {
+        if self.waiting.len() == 0 {
+            // What was seen when others waited may not be so any more.
+            self.pace = Pace::since(now);
+        }
+        self.pace.wait(self.waiting.ahead(who, deadline))
     }
 }
 
@@ -410,24 +429,29 @@ mod tests {
     async fn who_cannot_be_served_in_time_is_told_at_once() {
         let pool = pool(1, 100);
         let mut lease = pool.lease(&ctx(None), may).await.unwrap();
+        let patient = ctx(None);
+        let mut waiting = std::collections::VecDeque::new();
+        for _ in 0..12 {
+            waiting.push_back(Box::pin(pool.lease(&patient, may)));
+            assert!(pending(waiting.back_mut().unwrap()).await);
+        }
         // Each works for a second, while others wait.
-        for _ in 0..10 {
-            let context = ctx(None);
-            let mut next = Box::pin(pool.lease(&context, may));
-            assert!(pending(&mut next).await);
+        for _ in 0..9 {
             tokio::time::advance(Duration::from_secs(1)).await;
             drop(lease);
-            lease = next.await.unwrap();
+            lease = waiting.pop_front().unwrap().await.unwrap();
         }
-        let patient = ctx(None);
-        let mut waits = Box::pin(pool.lease(&patient, may));
-        assert!(pending(&mut waits).await);
         let mut hurried = ctx(Some("a"));
         hurried.deadline = Instant::now() + Duration::from_millis(1_500);
         assert_eq!(pool.lease(&hurried, may).await.err(), Some(CallError::Overloaded(Some(2_000))));
         hurried.deadline = Instant::now() + Duration::from_millis(2_500);
         assert!(pending(&mut Box::pin(pool.lease(&hurried, may))).await);
+        // Once nobody waits, it is another matter.
+        drop(waiting);
+        assert_eq!(pool.census().waiting, 0);
         drop(lease);
-        assert!(waits.await.is_ok());
+        let _lease = pool.lease(&ctx(None), may).await.unwrap();
+        hurried.deadline = Instant::now() + Duration::from_millis(10);
+        assert!(pending(&mut Box::pin(pool.lease(&hurried, may))).await);
     }
 }

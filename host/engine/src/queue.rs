@@ -139,11 +139,11 @@ impl<C: Ord + Clone, D: Ord + Copy, T> Queue<C, D, T> {
     }
 }
 
-/// How fast those who wait are let in. Looked at only while somebody waits.
+/// How fast those who wait are let in, since the first of them began to wait.
 #[derive(Debug)]
 pub(crate) struct Pace<I> {
     /// When somebody was let in the last time, or when the first one began to wait.
-    pub(crate) last: Option<I>,
+    pub(crate) last: I,
     mean_nanos: u64,
     seen: u32,
 }
@@ -154,13 +154,13 @@ const SEEN_MIN: u32 = 8;
 const PARTS: u64 = 8;
 
 impl<I> Pace<I> {
-    pub(crate) const fn new() -> Self {
-        Self { last: None, mean_nanos: 0, seen: 0 }
+    pub(crate) const fn since(last: I) -> Self {
+        Self { last, mean_nanos: 0, seen: 0 }
     }
 
     /// Somebody was let in so long after the one before.
     pub(crate) fn on_let_in(&mut self, nanos: u64, now: I) {
-        self.last = Some(now);
+        self.last = now;
         self.mean_nanos = match self.seen {
             0 => nanos,
             _ => self.mean_nanos - self.mean_nanos / PARTS + nanos / PARTS,
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_wait_is_told_after_enough_were_seen() {
-        let mut pace = Pace::new();
+        let mut pace = Pace::since(0);
         (0..SEEN_MIN - 1).for_each(|i| pace.on_let_in(1_000, i));
         assert_eq!(pace.wait(3), None);
         pace.on_let_in(1_000, 9);

@@ -84,9 +84,11 @@ impl Slice {
         &self.code.app
     }
 
-    /// Where an exported function is; its interface's version may be left out.
+    /// Where an exported function is; its interface's version may be left out, or be an older one
+    /// that is compatible.
     pub fn find(&self, name: &FunctionName) -> Option<Place> {
-        self.code.functions.iter().position(|f| name.means(&f.name)).map(Place)
+        let exact = self.code.functions.iter().position(|f| name.means(&f.name));
+        exact.or_else(|| self.compatible(&name.interface, &name.function)).map(Place)
     }
 
     /// Calls a function. `args` and the answer are in the wire format of its types.
@@ -168,7 +170,17 @@ impl Slice {
 
     pub(crate) fn place(&self, interface: &InterfaceName, function: &str) -> Option<usize> {
         let is = |name: &FunctionName| name.interface == *interface && name.function == function;
-        self.code.functions.iter().position(|f| is(&f.name))
+        let exact = self.code.functions.iter().position(|f| is(&f.name));
+        exact.or_else(|| self.compatible(interface, function))
+    }
+
+    /// The function in the newest version that serves those who want this one.
+    fn compatible(&self, interface: &InterfaceName, function: &str) -> Option<usize> {
+        let functions = self.code.functions.iter().enumerate();
+        let serves = functions
+            .filter(|(_, f)| f.name.function == function && f.name.interface.serves(interface));
+        let newest = serves.max_by_key(|(_, f)| f.name.interface.version());
+        newest.map(|(place, _)| place)
     }
 
     pub(crate) async fn run(

@@ -130,6 +130,27 @@ impl InterfaceName {
     pub fn means(&self, full: &Self) -> bool {
         self.path == full.path && (self.version.is_none() || self.version == full.version)
     }
+
+    /// Whether this serves those who want `wanted`: it is the same, or a newer version that is
+    /// compatible, as Cargo and the component model see it.
+    pub fn serves(&self, wanted: &Self) -> bool {
+        let compatible = |ours: &semver::Version, wanted: &semver::Version| {
+            let comparator = semver::Comparator {
+                op: semver::Op::Caret,
+                major: wanted.major,
+                minor: Some(wanted.minor),
+                patch: Some(wanted.patch),
+                pre: wanted.pre.clone(),
+            };
+            comparator.matches(ours)
+        };
+        self.path == wanted.path
+            && match (&self.version, &wanted.version) {
+                (Some(ours), Some(wanted)) => compatible(ours, wanted),
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            }
+    }
 }
 
 impl FunctionName {

@@ -6,7 +6,7 @@ mod tests;
 use crate::code::Code;
 use crate::wit::{Interface, Mismatch};
 use crate::{Coordinates, InterfaceName, Problem, SliceName};
-use semver::{Comparator, Op, VersionReq};
+use semver::VersionReq;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -128,25 +128,10 @@ impl<'a> Want<'a> {
     /// Whether the version of an interface is one of those that are wanted. One without a version
     /// is the only one of its name.
     fn takes(&self, offered: &InterfaceName) -> bool {
-        match (self.range(), offered.version()) {
-            (Some(range), Some(version)) => range.matches(version),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
+        match self.versions {
+            Some(range) => offered.version().is_some_and(|version| range.matches(version)),
+            None => offered.serves(&self.interface.name),
         }
-    }
-
-    /// None: one without a version.
-    fn range(&self) -> Option<VersionReq> {
-        let compatible = |version: &semver::Version| VersionReq {
-            comparators: vec![Comparator {
-                op: Op::Caret,
-                major: version.major,
-                minor: Some(version.minor),
-                patch: Some(version.patch),
-                pre: version.pre.clone(),
-            }],
-        };
-        self.versions.cloned().or_else(|| self.interface.name.version().map(compatible))
     }
 
     /// What to tell a person about an import that nobody satisfies; the place is the importer.

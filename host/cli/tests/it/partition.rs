@@ -8,7 +8,7 @@ use aether_forge::{Node, Sandbox, Settings};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// `t:NAME`, which answers `GET /NAME` with what `t:NEEDS` returns; or a number, if it needs nobody.
+/// `t:NAME`, which answers `GET /NAME` with what `t:NEEDS` returns; a number, if it needs nobody.
 fn slice(name: &str, needs: Option<&str>) -> Vec<u8> {
     let (import, core, with) = match needs {
         Some(needs) => (
@@ -72,7 +72,7 @@ fn calls_fail_over_fail_as_what_they_are_and_recover() {
     let nodes = Sandbox::new(settings).unwrap().cluster(3).unwrap();
     let folder = nodes[0].home.join("web");
     std::fs::create_dir_all(&folder).unwrap();
-    // `ping` calls `many`, which two other nodes have; `one` and `other` call what the other's node has.
+    // `ping` calls `many`, which two other nodes have; the others call one that one node has.
     let apart = "[slices.placement]\nrequire-away-from = [\"t:many\"]";
     write(
         &folder,

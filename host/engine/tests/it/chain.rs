@@ -125,21 +125,19 @@ fn caller(node: &Node, name: &str, needs: &str, max_concurrency: u32) -> Arc<Sli
           (instance $e (export \"f\" (func $f)))
           (export \"t:{name}/api@1.0.0\" (instance $e)))"
     );
-    let slice_toml = format!("[slice]\nartifact = \"t:{name}:1.0.0\"");
-    let bytes = aether_slice_build::embed(&wat::parse_str(text).unwrap(), &slice_toml).unwrap();
     let limits = Limits { max_concurrency: Bounded::new(max_concurrency), ..Limits::default() };
-    node.load(&bytes, Wanted { limits, ..Wanted::default() }).unwrap()
+    node.wat(&text, Wanted { limits, ..Wanted::default() })
 }
 
 #[tokio::test]
 async fn slices_that_wait_for_each_other_in_a_circle_are_told_so_at_once() {
     let node = Node::new();
     let a = caller(&node, "a", "b", 2);
-    caller(&node, "b", "c", 64);
-    caller(&node, "c", "a", 64);
+    let (b, c) = (caller(&node, "b", "c", 64), caller(&node, "c", "a", 64));
     let answer = call(&a, "t:a/api#f", vec![]).await;
-    let circle = "t:a:1.0.0 -> t:b:1.0.0 -> t:c:1.0.0";
-    let message = format!("slices wait for each other: {circle} -> {circle} -> t:a:1.0.0");
+    let names = [&a, &b, &c].map(|slice| slice.app().coordinates.to_string());
+    let (circle, a) = (names.join(" -> "), &names[0]);
+    let message = format!("slices wait for each other: {circle} -> {circle} -> {a}");
     assert_eq!(answer, Err(CallError::Denied(message)));
     // A slot that is free, or held by somebody else, is another matter.
     let deep = caller(&node, "a", "b", 64);
@@ -176,4 +174,22 @@ async fn a_slice_of_another_node_that_waits_holds_no_slot_of_this_one() {
     let slice = "test:chain-bottom:1.0.0";
     let message = format!("slices wait for each other: {slice} -> {slice}");
     assert_eq!(refused, Err(CallError::Denied(message)));
+}
+
+#[tokio::test]
+async fn a_newer_compatible_version_serves_those_who_want_an_older_one() {
+    let node = Node::new();
+    let text = "(component
+        (core module $m (func (export \"f\") (result i32) i32.const 7))
+        (core instance $i (instantiate $m))
+        (func $f (result u32) (canon lift (core func $i \"f\")))
+        (instance $e (export \"f\" (func $f)))
+        (export \"t:new/api@1.2.0\" (instance $e)))";
+    let new = node.wat(text, Wanted::default());
+    for wanted in ["t:new/api@1.2.0#f", "t:new/api@1.0.0#f", "t:new/api#f"] {
+        assert_eq!(call(&new, wanted, vec![]).await, Ok(vec![7, 0, 0, 0]), "{wanted}");
+    }
+    for wanted in ["t:new/api@1.3.0#f", "t:new/api@0.1.0#f", "t:new/api@2.0.0#f"] {
+        assert_eq!(new.find(&wanted.parse().unwrap()), None, "{wanted}");
+    }
 }

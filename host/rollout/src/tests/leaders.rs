@@ -1,5 +1,5 @@
-//! A leader that is lost in each state of each strategy: whoever leads next ends the rollout the same
-//! way, by the same switches.
+//! A leader that is lost in each state of each strategy: whoever leads next ends the rollout the
+//! same way, by the same switches.
 
 use super::scenarios::canary;
 use super::world::{ComesUp, NEW, World};
