@@ -185,7 +185,8 @@ impl Management for Fake {
             _ => Vec::new(),
         };
         let notes = if revision == 0 { vec![crowded(&name)] } else { Vec::new() };
-        Ok(CheckReport { revision, changed: revision == 0, changes, steps, notes })
+        let rollout = None;
+        Ok(CheckReport { revision, changed: revision == 0, rollout, changes, steps, notes })
     }
 
     async fn apply(&self, apply: Apply) -> Result<Applied, ApiError> {

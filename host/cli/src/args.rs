@@ -290,6 +290,9 @@ pub(crate) struct PlanArgs {
     /// blueprint.toml, or its folder
     #[arg(default_value = ".")]
     pub(crate) path: PathBuf,
+    /// As if it were deployed with this strategy
+    #[arg(long, value_name = "STRATEGY")]
+    pub(crate) strategy: Option<StrategyArg>,
     #[command(flatten)]
     pub(crate) remote: Remote,
 }

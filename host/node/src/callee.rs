@@ -193,7 +193,11 @@ impl Callee {
 
     /// Whether a call that may have begun can be made again.
     pub(crate) fn repeats(&self, function: &FunctionName) -> bool {
-        !self.never_repeated.iter().any(|name| name.means(function))
+        // In whatever version: a callee may serve those who want an older one.
+        let is = |name: &FunctionName| {
+            name.function == function.function && name.interface.path() == function.interface.path()
+        };
+        !self.never_repeated.iter().any(is)
     }
 
     /// Calls a function of an instance that takes the call, of several if the first ones fail.

@@ -4,13 +4,17 @@
 use crate::management::dependents;
 use crate::planner::Outlook;
 use crate::projector::Picture;
-use crate::views;
+use crate::{rollouts, views};
 use aether_api::{ApiError, Apply, Change, ChangeKind, CheckReport};
-use aether_placement::{Difference, DifferenceKind, View, differences, preview};
+use aether_placement::{
+    Difference, DifferenceKind, Proposed, View, check_mix, differences, preview,
+};
+use aether_rollout::{Version, first_instances};
 use aether_types::blueprint::{Application, Bound};
 use aether_types::checked::Checked;
 use aether_types::code::Code;
 use aether_types::description::Description;
+use aether_types::rollout::Strategy;
 use aether_types::{AppName, Coordinates, Digest, Problem, Problems, Revision};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +27,8 @@ pub(crate) struct Examined {
     /// Revision of what is stored; 0: nothing is.
     pub(crate) known: Revision,
     pub(crate) changed: bool,
+    /// How it would get there from which revision, if as a rollout.
+    pub(crate) rollout: Option<(Revision, Strategy)>,
 }
 
 pub(crate) type Descriptions = BTreeMap<Digest, Description>;
@@ -52,12 +58,30 @@ pub(crate) fn examine(
         return Err(stale(app, wanted, known));
     }
     let changed = current.is_none_or(|at| !at.value.is_same(&application));
-    Ok(Examined { application, checked, known, changed })
+    let from = rollouts::comes_from(&picture.world, app).filter(|_| changed);
+    let rollout = from.zip(apply.strategy.clone());
+    if let Some((from, _)) = &rollout
+        && !application.blueprint.rollout.together
+        && let Some(old) = picture.applications.get(app, *from)
+    {
+        check_mix([old, &checked], &artifacts)?;
+    }
+    Ok(Examined { application, checked, known, changed, rollout })
 }
 
 /// The answer to a check: what changes in the blueprint, and in the plan.
-pub(crate) fn report(picture: &Picture, outlook: &Outlook, examined: Examined) -> CheckReport {
-    let Examined { application, checked, known, changed } = examined;
+pub(crate) fn report(
+    picture: &Picture,
+    outlook: &Outlook,
+    apply: &Apply,
+    described: Descriptions,
+) -> Result<CheckReport, ApiError> {
+    let examined = examine(picture, &outlook.view, apply, described)?;
+    if examined.changed {
+        let app = &apply.blueprint.application.name;
+        rollouts::begin(&picture.world, app, apply.strategy.as_ref())?;
+    }
+    let Examined { application, checked, known, changed, rollout } = examined;
     let stored = picture.world.applications.get(&checked.app);
     let before = stored.zip(picture.applications.current(&checked.app));
     let before = before.map(|(stored, (_, checked))| (&stored.value, &**checked));
@@ -65,15 +89,21 @@ pub(crate) fn report(picture: &Picture, outlook: &Outlook, examined: Examined) -
     let previous = &picture.world.plan.value;
     let (steps, notes) = match changed {
         true => {
-            let report =
-                preview(&picture.applications, Arc::new(checked), &outlook.view, previous).report;
+            let first = rollout.as_ref().map(|(from, strategy)| {
+                (*from, first_instances(strategy, &Version::of(Revision(0), &checked)))
+            });
+            let proposed = Proposed { checked: Arc::new(checked), rollout: first };
+            let beside = rollouts::side_by_side(&picture.world);
+            let (applications, view) = (&picture.applications, &outlook.view);
+            let report = preview(applications, &beside, proposed, view, previous).report;
             (report.changes.iter().map(views::step).collect(), views::notes(&report))
         }
         // What is on its way without it is no part of it.
         false => (Vec::new(), views::notes(&outlook.report)),
     };
     let changes = changes.into_iter().map(change).collect();
-    CheckReport { revision: known.0, changed, changes, steps, notes }
+    let rollout = rollout.map(|(_, strategy)| strategy.word().to_owned());
+    Ok(CheckReport { revision: known.0, changed, rollout, changes, steps, notes })
 }
 
 fn change(Difference { kind, what, detail }: Difference) -> Change {

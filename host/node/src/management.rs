@@ -166,7 +166,7 @@ impl Management for Office {
     async fn check(&self, apply: Apply, described: Descriptions) -> Result<CheckReport, ApiError> {
         let picture = self.picture();
         let outlook = self.reports.borrow().clone();
-        Ok(report(&picture, &outlook, examine(&picture, &outlook.view, &apply, described)?))
+        report(&picture, &outlook, &apply, described)
     }
 
     async fn apply(&self, apply: Apply) -> Result<Applied, ApiError> {

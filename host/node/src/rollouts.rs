@@ -130,6 +130,13 @@ impl Watcher<'_> {
     }
 }
 
+/// The revision that a rollout to another blueprint would come from; none: there is nothing yet.
+pub(crate) fn comes_from(world: &World, app: &AppName) -> Option<Revision> {
+    let applies = world.applications.get(app).map(|at| at.revision);
+    let going = world.changes.get(app).filter(|_| !matches!(stage(world, app), Stage::Ended));
+    going.map(|at| at.value.from).or(applies)
+}
+
 /// What is written with a blueprint that replaces another one.
 pub(crate) struct Begin {
     pub(crate) conditions: Vec<Condition>,

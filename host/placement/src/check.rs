@@ -6,10 +6,12 @@ mod errors;
 mod grants;
 mod hints;
 mod links;
+mod mix;
 mod routes;
 mod slices;
 
 pub use difference::{Difference, DifferenceKind, differences};
+pub use mix::check_mix;
 
 use aether_types::blueprint::{Application, Bound, SliceEntry};
 use aether_types::checked::{Checked, CheckedSlice};

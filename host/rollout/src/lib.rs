@@ -16,7 +16,7 @@ pub use command::{Command, Refused, Winner};
 pub use event::{Event, Happened};
 pub use judge::{Fault, Lack, Verdict, Window, judge};
 pub use look::{Look, Seen};
-pub use stages::{Gate, Stage};
+pub use stages::{Gate, Stage, first_instances};
 pub use state::{
     ATTEMPTS_MAX, Demand, Desired, HISTORY_MAX, Outcome, Phase, Push, Rollout, Start, StartError,
     Time, Version, Why,

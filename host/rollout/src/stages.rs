@@ -1,9 +1,10 @@
 //! Every strategy as a row of stages, each with a gate at its end. Knows no state.
 
-use crate::state::Demand;
-use aether_types::TimeSpan;
+use crate::state::{Demand, Version};
 use aether_types::rollout::{Strategy, Switch};
 use aether_types::traffic::Weight;
+use aether_types::{Coordinates, TimeSpan};
+use std::collections::BTreeMap;
 
 /// One share of the traffic for the new version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,12 @@ impl Stage {
             false => self.weight.of(demand.instances).max(demand.min_ready).max(1),
         }
     }
+}
+
+/// Instances of the new version that a rollout begins with.
+pub fn first_instances(strategy: &Strategy, new: &Version) -> BTreeMap<Coordinates, u32> {
+    let first = &stages(strategy)[0];
+    new.slices.iter().map(|demand| (demand.slice.clone(), first.instances(demand))).collect()
 }
 
 /// The last one gives everything to the new version.

@@ -34,12 +34,21 @@ pub struct Blueprint {
 }
 
 /// How the application gets from the blueprint before to this one.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct RolloutEntry {
     /// Absent: in place, instance by instance.
     #[serde(deserialize_with = "strategy")]
     pub strategy: Option<Strategy>,
+    /// Slices of one version call each other only. Default true; else their calls go by the same
+    /// shares as requests, and versions must agree on what they call of each other.
+    pub together: bool,
+}
+
+impl Default for RolloutEntry {
+    fn default() -> Self {
+        Self { strategy: None, together: true }
+    }
 }
 
 fn strategy<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Strategy>, D::Error> {
@@ -361,6 +370,7 @@ mod tests {
             check(&format!("[[slices]]\nfile = \"a.wasm\"\n[rollout]\n{rollout}"), expect);
         };
         check("strategy = \"canary\"", expect!["1 slices"]);
+        check("together = false", expect!["1 slices"]);
         check(
             "strategy.rolling = { steps = [\"10%\", \"100%\"], pause = \"5m\" }",
             expect!["1 slices"],

@@ -72,6 +72,9 @@ pub struct CheckReport {
     pub revision: u64,
     /// Whether the blueprint differs from the one that is stored.
     pub changed: bool,
+    /// The strategy of the rollout that would bring it about; absent: instance by instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<String>,
     pub changes: Vec<Change>,
     /// What the first plan that follows would do. Later ones take away what it retires.
     pub steps: Vec<PlanStep>,

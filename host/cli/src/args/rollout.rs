@@ -47,7 +47,11 @@ pub(crate) enum Winner {
 
 /// A strategy as it stands after `--strategy`: its name, or TOML.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StrategyArg(pub(crate) Strategy);
+pub(crate) struct StrategyArg {
+    pub(crate) strategy: Strategy,
+    /// As it was written.
+    pub(crate) text: String,
+}
 
 impl FromStr for StrategyArg {
     type Err = Problems;
@@ -64,7 +68,7 @@ impl FromStr for StrategyArg {
         };
         let file = read_toml::<File>("--strategy", &toml, &[])?;
         file.strategy.validate("--strategy")?;
-        Ok(Self(file.strategy))
+        Ok(Self { strategy: file.strategy, text: text.to_owned() })
     }
 }
 

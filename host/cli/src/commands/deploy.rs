@@ -24,8 +24,7 @@ pub(super) async fn run(client: &Client, args: DeployArgs, ui: &mut Ui) -> Resul
     let started = Instant::now();
     let package = files::read(&args.path)?;
     let about = &package.blueprint.application;
-    let mut request = request(&package, args.revision);
-    request.strategy = args.strategy.map(|StrategyArg(strategy)| strategy);
+    let request = request(&package, args.revision, args.strategy.as_ref());
     let missing = missing(client, &package).await?;
     for component in missing {
         ui.step("Uploading", component)?;
@@ -88,7 +87,11 @@ pub(super) async fn undo(client: &Client, args: &UndeployArgs, ui: &mut Ui) -> R
     ui.data(&serde_json::json!({ "removed": app }), |_| Ok(()))
 }
 
-pub(super) fn request(package: &Package, if_revision: Option<u64>) -> ApplyRequest {
+pub(super) fn request(
+    package: &Package,
+    if_revision: Option<u64>,
+    strategy: Option<&StrategyArg>,
+) -> ApplyRequest {
     let artifacts = package.components.iter().map(|component| FileArtifact {
         entry: u32::try_from(component.entry).unwrap_or(u32::MAX),
         digest: component.digest,
@@ -98,7 +101,7 @@ pub(super) fn request(package: &Package, if_revision: Option<u64>) -> ApplyReque
         file: package.file.clone(),
         artifacts: artifacts.collect(),
         if_revision,
-        strategy: None,
+        strategy: strategy.map(|arg| arg.strategy.clone()),
     }
 }
 

@@ -19,7 +19,10 @@ pub(super) async fn run(client: &Client, args: &PlanArgs, ui: &mut Ui) -> Result
     }
     let about = &package.blueprint.application;
     ui.step("Checking", format!("{} {}", about.name, about.version))?;
-    let request = CheckRequest { apply: deploy::request(&package, None), descriptions };
+    let request = CheckRequest {
+        apply: deploy::request(&package, None, args.strategy.as_ref()),
+        descriptions,
+    };
     let report = client.check(&about.name, &request).await?;
     let apply = apply(args, report.revision);
     if ui.json {
@@ -29,7 +32,12 @@ pub(super) async fn run(client: &Client, args: &PlanArgs, ui: &mut Ui) -> Result
     } else {
         let what = match report.revision {
             0 => "it would be a new application".to_owned(),
-            revision if report.changed => format!("it would replace revision {revision}"),
+            revision if report.changed => match &report.rollout {
+                Some(strategy) => {
+                    format!("a rollout ({strategy}) would replace revision {revision}")
+                }
+                None => format!("it would replace revision {revision}"),
+            },
             revision => format!("it is what revision {revision} says already"),
         };
         ui.step("Valid", format!("{what}; nothing was changed"))?;
@@ -48,15 +56,18 @@ pub(super) async fn run(client: &Client, args: &PlanArgs, ui: &mut Ui) -> Result
 fn apply(args: &PlanArgs, revision: u64) -> String {
     let path = args.path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    let path = match path.chars().all(plain) {
-        true => path,
-        false => format!("'{}'", path.replace('\'', "'\\\\''")),
+    let quoted = |text: String| match text.chars().all(plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', "'\\\\''")),
     };
+    let path = quoted(path);
+    let strategy = args.strategy.as_ref().map(|arg| quoted(arg.text.clone()));
+    let strategy = strategy.map(|text| format!(" --strategy {text}")).unwrap_or_default();
     let server = match args.remote.server.as_str() {
         SERVER => String::new(),
         server => format!(" --server {server}"),
     };
-    format!("aether deploy {path} --revision {revision}{server}")
+    format!("aether deploy {path} --revision {revision}{strategy}{server}")
 }
 
 fn show(report: &CheckReport, ui: &mut Ui) -> Result {

@@ -3,6 +3,7 @@
 use crate::apps::{Part, write};
 use crate::http;
 use crate::node::{At, Node, cluster, leader, wait};
+use crate::soak::write_with;
 use crate::update::load::Load;
 use aether_api::{RolloutPhase, RolloutStatus};
 use std::path::Path;
@@ -207,4 +208,35 @@ fn a_rollout_goes_on_when_its_leader_is_lost() {
     nodes[lost].again(At::Another);
     nodes[lost].wait_for("/web", 200);
     assert_eq!(answers(&nodes[lost], 10), "10 x 200 2");
+}
+
+#[test]
+fn versions_mix_where_they_may_and_a_plan_says_how_they_come() {
+    let node = Node::start();
+    let folder = node.folder("web");
+    write_with(&folder, 1, "");
+    node.deployed(&folder);
+    let strategy = "strategy.rolling = { steps = [\"50%\", \"100%\"], pause = \"1h\" }";
+    write_with(&folder, 2, &format!("[rollout]\ntogether = false\n{strategy}"));
+    let path = folder.to_str().unwrap();
+    let plan = node.aether(&["plan", path]);
+    assert_eq!(plan.exit, 1, "{}", plan.text);
+    assert!(plan.text.contains("a rollout (rolling) would replace revision"), "{}", plan.text);
+    let starts = plan.text.matches(" starts ").count();
+    assert!(starts == 4 && !plan.text.contains(" goes"), "{}", plan.text);
+    node.order(&["deploy", path, "--no-wait"]).unwrap();
+    reaches(&node, RolloutPhase::Holding);
+    let plan = node.aether(&["plan", path, "--strategy", "immediate"]);
+    assert_eq!(plan.exit, 0, "it is stored already: {}", plan.text);
+    write_with(&folder, 3, "");
+    let plan = node.aether(&["plan", path]);
+    assert!(plan.text.contains("rollout-conflict"), "{}", plan.text);
+    // Either version of the one calls either version of the other; a call in between gives the
+    // turns of the two another order.
+    let before = answers(&node, 10);
+    node.order(&["call", "web", "t:web/api#f"]).unwrap();
+    let all = before + &answers(&node, 10);
+    for answer in [1_001, 1_002, 2_001, 2_002] {
+        assert!(all.contains(&format!(" 200 {answer}")), "{answer}: {all}");
+    }
 }

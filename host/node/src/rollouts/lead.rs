@@ -134,7 +134,8 @@ fn step(watcher: Watcher<'_>, picture: &Picture, reach: &Reach, app: &AppName) -
 /// None where a version does not check, which has been said.
 fn start(picture: &Picture, app: &AppName) -> Option<Rollout> {
     let world = &picture.world;
-    let (change, to) = (&world.changes.get(app)?.value, world.blueprints.get(app)?.revision);
+    let (change, stored) = (&world.changes.get(app)?.value, world.blueprints.get(app)?);
+    let to = stored.revision;
     let version = |revision| {
         let checked = picture.applications.get(app, revision)?;
         Some(Version::of(revision, checked))
@@ -148,7 +149,7 @@ fn start(picture: &Picture, app: &AppName) -> Option<Rollout> {
         old: version(change.from)?,
         new: version(to)?,
         after: TrafficRevision(newest.max(to.0)),
-        together: true,
+        together: stored.value.blueprint.rollout.together,
         now: Time(unix_ms()),
     });
     match started {

@@ -3,8 +3,9 @@
 use super::Part;
 use aether_types::checked::Edge;
 use aether_types::code::Code;
+use aether_types::resolve::{Offer, Unresolved, Want, resolve};
 use aether_types::wit::Interface;
-use aether_types::{InterfaceName, Problem, nearest};
+use aether_types::{Coordinates, InterfaceName, Problem, nearest};
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
 use alloc::format;
@@ -47,17 +48,19 @@ pub(super) fn edges(
     let mut edges = Vec::new();
     for part in parts {
         for wanted in &part.description.dependencies {
-            let Some((exporter, offered)) = exporters.get(&wanted.name) else {
-                problems.push(unknown_import(part, wanted, exporters));
-                continue;
-            };
             let before = problems.len();
-            compare(part, wanted, exporter, offered, problems);
-            if problems.len() == before {
+            let exporter = match exporters.get(&wanted.name) {
+                Some((exporter, offered)) => {
+                    compare(part, wanted, exporter, offered, problems);
+                    Some(&exporter.bound.coordinates)
+                }
+                None => compatible(part, wanted, exporters, problems),
+            };
+            if let Some(exporter) = exporter.filter(|_| problems.len() == before) {
                 edges.push(Edge {
                     importer: part.bound.coordinates.clone(),
                     interface: wanted.name.clone(),
-                    exporter: exporter.bound.coordinates.clone(),
+                    exporter: exporter.clone(),
                 });
             }
         }
@@ -66,17 +69,42 @@ pub(super) fn edges(
     edges
 }
 
+/// The slice that exports the newest compatible version, where nobody exports the very one.
+fn compatible<'a>(
+    part: &Part<'_>,
+    wanted: &Interface,
+    exporters: &Exporters<'a>,
+    problems: &mut Vec<Problem>,
+) -> Option<&'a Coordinates> {
+    let importer = &part.bound.coordinates;
+    let want = Want { importer, interface: wanted, versions: None, slice: None };
+    let offer = |(exporter, interface): &(Part<'a>, &'a Interface)| Offer {
+        slice: &exporter.bound.coordinates,
+        interface,
+    };
+    let offers: Vec<Offer<'a>> = exporters.values().map(offer).collect();
+    let resolution = resolve(&want, offers.iter().copied());
+    match &resolution.outcome {
+        Ok(found) => {
+            let found = offers.iter().find(|o| o.interface.name == found.interface.name);
+            found.map(|offer| offer.slice)
+        }
+        Err(Unresolved::Nobody) => {
+            problems.push(unknown_import(part, wanted, exporters));
+            None
+        }
+        Err(_) => {
+            problems.extend(want.problem(&resolution));
+            None
+        }
+    }
+}
+
 fn unknown_import(part: &Part<'_>, wanted: &Interface, exporters: &Exporters<'_>) -> Problem {
     let functions: Vec<String> = wanted.functions.iter().map(ToString::to_string).collect();
     let name = &wanted.name;
     let message = format!("nobody provides `{name}`, wanted with {}", functions.join("; "));
     let problem = Problem::new(Code::UnknownImport, &part.bound.coordinates, message);
-    let other_version = exporters.values().find(|(_, i)| i.name.path() == name.path());
-    if let Some((exporter, offered)) = other_version {
-        let who = &exporter.bound.coordinates;
-        let offered = &offered.name;
-        return problem.help(format!("{who} exports `{offered}`: import exactly that version"));
-    }
     let names: Vec<String> = exporters.keys().map(ToString::to_string).collect();
     match nearest(&name.to_string(), names.iter().map(String::as_str)) {
         Some(near) => problem.help(format!("did you mean `{near}`?")),

@@ -1,7 +1,8 @@
 //! Dependents and previews, on a cluster that runs something.
 
 use super::cluster::{Cluster, checked, show_report};
-use crate::{Change, Duty, Preview, Removal, check_removal, preview};
+use crate::{Change, Duty, Preview, Proposed, Removal, SideBySide, check_removal, preview};
+use aether_types::checked::Checked;
 use aether_types::plan::Plan;
 use expect_test::{Expect, expect};
 use std::format;
@@ -82,6 +83,10 @@ fn show(preview: &Preview) -> String {
     format!("since {}\n{}{}", preview.checked_at, lines.join("\n"), show_report(&preview.report))
 }
 
+fn in_place(checked: Arc<Checked>) -> Proposed {
+    Proposed { checked, rollout: None }
+}
+
 #[test]
 fn a_preview_says_what_would_happen_and_changes_nothing() {
     let mut cluster = running("a=2 b=1");
@@ -89,7 +94,13 @@ fn a_preview_says_what_would_happen_and_changes_nothing() {
     cluster.settle();
     let look = |slices: &str| {
         let proposed = Arc::new(checked("shop", slices).unwrap());
-        show(&preview(&cluster.applications, proposed, &cluster.view(), &cluster.plan))
+        show(&preview(
+            &cluster.applications,
+            &SideBySide::new(),
+            in_place(proposed),
+            &cluster.view(),
+            &cluster.plan,
+        ))
     };
     expect![[r#"
         since 1
@@ -107,7 +118,31 @@ fn a_preview_says_what_would_happen_and_changes_nothing() {
         replace shop/x:a:1.0.0#1 on 2
         replace shop/x:b:1.0.0#1 on 1"#]]
     .assert_eq(&look("a=1 b=1"));
+    // A rollout begins beside what there is, and takes nothing away.
+    let proposed = Arc::new(checked("shop", "a@2=2 b@2=1").unwrap());
+    let instances = proposed.slices.iter().map(|s| (s.coordinates.clone(), s.instances)).collect();
+    let old = cluster.applications.current(&proposed.app).unwrap().0;
+    let proposed = Proposed { checked: proposed, rollout: Some((old, instances)) };
+    let beside = preview(
+        &cluster.applications,
+        &SideBySide::new(),
+        proposed,
+        &cluster.view(),
+        &cluster.plan,
+    );
+    expect![[r#"
+        since 1
+        add shop/x:a:2.0.0#10000 on 1
+        add shop/x:a:2.0.0#10001 on 2
+        add shop/x:b:2.0.0#10000 on 1"#]]
+    .assert_eq(&show(&beside));
     let new = Arc::new(checked("new", "a=1").unwrap());
-    let fresh = preview(&cluster.applications, new, &cluster.view(), &Plan::default());
+    let fresh = preview(
+        &cluster.applications,
+        &SideBySide::new(),
+        in_place(new),
+        &cluster.view(),
+        &Plan::default(),
+    );
     assert_eq!(fresh.checked_at.0, 0);
 }
