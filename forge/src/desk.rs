@@ -212,6 +212,12 @@ fn act(room: &Room, method: &Method, path: &str, body: &[u8]) -> anyhow::Result<
             let action = action.ok_or_else(|| unknown(method, path))?;
             serde_json::to_value(shared.nodes.act(number, action)?)?
         }
+        ("GET", ["faults"]) => serde_json::to_value(shared.faults())?,
+        ("POST", ["faults"]) => serde_json::to_value(shared.begin_fault(&read(body)?)?)?,
+        ("DELETE", ["faults"]) => {
+            shared.end_faults()?;
+            serde_json::to_value(shared.faults())?
+        }
         ("GET", ["load"]) => serde_json::to_value(shared.steer_load(|_| Ok(()))?)?,
         ("POST", ["load"]) => {
             serde_json::to_value(shared.start_load(&read::<LoadRequest>(body)?)?)?

@@ -2,14 +2,16 @@
 //! command line and its sockets, nothing of what is inside a node.
 
 mod application;
+mod faults;
 mod nodes;
 
 use crate::desk::Desk;
 use crate::load::{Load, Report, Spec};
-use crate::model::{LoadRequest, Overview, Refused};
+use crate::model::{FaultOrder, FaultView, LoadRequest, Overview, Refused};
 use crate::note::Note;
 use crate::sandbox::{Sandbox, Settings as SandboxSettings};
 pub use application::find as find_blueprint;
+use faults::Faults;
 use nodes::Nodes;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -54,7 +56,8 @@ pub(crate) struct Shared {
     url: String,
     folder: PathBuf,
     application: Option<String>,
-    pub(crate) nodes: Nodes,
+    pub(crate) nodes: Arc<Nodes>,
+    faults: Faults,
     load: Mutex<Option<Load>>,
 }
 
@@ -80,7 +83,7 @@ impl Forge {
         let sandbox = Sandbox::new(SandboxSettings { program, folder: keep, arguments })?;
         let folder = sandbox.folder().to_owned();
         say("Starting", &format!("{count} nodes in {}", folder.display()));
-        let nodes = Nodes::start(&sandbox, count)?;
+        let nodes = Arc::new(Nodes::start(&sandbox, count)?);
         if let Some(application) = &application {
             application.build(sandbox.program(), say)?;
             say("Deploying", &application.path.display().to_string());
@@ -88,8 +91,9 @@ impl Forge {
         }
         nodes.wait_until_ready()?;
         let application = application.map(|application| application.name);
-        let load = Mutex::default();
-        let shared = Arc::new(Shared { url: url.clone(), folder, application, nodes, load });
+        let (faults, load) = (Faults::default(), Mutex::default());
+        let shared = Shared { url: url.clone(), folder, application, nodes, faults, load };
+        let shared = Arc::new(shared);
         let key = shared.nodes.key();
         let desk = Desk::open(listener, shared.clone(), key.clone(), pages)?;
         let note = notes.map(|folder| Note::leave(&folder, &url, &key)).transpose()?;
@@ -122,8 +126,21 @@ impl Shared {
             folder: self.folder.clone(),
             application: self.application.clone(),
             nodes: self.nodes.views(),
+            faults: self.faults.views(),
             load: self.load().as_ref().map(Load::report),
         }
+    }
+
+    pub(crate) fn begin_fault(&self, order: &FaultOrder) -> anyhow::Result<Vec<FaultView>> {
+        self.faults.begin(&self.nodes, order)
+    }
+
+    pub(crate) fn faults(&self) -> Vec<FaultView> {
+        self.faults.views()
+    }
+
+    pub(crate) fn end_faults(&self) -> anyhow::Result<()> {
+        self.faults.end_all(&self.nodes)
     }
 
     /// In place of the one that runs, if any.

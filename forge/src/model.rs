@@ -1,6 +1,7 @@
 //! What Forge says about itself over HTTP. Knows no process and no socket.
 
 use crate::load::Report;
+use aether_types::{ByteSize, TimeSpan};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -15,8 +16,92 @@ pub struct Overview {
     /// The application that was deployed at the start.
     pub application: Option<String>,
     pub nodes: Vec<NodeView>,
+    pub faults: Vec<FaultView>,
     /// Of the load that was started last.
     pub load: Option<Report>,
+}
+
+/// What goes wrong, for how long. It ends by itself, and then all is as before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FaultOrder {
+    pub trouble: Trouble,
+    /// Up to an hour.
+    pub duration: TimeSpan,
+}
+
+/// What goes wrong. Nodes by their numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum Trouble {
+    /// kill -9; it is started again at the end.
+    Kill { node: usize },
+    /// SIGSTOP; it goes on at the end.
+    Stop { node: usize },
+    /// Nothing gets from one group to the other, nor back unless that is wanted.
+    Partition {
+        groups: [Vec<usize>; 2],
+        #[serde(default)]
+        one_way: bool,
+    },
+    /// What goes between the groups takes longer, in each direction.
+    Latency { from: Vec<usize>, to: Vec<usize>, time: TimeSpan },
+    /// One-way messages between the groups, which are those of consensus, get lost.
+    Loss { from: Vec<usize>, to: Vec<usize>, share: f64 },
+    /// Each write of the log takes so much longer.
+    SlowDisk { node: usize, time: TimeSpan },
+    /// The log cannot be synced: the node stops, and is started again at the end.
+    FailedSync { node: usize },
+    /// So many threads of the node do nothing but run.
+    Cpu { node: usize, threads: u32 },
+    /// So much of the node's memory is taken.
+    Memory { node: usize, size: ByteSize },
+    /// The clock that the node says to others is wrong: ahead, or behind where that is wanted.
+    Clock {
+        node: usize,
+        apart: TimeSpan,
+        #[serde(default)]
+        behind: bool,
+    },
+    /// Calls begin and fail.
+    CallFailure { calls: Calls },
+    /// Calls take so much longer, within their deadlines.
+    CallDelay { calls: Calls, time: TimeSpan },
+    /// Calls end as if the slice had trapped; what is warm is lost.
+    Crash { calls: Calls },
+}
+
+/// Calls to a slice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Calls {
+    /// Where; none: on every node that runs.
+    #[serde(default)]
+    pub nodes: Vec<usize>,
+    /// `group:artifact`.
+    pub slice: String,
+    /// `namespace:package/interface#function`; none: every one.
+    #[serde(default)]
+    pub function: Option<String>,
+    /// From 0 to 1.
+    pub share: f64,
+}
+
+impl Calls {
+    /// As a node wants it.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let Self { slice, function, share, nodes: _ } = self;
+        serde_json::json!({ "slice": slice, "function": function, "share": share })
+    }
+}
+
+/// A fault in force.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FaultView {
+    pub number: u64,
+    pub trouble: Trouble,
+    pub left_ms: u64,
 }
 
 /// A node of the sandbox.
@@ -27,6 +112,8 @@ pub struct NodeView {
     pub number: usize,
     pub id: String,
     pub process: ProcessState,
+    /// Of its process, the last one where there is none.
+    pub pid: u32,
     /// As the cluster sees it: `leader`, `follower`, …; none where nobody knows.
     pub role: Option<String>,
     /// As the cluster sees it: `ON_DUTY`, `DRAINING`, …

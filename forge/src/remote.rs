@@ -2,7 +2,9 @@
 
 use crate::http::{self, Answer, Request};
 use crate::load::Report;
-use crate::model::{FactorRequest, LoadRequest, NodeAction, NodeView, Overview, Refusal};
+use crate::model::{
+    FactorRequest, FaultOrder, FaultView, LoadRequest, NodeAction, NodeView, Overview, Refusal,
+};
 use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -55,6 +57,19 @@ impl Remote {
 
     pub fn act(&self, number: usize, action: NodeAction) -> Result<NodeView> {
         self.ask("POST", &format!("/forge/nodes/{number}/{}", action.word()), None)
+    }
+
+    pub fn faults(&self) -> Result<Vec<FaultView>> {
+        self.ask("GET", "/forge/faults", None)
+    }
+
+    /// All that are in force then.
+    pub fn begin_fault(&self, order: &FaultOrder) -> Result<Vec<FaultView>> {
+        self.ask("POST", "/forge/faults", Some(json(order)))
+    }
+
+    pub fn end_faults(&self) -> Result<Vec<FaultView>> {
+        self.ask("DELETE", "/forge/faults", None)
     }
 
     pub fn load(&self) -> Result<Report> {

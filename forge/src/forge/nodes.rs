@@ -155,6 +155,35 @@ impl Nodes {
         Err(last.unwrap_or_else(|| Refused::Conflict("no node runs".to_owned()).into()))
     }
 
+    /// What `ask` gets from this node.
+    pub(crate) fn with<T>(
+        &self,
+        number: usize,
+        ask: impl FnOnce(&Node) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let seat = self.find(number)?;
+        if self.now(&seat).process != ProcessState::Running {
+            return Err(Refused::Conflict(format!("node {number} does not run")).into());
+        }
+        ask(&lock(&seat.node))
+    }
+
+    /// Numbers of the nodes that run.
+    pub(crate) fn running(&self) -> Vec<usize> {
+        let seats: Vec<Seat> = self.seats().values().cloned().collect();
+        let views = seats.iter().map(|seat| self.now(seat));
+        views.filter(|it| it.process == ProcessState::Running).map(|it| it.number).collect()
+    }
+
+    pub(crate) fn process(&self, number: usize) -> Option<ProcessState> {
+        let seat = self.find(number).ok()?;
+        Some(self.now(&seat).process)
+    }
+
+    pub(crate) fn id(&self, number: usize) -> Result<String, Refused> {
+        Ok(self.find(number)?.view.id)
+    }
+
     pub(crate) fn wait_until_ready(&self) -> anyhow::Result<()> {
         let seats: Vec<Seat> = self.seats().values().cloned().collect();
         seats.iter().try_for_each(|seat| wait_until_ready(&lock(&seat.node)))
@@ -167,6 +196,7 @@ impl Nodes {
             number,
             id: node.id.clone(),
             process: ProcessState::Running,
+            pid: node.process().id(),
             role: None,
             state: None,
             http: node.http.to_string(),
@@ -191,6 +221,8 @@ impl Nodes {
         self.set(number, ProcessState::Changing);
         let done = act(&mut node);
         let ended = node.has_ended()?;
+        let pid = node.process().id();
+        self.seats().entry(number).and_modify(|seat| seat.view.pid = pid);
         self.set(number, if ended { ProcessState::Down } else { then });
         if ended {
             self.doors.set(number, None);

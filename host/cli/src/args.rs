@@ -5,7 +5,8 @@ mod kv;
 mod rollout;
 
 pub(crate) use forge::{
-    ForgeArgs, ForgeCommand, ForgeLoadCommand, ForgeNodeCommand, ForgeRunArgs, Running,
+    ForgeArgs, ForgeCommand, ForgeFaultCommand, ForgeLoadCommand, ForgeNodeCommand, ForgeRunArgs,
+    Running,
 };
 pub(crate) use kv::KvCommand;
 pub(crate) use rollout::{RolloutArgs, RolloutCommand, StrategyArg, Winner};

@@ -7,6 +7,7 @@ use crate::pool::Pool;
 use crate::provided::Provided;
 use crate::runtime::{Lane, Runtime, Trim, Trims};
 use crate::slice::Slice;
+use crate::tamper::Tampering;
 use crate::{AppContext, ErasedInfra, Error, HostState, Router, Settings, codec, reflect};
 use aether_types::code::Code as ProblemCode;
 use aether_types::description::{Description, HttpVersion};
@@ -123,6 +124,11 @@ impl Engine {
         let joint = slice.joint.as_ref().map(|joint| Arc::downgrade(joint) as Weak<dyn Trim>);
         self.trims.lock().extend([pool as Weak<dyn Trim>].into_iter().chain(joint));
         Ok(slice)
+    }
+
+    /// What is tampered with in calls of this engine's slices: nothing, unless somebody sets it.
+    pub fn tampering(&self) -> Arc<Tampering> {
+        Arc::clone(&self.runtime.shared.tampering)
     }
 
     pub fn usage(&self) -> Usage {

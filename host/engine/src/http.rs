@@ -121,6 +121,14 @@ impl Slice {
         now: Instant,
     ) -> Result<http::Response<HttpBody>, CallError> {
         admit(&mut ctx, self.app().limits.timeout, now)?;
+        if let Some(fate) = self.code.shared.tampering.fate(&self.app().coordinates.slice, None) {
+            let mut suffering = Box::pin(self.suffer(fate));
+            let suffered = until(ctx.deadline, suffering.as_mut()).await;
+            if let Err(error) = suffered.unwrap_or(Err(CallError::DeadlineExceeded)) {
+                drop(request());
+                return Err(error);
+            }
+        }
         if let Some(joint) = &self.joint {
             return self.join(joint, request, ctx).await;
         }

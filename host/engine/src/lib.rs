@@ -28,6 +28,7 @@ mod settings;
 mod slice;
 mod stats;
 mod tally;
+mod tamper;
 
 pub use aether_types::limits::EffectiveLimits;
 pub use codec::{ELEMENTS_MAX, WIRE_BYTES_MAX, WireError};
@@ -50,3 +51,4 @@ pub use settings::{
 pub use slice::{HOOK_TIMEOUT, Occupancy, Offer, Place, Slice};
 pub use stats::{Failures, Stats};
 pub use tally::Tally;
+pub use tamper::{Tamper, TamperKind, Tampering};

@@ -203,6 +203,12 @@ impl<T> Pool<T> {
         }
     }
 
+    /// Drops everything that is warm; who waits gets what is new.
+    pub(crate) fn forget_idle(&self) {
+        let idle = std::mem::take(&mut self.state.lock().idle);
+        drop(idle);
+    }
+
     /// Drops everything that is warm, and refuses those who wait.
     pub(crate) fn clear(&self) {
         let idle = {

@@ -10,6 +10,7 @@ use crate::compile_cache::{CompileCache, CompilerKey};
 use crate::meter::{Budget, CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use crate::provided::{self, Provided};
 use crate::settings::{TICK_MILLIS, can_scan_pages};
+use crate::tamper::Tampering;
 use crate::{ErasedInfra, Error, HostState, Settings};
 use aether_types::slice_toml::MEMORY_MAX;
 use parking_lot::Mutex;
@@ -62,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) ticks: AtomicU64,
     live: AtomicU32,
     live_max: u32,
+    pub(crate) tampering: Arc<Tampering>,
 }
 
 /// One live `WasmInstance` of the node's limit.
@@ -89,6 +91,7 @@ impl Runtime {
             ticks: AtomicU64::new(0),
             live: AtomicU32::new(0),
             live_max: settings.wasm_instances_max,
+            tampering: Arc::default(),
         });
         let engines = [plain.engine.clone(), concurrent.engine.clone()];
         Ok(Self {

@@ -219,6 +219,16 @@ impl Slice {
     }
 
     async fn work(&self, place: usize, offer: &mut Option<Offer>) -> Result<Vec<u8>, CallError> {
+        let tampering = &self.code.shared.tampering;
+        let slice = &self.app().coordinates.slice;
+        if let Some(fate) = tampering.fate(slice, Some(&self.code.functions[place].name)) {
+            // Boxed, because what is rare should not make every call's future large.
+            if let Err(error) = Box::pin(self.suffer(fate)).await {
+                // It has begun: nobody makes it again without asking whether that does harm.
+                offer.take();
+                return Err(error);
+            }
+        }
         let mut lease = self.lease(&offer.as_ref().expect(OFFERED).ctx).await?;
         if let Some(joint) = &self.joint {
             let Offer { args, ctx } = offer.take().expect(OFFERED);

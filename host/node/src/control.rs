@@ -6,6 +6,7 @@
 mod tests;
 mod thread;
 
+use crate::disk::DiskFaults;
 use crate::run::Error;
 use crate::tasks::{OnFailure, Tasks};
 use aether_consensus::{Config, GroupId, MembershipChange, Persist, Restored, Status, Term};
@@ -252,6 +253,7 @@ pub(crate) struct Start {
     /// Drawn at each start of the process.
     pub(crate) run: u64,
     pub(crate) log: Log,
+    pub(crate) disk_faults: Arc<DiskFaults>,
     /// What is on disk of the group: nothing on a node that has joined and heard of no leader yet.
     pub(crate) restored: Restored,
     pub(crate) outlet: Outlet,
@@ -261,6 +263,7 @@ pub(crate) struct Start {
 pub(crate) struct ControlLoop {
     member: Member,
     disk: Disk,
+    disk_faults: Arc<DiskFaults>,
     events: Receiver<Event>,
     /// From threads that this one starts, and for them.
     back: Receiver<Back>,
@@ -313,7 +316,7 @@ pub(crate) async fn start(start: Start, tasks: &Tasks) -> Result<Control, Contro
 
 /// Nothing is executed before the loop runs.
 fn open(start: Start, tasks: &Tasks) -> Result<(Control, ControlLoop), ControlFailure> {
-    let Start { node, run, log, restored, outlet } = start;
+    let Start { node, run, log, disk_faults, restored, outlet } = start;
     let settings = Settings {
         group: Config::new(CONTROL_GROUP, node, run),
         run,
@@ -334,6 +337,7 @@ fn open(start: Start, tasks: &Tasks) -> Result<(Control, ControlLoop), ControlFa
     let control_loop = ControlLoop {
         member: Member::new(settings, restored)?,
         disk: Disk::Here(log),
+        disk_faults,
         events,
         back,
         bring_back,

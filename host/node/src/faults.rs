@@ -1,25 +1,30 @@
 //! Faults that are put into this node on purpose, and their ends. Knows no sockets.
 
+mod burden;
+mod effects;
+#[cfg(test)]
+mod tests;
+
 use crate::clock::Clock;
+use crate::disk::DiskFaults;
 use crate::tasks::{OnFailure, Tasks};
 use crate::unix_ms;
 use aether_api::{
-    ApiError, ClockSide, FAULT_CLOCK_MAX, FAULT_LATENCY_MAX, FAULT_TIME_MAX, FAULTS_MAX,
-    FaultDirection, FaultKind, FaultLinks, FaultView, Principal, rfc3339,
+    ApiError, CallFault, FAULT_CLOCK_MAX, FAULT_LATENCY_MAX, FAULT_MEMORY_MAX, FAULT_THREADS_MAX,
+    FAULT_TIME_MAX, FAULTS_MAX, FaultKind, FaultView, Principal, rfc3339,
 };
+use aether_engine::Tampering;
 use aether_transport::{Direction, Links};
 use aether_types::code::Code;
 use aether_types::{ErrorKind, NodeId, TimeSpan};
+use burden::Burden;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-#[cfg(test)]
-mod tests;
 
 /// A node has this many peers in any cluster that we know of; more names are a mistake.
 const NODES_MAX: usize = 1_000;
@@ -28,10 +33,18 @@ const NODES_MAX: usize = 1_000;
 #[derive(Clone)]
 pub(crate) struct Faults(Arc<Shared>);
 
+/// Where faults can be put.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    pub(crate) links: Links,
+    pub(crate) clock: Clock,
+    pub(crate) calls: Arc<Tampering>,
+    pub(crate) disk: Arc<DiskFaults>,
+}
+
 struct Shared {
     node: NodeId,
-    links: Links,
-    clock: Clock,
+    places: Places,
     in_force: Mutex<InForce>,
     changed: Notify,
 }
@@ -44,10 +57,12 @@ struct InForce {
 }
 
 /// A fault in force.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Entry {
     fault: aether_api::Fault,
+    /// Those whose links it is about.
     nodes: Vec<NodeId>,
+    _burden: Option<Burden>,
     until: Instant,
     /// Milliseconds since 1970.
     ends_ms: u64,
@@ -63,13 +78,13 @@ impl Faults {
     /// Ends faults when their time is over, until `stop`.
     pub(crate) fn start(
         node: NodeId,
-        (links, clock): (Links, Clock),
+        places: Places,
         tasks: &Tasks,
         stop: CancellationToken,
     ) -> Self {
         tracing::info!("this node is of a sandbox: an administrator can put faults into it");
         let (in_force, changed) = (Mutex::default(), Notify::new());
-        let this = Self(Arc::new(Shared { node, links, clock, in_force, changed }));
+        let this = Self(Arc::new(Shared { node, places, in_force, changed }));
         let ending = this.clone();
         tasks.spawn("faults", OnFailure::StopNode, async move {
             stop.run_until_cancelled(ending.end_in_time()).await;
@@ -100,7 +115,7 @@ impl Faults {
                 tracing::info!(by = by.name, fault = ?entry.fault, "fault begins");
             }
             in_force.faults.extend(entries);
-            in_force.show(&self.0);
+            in_force.show(&self.0.places);
         }
         self.0.changed.notify_one();
         Ok(self.all())
@@ -142,7 +157,7 @@ impl Faults {
             }
             stays
         });
-        in_force.show(&self.0);
+        in_force.show(&self.0.places);
     }
 
     fn entry(&self, fault: aether_api::Fault) -> Result<Entry, String> {
@@ -150,42 +165,41 @@ impl Faults {
         if !(TimeSpan::from_millis(1)..=FAULT_TIME_MAX).contains(&duration) {
             return Err(format!("a fault lasts 1ms to {FAULT_TIME_MAX}, not {duration}"));
         }
-        match &fault.kind {
-            FaultKind::Latency { time, .. } if *time > FAULT_LATENCY_MAX => {
-                return Err(format!("a latency is at most {FAULT_LATENCY_MAX}, not {time}"));
-            }
-            FaultKind::Loss { share, .. } if !(0.0..=1.0).contains(share) => {
-                return Err(format!("a share is from 0 to 1, not {share}"));
-            }
-            FaultKind::Clock { apart, .. } if *apart > FAULT_CLOCK_MAX => {
-                return Err(format!("a clock is at most {FAULT_CLOCK_MAX} wrong, not {apart}"));
-            }
-            _ => {}
-        }
-        let nodes = links(&fault.kind).map_or(Ok(Vec::new()), |links| self.named(links))?;
+        check(&fault.kind)?;
+        let nodes = match effects::links(&fault.kind) {
+            Some(links) => self.linked(&links.nodes)?,
+            None => Vec::new(),
+        };
+        let burden = match &fault.kind {
+            FaultKind::Cpu { threads } => Some(Burden::cpu(*threads).map_err(|e| e.to_string())?),
+            FaultKind::Memory { size } => Some(Burden::memory(*size).map_err(|e| e.to_string())?),
+            _ => None,
+        };
         let ends_ms = unix_ms().saturating_add(duration.as_millis());
-        Ok(Entry { fault, nodes, until: Instant::now() + duration.duration(), ends_ms })
+        let until = Instant::now() + duration.duration();
+        Ok(Entry { fault, nodes, _burden: burden, until, ends_ms })
     }
 
-    fn named(&self, links: &FaultLinks) -> Result<Vec<NodeId>, String> {
-        if !(1..=NODES_MAX).contains(&links.nodes.len()) {
+    fn linked(&self, named: &[String]) -> Result<Vec<NodeId>, String> {
+        if !(1..=NODES_MAX).contains(&named.len()) {
             return Err(format!("a fault names 1 to {NODES_MAX} other nodes"));
         }
-        let statuses = self.0.links.statuses().borrow().clone();
+        let statuses = self.0.places.links.statuses().borrow().clone();
         let node = |name: &String| match name.parse::<NodeId>() {
             Ok(id) if id == self.0.node => Err(format!("{name} is the node itself")),
             Ok(id) if statuses.contains_key(&id) => Ok(id),
             _ => Err(format!("{name} is no node with which this one is linked")),
         };
-        links.nodes.iter().map(node).collect()
+        named.iter().map(node).collect()
     }
 }
 
 impl InForce {
-    /// Sets on the links what is in force, and nothing else.
-    fn show(&mut self, Shared { links, clock, .. }: &Shared) {
-        clock.set_offset_ms(clock_offset_ms(&self.faults));
-        let wanted = together(&self.faults);
+    /// Puts what is in force where it belongs, and nothing else.
+    fn show(&mut self, places: &Places) {
+        let Places { links, clock, calls, disk } = places;
+        clock.set_offset_ms(effects::clock_offset_ms(&self.faults));
+        let wanted = effects::on_links(&self.faults);
         for key in &self.set {
             if !wanted.contains_key(key) {
                 links.faults().set(key.0, direction(*key), aether_transport::Fault::default());
@@ -195,53 +209,43 @@ impl InForce {
             links.faults().set(key.0, direction(*key), *fault);
         }
         self.set = wanted.into_keys().collect();
+        calls.set(effects::on_calls(&self.faults));
+        let (slow, sync_fails) = effects::on_disk(&self.faults);
+        disk.set(slow, sync_fails);
     }
 }
 
-/// What all faults together do to each peer and direction: the worst of each kind counts.
-fn together(faults: &[Entry]) -> BTreeMap<Key, aether_transport::Fault> {
-    let mut all = BTreeMap::<Key, aether_transport::Fault>::new();
-    for Entry { fault, nodes, .. } in faults {
-        let Some(links) = links(&fault.kind) else { continue };
-        let directions: &[bool] = match links.direction {
-            FaultDirection::Both => &[IN, OUT],
-            FaultDirection::In => &[IN],
-            FaultDirection::Out => &[OUT],
-        };
-        for key in nodes.iter().flat_map(|node| directions.iter().map(|way| (*node, *way))) {
-            let both = all.entry(key).or_default();
-            match &fault.kind {
-                FaultKind::Partition { .. } => both.cut = true,
-                FaultKind::Latency { time, .. } => {
-                    both.latency = both.latency.max(time.duration());
-                }
-                FaultKind::Loss { share, .. } => both.loss = both.loss.max(*share),
-                FaultKind::Clock { .. } => {}
-            }
-        }
-    }
-    all
-}
-
-fn links(kind: &FaultKind) -> Option<&FaultLinks> {
-    match kind {
-        FaultKind::Partition { links }
-        | FaultKind::Latency { links, .. }
-        | FaultKind::Loss { links, .. } => Some(links),
-        FaultKind::Clock { .. } => None,
-    }
-}
-
-/// The newest fault of the clock counts.
-fn clock_offset_ms(faults: &[Entry]) -> i64 {
-    let offset = faults.iter().rev().find_map(|entry| match &entry.fault.kind {
-        FaultKind::Clock { apart, side } => {
-            let apart = i64::try_from(apart.as_millis()).unwrap_or(i64::MAX);
-            Some(if *side == ClockSide::Ahead { apart } else { -apart })
-        }
+/// What makes no sense on any node.
+fn check(kind: &FaultKind) -> Result<(), String> {
+    let share = match kind {
+        FaultKind::Loss { share, .. } => Some(*share),
+        FaultKind::CallFailure { calls: CallFault { share, .. } }
+        | FaultKind::CallDelay { calls: CallFault { share, .. }, .. }
+        | FaultKind::Crash { calls: CallFault { share, .. } } => Some(*share),
         _ => None,
-    });
-    offset.unwrap_or(0)
+    };
+    match kind {
+        FaultKind::Latency { time, .. }
+        | FaultKind::SlowDisk { time }
+        | FaultKind::CallDelay { time, .. }
+            if *time > FAULT_LATENCY_MAX =>
+        {
+            Err(format!("a latency is at most {FAULT_LATENCY_MAX}, not {time}"))
+        }
+        FaultKind::Clock { apart, .. } if *apart > FAULT_CLOCK_MAX => {
+            Err(format!("a clock is at most {FAULT_CLOCK_MAX} wrong, not {apart}"))
+        }
+        FaultKind::Cpu { threads } if !(1..=FAULT_THREADS_MAX).contains(threads) => {
+            Err(format!("1 to {FAULT_THREADS_MAX} threads can be busy, not {threads}"))
+        }
+        FaultKind::Memory { size } if *size > FAULT_MEMORY_MAX => {
+            Err(format!("at most {FAULT_MEMORY_MAX} can be taken, not {size}"))
+        }
+        _ => match share.filter(|share| !(0.0..=1.0).contains(share)) {
+            Some(share) => Err(format!("a share is from 0 to 1, not {share}")),
+            None => Ok(()),
+        },
+    }
 }
 
 fn direction((_, way): Key) -> Direction {

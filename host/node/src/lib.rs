@@ -10,6 +10,7 @@ pub mod config;
 mod control;
 mod counts;
 mod depot;
+mod disk;
 mod door;
 mod examine;
 mod explain;

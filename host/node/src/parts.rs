@@ -6,8 +6,9 @@ use crate::config::Settings;
 use crate::control::Control;
 use crate::counts::{self, Counting};
 use crate::depot::Depot;
+use crate::disk::DiskFaults;
 use crate::door::Door;
-use crate::faults::Faults;
+use crate::faults::{Faults, Places};
 use crate::housekeeping::Housekeeping;
 use crate::keys;
 use crate::listeners::Listeners;
@@ -69,6 +70,7 @@ pub(crate) struct Parts {
     pub(crate) control: Control,
     pub(crate) pictures: Pictures,
     pub(crate) engine: Engine,
+    pub(crate) disk: Arc<DiskFaults>,
     pub(crate) artifacts: aether_storage::Artifacts,
     pub(crate) logs: Logs,
     pub(crate) record: NodeRecord,
@@ -127,8 +129,11 @@ impl Parts {
             ended.map(drop).map_err(|e| e.to_string())
         });
         let (control, sandbox) = (self.control.clone(), self.settings.sandbox);
-        let faulty = (links.clone(), self.clock.clone());
-        let faults = sandbox.then(|| Faults::start(node, faulty, tasks, stop_rest.clone()));
+        let faults = sandbox.then(|| {
+            let (calls, disk) = (self.engine.tampering(), Arc::clone(&self.disk));
+            let places = Places { links: links.clone(), clock: self.clock.clone(), calls, disk };
+            Faults::start(node, places, tasks, stop_rest.clone())
+        });
         let office = Shown { routing, depot, samples, sampled, reports, reaches, runs, faults };
         let doors = (listeners.http, listeners.api);
         let (network, notice) = (self.network.clone(), self.settings.limits.notice.duration());

@@ -4,6 +4,7 @@ use crate::belonging::{Belonging, BelongingError, establish};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::control::{self, Control};
+use crate::disk::DiskFaults;
 use crate::founding::Founding;
 use crate::listeners::{Listeners, local_address};
 use crate::network::Network;
@@ -130,7 +131,15 @@ pub async fn run(
     let (run, network, tasks) = (rand::random(), Network::default(), Tasks::new(shutdown));
     let (outlet, spawner) = (network.clone(), tasks.clone());
     let outlet: control::Outlet = Box::new(move |to, message| outlet.send(to, message, &spawner));
-    let start = control::Start { node: identity.node, run, log, restored, outlet };
+    let disk_faults = Arc::<DiskFaults>::default();
+    let start = control::Start {
+        node: identity.node,
+        run,
+        log,
+        disk_faults: Arc::clone(&disk_faults),
+        restored,
+        outlet,
+    };
     let control = control::start(start, &tasks).await?;
     let cache = Arc::new(aether_infra_cache::Embedded::new());
     let engine = Engine::new(engine_settings(&settings, &compiled), infra(Arc::clone(&cache)))?;
@@ -159,6 +168,7 @@ pub async fn run(
         control,
         pictures,
         engine,
+        disk: disk_faults,
         artifacts,
         logs,
         network,

@@ -1,6 +1,6 @@
 //! Faults that are put into a node of a sandbox on purpose. Knows not how they are made to happen.
 
-use aether_types::TimeSpan;
+use aether_types::{ByteSize, FunctionName, SliceName, TimeSpan};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -10,6 +10,10 @@ pub const FAULTS_MAX: usize = 64;
 pub const FAULT_TIME_MAX: TimeSpan = TimeSpan::from_secs(3_600);
 /// Farthest that a fault puts a clock apart.
 pub const FAULT_CLOCK_MAX: TimeSpan = TimeSpan::from_secs(3_600);
+/// Memory that a fault takes, at most: a fault is no attack on the whole machine.
+pub const FAULT_MEMORY_MAX: ByteSize = ByteSize::mib(4_096);
+/// Threads that a fault keeps busy, at most.
+pub const FAULT_THREADS_MAX: u32 = 64;
 /// Most latency that a fault adds. More than 0.8 s of silence break a link; latency is no silence.
 pub const FAULT_LATENCY_MAX: TimeSpan = TimeSpan::from_secs(10);
 
@@ -58,6 +62,36 @@ pub enum FaultKind {
         apart: TimeSpan,
         side: ClockSide,
     },
+    /// Each write of the log takes so much longer.
+    SlowDisk {
+        /// Such as `50ms`; at most 10 s.
+        #[schema(value_type = String)]
+        time: TimeSpan,
+    },
+    /// The log cannot be synced. A node that learns of it stops; it comes back when it is started.
+    FailedSync,
+    /// So many threads of the node do nothing but run.
+    Cpu {
+        /// 1 to 64.
+        threads: u32,
+    },
+    /// So much of the node's memory is taken.
+    Memory {
+        /// Such as `256MiB`; at most 4 GiB.
+        #[schema(value_type = String)]
+        size: ByteSize,
+    },
+    /// Calls to instances on this node begin and fail.
+    CallFailure { calls: CallFault },
+    /// Calls to instances on this node take so much longer, within their deadlines.
+    CallDelay {
+        calls: CallFault,
+        /// Such as `50ms`; at most 10 s.
+        #[schema(value_type = String)]
+        time: TimeSpan,
+    },
+    /// Calls to instances on this node end as if the slice had trapped, and what is warm is lost.
+    Crash { calls: CallFault },
 }
 
 /// Where a wrong clock stands.
@@ -66,6 +100,22 @@ pub enum FaultKind {
 pub enum ClockSide {
     Ahead,
     Behind,
+}
+
+/// Calls to a slice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CallFault {
+    /// `group:artifact`, in every version.
+    #[schema(value_type = String)]
+    pub slice: SliceName,
+    /// `namespace:package/interface#function`; without it every function, and requests that the
+    /// slice answers itself.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub function: Option<FunctionName>,
+    /// How many of the calls, from 0 to 1; evenly spread.
+    pub share: f64,
 }
 
 /// Links between this node and others.

@@ -1,8 +1,9 @@
 //! The flags of Forge. Knows nothing of what they do.
 
 use super::Output;
-use aether_forge::model::NodeAction;
-use clap::{Args, Subcommand};
+use aether_forge::model::{Calls, FaultOrder, NodeAction, Trouble};
+use aether_types::{ByteSize, TimeSpan};
+use clap::{ArgAction, Args, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -55,6 +56,9 @@ pub(crate) enum ForgeCommand {
     /// Add nodes, and lose, stop, restart and drain them
     #[command(subcommand)]
     Node(ForgeNodeCommand),
+    /// Make something go wrong for a while
+    #[command(subcommand, after_help = AFTER_FAULT)]
+    Fault(Box<ForgeFaultCommand>),
     /// Send load, and steer it while it runs
     #[command(subcommand)]
     Load(ForgeLoadCommand),
@@ -84,6 +88,217 @@ pub(crate) struct OneNode {
     pub(crate) node: usize,
     #[command(flatten)]
     pub(crate) running: Running,
+}
+
+const AFTER_FAULT: &str = "\
+Each ends by itself, and then all is as before. Groups of nodes are written with commas:
+  aether forge fault partition 1,2 3,4,5 --for 30s
+  aether forge fault latency 1 2,3 --time 50ms --for 1m
+  aether forge fault call-failure shop:cart --share 0.1 --for 30s
+  aether forge fault end";
+
+/// For how long, and in which Forge.
+#[derive(Debug, Args)]
+pub(crate) struct Lasting {
+    /// At most 1h
+    #[arg(long = "for", value_name = "TIME", default_value = "30s")]
+    pub(crate) duration: TimeSpan,
+    #[command(flatten)]
+    pub(crate) running: Running,
+}
+
+/// Two groups of nodes.
+#[derive(Debug, Args)]
+pub(crate) struct Between {
+    /// Numbers of nodes
+    #[arg(value_delimiter = ',', num_args = 1, action = ArgAction::Set)]
+    pub(crate) from: Vec<usize>,
+    /// Numbers of others
+    #[arg(value_delimiter = ',', num_args = 1, action = ArgAction::Set)]
+    pub(crate) to: Vec<usize>,
+    #[command(flatten)]
+    pub(crate) lasting: Lasting,
+}
+
+/// Calls to a slice.
+#[derive(Debug, Args)]
+pub(crate) struct CallsArgs {
+    /// group:artifact
+    pub(crate) slice: String,
+    /// namespace:package/interface#function; every one without it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) function: Option<String>,
+    /// How many of the calls, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    pub(crate) share: f64,
+    /// Where; on all nodes that run without it
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    pub(crate) nodes: Vec<usize>,
+    #[command(flatten)]
+    pub(crate) lasting: Lasting,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ForgeFaultCommand {
+    /// Show what is in force
+    List(Running),
+    /// End all of it now
+    End(Running),
+    /// kill -9, and a start at the end
+    Kill {
+        node: usize,
+        #[command(flatten)]
+        lasting: Lasting,
+    },
+    /// SIGSTOP, and SIGCONT at the end
+    Stop {
+        node: usize,
+        #[command(flatten)]
+        lasting: Lasting,
+    },
+    /// Let nothing through between two groups
+    Partition {
+        /// From the first group to the second alone
+        #[arg(long)]
+        one_way: bool,
+        #[command(flatten)]
+        between: Between,
+    },
+    /// Make everything between two groups take longer, each way
+    Latency {
+        /// At most 10s
+        #[arg(long, value_name = "TIME")]
+        time: TimeSpan,
+        #[command(flatten)]
+        between: Between,
+    },
+    /// Lose messages of consensus between two groups
+    Loss {
+        /// From 0 to 1
+        #[arg(long, value_name = "SHARE")]
+        share: f64,
+        #[command(flatten)]
+        between: Between,
+    },
+    /// Make each write of a node's log take longer
+    SlowDisk {
+        node: usize,
+        /// At most 10s
+        #[arg(long, value_name = "TIME")]
+        time: TimeSpan,
+        #[command(flatten)]
+        lasting: Lasting,
+    },
+    /// Fail to sync a node's log: it stops, and is started again at the end
+    FailedSync {
+        node: usize,
+        #[command(flatten)]
+        lasting: Lasting,
+    },
+    /// Keep a node's processors busy
+    Cpu {
+        node: usize,
+        #[arg(long, value_name = "N", default_value_t = 2)]
+        threads: u32,
+        #[command(flatten)]
+        lasting: Lasting,
+    },
+    /// Take memory away from a node
+    Memory {
+        node: usize,
+        /// Such as 256MiB; at most 4GiB
+        #[arg(long, value_name = "SIZE")]
+        size: ByteSize,
+        #[command(flatten)]
+        lasting: Lasting,
+    },
+    /// Put a node's clock ahead, as others see it
+    Clock {
+        node: usize,
+        /// By how much, at most 1h
+        #[arg(long, value_name = "TIME")]
+        apart: TimeSpan,
+        /// Behind instead
+        #[arg(long)]
+        behind: bool,
+        #[command(flatten)]
+        lasting: Lasting,
+    },
+    /// Fail calls that have begun
+    CallFailure(CallsArgs),
+    /// Make calls take longer
+    CallDelay {
+        /// At most 10s
+        #[arg(long, value_name = "TIME")]
+        time: TimeSpan,
+        #[command(flatten)]
+        calls: CallsArgs,
+    },
+    /// Crash a slice at each call
+    Crash(CallsArgs),
+}
+
+impl ForgeFaultCommand {
+    fn running(&self) -> &Running {
+        match self {
+            Self::List(running) | Self::End(running) => running,
+            Self::Kill { lasting, .. }
+            | Self::Stop { lasting, .. }
+            | Self::Partition { between: Between { lasting, .. }, .. }
+            | Self::Latency { between: Between { lasting, .. }, .. }
+            | Self::Loss { between: Between { lasting, .. }, .. }
+            | Self::SlowDisk { lasting, .. }
+            | Self::FailedSync { lasting, .. }
+            | Self::Cpu { lasting, .. }
+            | Self::Memory { lasting, .. }
+            | Self::Clock { lasting, .. }
+            | Self::CallFailure(CallsArgs { lasting, .. })
+            | Self::CallDelay { calls: CallsArgs { lasting, .. }, .. }
+            | Self::Crash(CallsArgs { lasting, .. }) => &lasting.running,
+        }
+    }
+
+    /// What is to go wrong; none where nothing is.
+    pub(crate) fn order(self) -> Option<FaultOrder> {
+        let calls = |args: CallsArgs| {
+            let CallsArgs { slice, function, share, nodes, lasting } = args;
+            (Calls { nodes, slice, function, share }, lasting)
+        };
+        let (trouble, lasting) = match self {
+            Self::List(_) | Self::End(_) => return None,
+            Self::Kill { node, lasting } => (Trouble::Kill { node }, lasting),
+            Self::Stop { node, lasting } => (Trouble::Stop { node }, lasting),
+            Self::Partition { one_way, between: Between { from, to, lasting } } => {
+                (Trouble::Partition { groups: [from, to], one_way }, lasting)
+            }
+            Self::Latency { time, between: Between { from, to, lasting } } => {
+                (Trouble::Latency { from, to, time }, lasting)
+            }
+            Self::Loss { share, between: Between { from, to, lasting } } => {
+                (Trouble::Loss { from, to, share }, lasting)
+            }
+            Self::SlowDisk { node, time, lasting } => (Trouble::SlowDisk { node, time }, lasting),
+            Self::FailedSync { node, lasting } => (Trouble::FailedSync { node }, lasting),
+            Self::Cpu { node, threads, lasting } => (Trouble::Cpu { node, threads }, lasting),
+            Self::Memory { node, size, lasting } => (Trouble::Memory { node, size }, lasting),
+            Self::Clock { node, apart, behind, lasting } => {
+                (Trouble::Clock { node, apart, behind }, lasting)
+            }
+            Self::CallFailure(args) => {
+                let (calls, lasting) = calls(args);
+                (Trouble::CallFailure { calls }, lasting)
+            }
+            Self::CallDelay { time, calls: args } => {
+                let (calls, lasting) = calls(args);
+                (Trouble::CallDelay { calls, time }, lasting)
+            }
+            Self::Crash(args) => {
+                let (calls, lasting) = calls(args);
+                (Trouble::Crash { calls }, lasting)
+            }
+        };
+        Some(FaultOrder { trouble, duration: lasting.duration })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -126,6 +341,7 @@ impl ForgeCommand {
         match self {
             Self::Status(running) | Self::End(running) => running,
             Self::Node(command) => command.running(),
+            Self::Fault(command) => command.running(),
             Self::Load(command) => command.running(),
         }
     }

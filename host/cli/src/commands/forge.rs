@@ -3,11 +3,13 @@
 
 mod load;
 
-use crate::args::{ForgeArgs, ForgeCommand, ForgeNodeCommand, ForgeRunArgs, Running};
+use crate::args::{
+    ForgeArgs, ForgeCommand, ForgeFaultCommand, ForgeNodeCommand, ForgeRunArgs, Running,
+};
 use crate::exit::{Exit, Failure, Result};
 use crate::target::Surroundings;
 use crate::ui::{Cell, Table, Tone, Ui, cell, toned};
-use aether_forge::model::{LoadRequest, NodeView, Overview, ProcessState, Refused};
+use aether_forge::model::{FaultView, LoadRequest, NodeView, Overview, ProcessState, Refused};
 use aether_forge::{Forge, ForgeSettings, Found, Remote, RemoteError};
 use aether_types::Problems;
 use std::path::Path;
@@ -41,8 +43,39 @@ pub(super) fn run(args: ForgeArgs, around: &Surroundings, ui: &mut Ui) -> Result
             ui.step(verb, format!("node {}", node.number))?;
             ui.data(&node, |_| Ok(()))
         }
+        ForgeCommand::Fault(command) => fault(&remote, *command, ui),
         ForgeCommand::Load(command) => load::run(&remote, command, ui),
     }
+}
+
+fn fault(remote: &Remote, command: ForgeFaultCommand, ui: &mut Ui) -> Result {
+    let faults = match command {
+        ForgeFaultCommand::List(_) => remote.faults()?,
+        ForgeFaultCommand::End(_) => {
+            let faults = remote.end_faults()?;
+            ui.step("Ended", "all faults")?;
+            faults
+        }
+        other => {
+            let order = other.order().expect("all others order something");
+            let faults = remote.begin_fault(&order)?;
+            ui.step("Begun", format!("for {}", order.duration))?;
+            faults
+        }
+    };
+    ui.data(&faults, |ui| faults_table(&faults, ui))
+}
+
+fn faults_table(faults: &[FaultView], ui: &mut Ui) -> Result {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(&["FAULT", "LEFT", "WHAT"]);
+    for FaultView { number, trouble, left_ms } in faults {
+        let left = format!("{:.1} s", *left_ms as f64 / 1e3);
+        table.row(vec![cell(number), cell(left), cell(serde_json::to_string(trouble)?)]);
+    }
+    ui.table(table)
 }
 
 fn act(remote: &Remote, command: &ForgeNodeCommand) -> Result<NodeView> {
@@ -122,6 +155,10 @@ fn show(overview: &Overview, ui: &mut Ui) -> Result {
     let mut table = Table::new(&headings);
     overview.nodes.iter().for_each(|node| table.row(row(node)));
     ui.table(table)?;
+    if !overview.faults.is_empty() {
+        ui.line("")?;
+        faults_table(&overview.faults, ui)?;
+    }
     if let Some(report) = &overview.load {
         ui.line("")?;
         load::table(report, ui)?;
@@ -170,6 +207,7 @@ For `aether` in another terminal:
 Break something, and look:
   aether forge node kill 1
   aether forge node restart 1
+  aether forge fault partition 1,2 3,4,5 --for 30s
   aether forge load start load.toml
   aether forge status
 

@@ -24,4 +24,5 @@ mod rollout;
 mod sandbox;
 mod soak;
 mod store;
+mod troubles;
 mod update;

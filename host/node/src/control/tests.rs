@@ -12,7 +12,8 @@ async fn time_goes_on_while_a_snapshot_is_written_and_nothing_is_acknowledged() 
     let folder = tempfile::tempdir().unwrap();
     let Storage { mut log, .. } = Storage::open(folder.path()).unwrap();
     let restored = found(NODE, &mut log).unwrap();
-    let start = Start { node: NODE, run: 1, log, restored, outlet: Box::new(|_, _| {}) };
+    let (disk_faults, outlet) = (Arc::default(), Box::new(|_, _| {}));
+    let start = Start { node: NODE, run: 1, log, disk_faults, restored, outlet };
     let tasks = Tasks::new(CancellationToken::new());
     let (control, mut control_loop) = open(start, &tasks).unwrap();
     control_loop.execute().unwrap();

@@ -177,9 +177,9 @@ impl ControlLoop {
                 self.disk = Disk::Away(queued);
             }
             Disk::Here(mut log) if steps.iter().any(is_large) => {
-                let back = self.bring_back.clone();
+                let (back, faults) = (self.bring_back.clone(), Arc::clone(&self.disk_faults));
                 self.spawn(move || {
-                    let result = log.persist(&steps);
+                    let result = faults.before_sync().and_then(|()| log.persist(&steps));
                     // Where nobody takes it, the node has ended.
                     drop(back.send(Back::Written(Box::new(Written { log, steps, result }))));
                 });
@@ -224,6 +224,7 @@ impl ControlLoop {
         let mut full = false;
         loop {
             let Disk::Here(log) = &mut self.disk else { unreachable!("the log is here") };
+            self.disk_faults.before_sync()?;
             match log.persist(steps) {
                 Ok(()) => break,
                 Err(error) if error.kind() == ErrorKind::Exhausted && !self.stopping => {

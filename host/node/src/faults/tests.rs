@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::pair::{HERE, THERE, pair};
-use aether_api::{Fault, Role};
+use aether_api::{ClockSide, Fault, FaultDirection, FaultLinks, Role};
 use aether_transport::PeerStatus;
+use aether_types::ByteSize;
 use std::time::Duration;
 
 fn links(direction: FaultDirection) -> FaultLinks {
@@ -20,6 +21,11 @@ fn loss(share: f64) -> FaultKind {
 
 fn latency(time: TimeSpan, direction: FaultDirection) -> FaultKind {
     FaultKind::Latency { links: links(direction), time }
+}
+
+fn places(links: &Links) -> Places {
+    let (clock, calls, disk) = (Clock::default(), Arc::default(), Arc::default());
+    Places { links: links.clone(), clock, calls, disk }
 }
 
 fn clock(apart: TimeSpan, side: ClockSide) -> FaultKind {
@@ -39,7 +45,7 @@ async fn a_fault_has_an_effect_and_an_end() {
     let links = here.network.links().unwrap().clone();
     let mut statuses = links.statuses();
     let tasks = Tasks::new(CancellationToken::new());
-    let faults = Faults::start(HERE, (links, Clock::default()), &tasks, tasks.shutdown().clone());
+    let faults = Faults::start(HERE, places(&links), &tasks, tasks.shutdown().clone());
     let cut = cut(LONG);
     assert_eq!(faults.inject(vec![cut.clone()], &admin()).unwrap().faults[0].fault, cut);
     let is_up = |all: &aether_transport::Statuses| all.get(&THERE).is_some_and(PeerStatus::is_up);
@@ -63,7 +69,7 @@ async fn what_makes_no_sense_changes_nothing() {
     let [here, _there] = pair().await;
     let links = here.network.links().unwrap().clone();
     let tasks = Tasks::new(CancellationToken::new());
-    let faults = Faults::start(HERE, (links, Clock::default()), &tasks, tasks.shutdown().clone());
+    let faults = Faults::start(HERE, places(&links), &tasks, tasks.shutdown().clone());
     let good = cut(LONG);
     let of = |kind| Fault { kind, duration: LONG };
     let far = TimeSpan::from_secs(11);
@@ -79,6 +85,9 @@ async fn what_makes_no_sense_changes_nothing() {
         (of(latency(far, FaultDirection::Out)), "at most 10s"),
         (of(loss(1.5)), "from 0 to 1"),
         (of(loss(f64::NAN)), "from 0 to 1"),
+        (of(FaultKind::Cpu { threads: 0 }), "1 to 64 threads"),
+        (of(FaultKind::Memory { size: ByteSize::mib(5_000) }), "at most 4GiB"),
+        (of(FaultKind::SlowDisk { time: far }), "at most 10s"),
         (named(&HERE.to_string()), "the node itself"),
         (named("00000000000000ff"), "no node with which this one is linked"),
         (named(""), "names 1 to"),
@@ -99,11 +108,12 @@ fn of_several_faults_the_worst_of_each_kind_counts() {
     let entry = |kind: FaultKind, node: u64| Entry {
         fault: Fault { kind, duration: LONG },
         nodes: vec![NodeId(node)],
+        _burden: None,
         until: Instant::now(),
         ends_ms: 0,
     };
     let ms = TimeSpan::from_millis;
-    let all = together(&[
+    let all = effects::on_links(&[
         entry(latency(ms(20), FaultDirection::Both), 2),
         entry(latency(ms(50), FaultDirection::Out), 2),
         entry(loss(0.25), 2),
@@ -126,7 +136,8 @@ async fn the_newest_fault_of_the_clock_counts_until_it_ends() {
     let [here, _there] = pair().await;
     let (links, own) = (here.network.links().unwrap().clone(), Clock::default());
     let tasks = Tasks::new(CancellationToken::new());
-    let faults = Faults::start(HERE, (links, own.clone()), &tasks, tasks.shutdown().clone());
+    let places = Places { clock: own.clone(), ..places(&links) };
+    let faults = Faults::start(HERE, places, &tasks, tasks.shutdown().clone());
     let apart = || own.now_ms().cast_signed() - unix_ms().cast_signed();
     let of = |seconds, side| {
         let kind = clock(TimeSpan::from_secs(seconds), side);
