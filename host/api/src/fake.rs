@@ -12,7 +12,7 @@ use aether_types::wit::{Field, Function, Type};
 use aether_types::{
     AppName, CallError, Digest, ErrorKind, FunctionName, NodeId, Problems, Revision, TimeSpan,
 };
-use applications::{advance, crowded, slice};
+use applications::{advance, artifact, crowded, slice};
 use bytes::Bytes;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -481,21 +481,5 @@ impl Management for Fake {
                 Err(ApiError::not_found(Code::UnknownKey, format!("there is no key with id {id}")))
             }
         }
-    }
-}
-
-fn artifact(digest: Digest, size: u64) -> Artifact {
-    Artifact {
-        digest,
-        artifact: None,
-        description: String::new(),
-        size,
-        exports: Vec::new(),
-        dependencies: Vec::new(),
-        infra: Vec::new(),
-        routes: Vec::new(),
-        handler: None,
-        lifecycle: false,
-        is_async: false,
     }
 }

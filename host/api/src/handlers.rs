@@ -88,15 +88,7 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
             node.remove(&req.param("app")?, &req.by).await?;
             done()
         }
-        Endpoint::RemoveSlice => {
-            let removal = SliceRemoval {
-                app: req.param("app")?,
-                slice: req.param("slice")?,
-                force: req.query.get("force")?.unwrap_or(false),
-                by: req.by.clone(),
-            };
-            ok(&node.remove_slice(removal).await?)
-        }
+        Endpoint::RemoveSlice => ok(&node.remove_slice(removal(req)?).await?),
         Endpoint::ListRollouts => ok(&Rollouts { rollouts: node.rollouts().await? }),
         Endpoint::GetRollout => ok(&node.rollout(&req.param("app")?).await?),
         Endpoint::CommandRollout => {
@@ -131,6 +123,15 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
         }
         Endpoint::ListEntries => ok(&node.entries(store::query(&req.query)?).await?),
     }
+}
+
+fn removal(req: Authorized) -> Result<SliceRemoval> {
+    Ok(SliceRemoval {
+        app: req.param("app")?,
+        slice: req.param("slice")?,
+        force: req.query.get("force")?.unwrap_or(false),
+        by: req.by,
+    })
 }
 
 impl Authorized {

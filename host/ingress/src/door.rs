@@ -53,7 +53,8 @@ pub struct Drained {
 /// How long to wait when the system has no file descriptor left: until some connection ends.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Connections that are taken from the backlog at the end: more than tokio's listeners hold (1,024).
+/// Connections that are taken from the backlog at the end: more than tokio's listeners hold
+/// (1,024).
 const BACKLOG_MAX: usize = 4_096;
 
 impl FrontDoor {

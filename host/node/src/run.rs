@@ -129,17 +129,10 @@ pub async fn run(
     let is_new = restored == Restored::default();
 
     let (run, network, tasks) = (rand::random(), Network::default(), Tasks::new(shutdown));
-    let (outlet, spawner) = (network.clone(), tasks.clone());
-    let outlet: control::Outlet = Box::new(move |to, message| outlet.send(to, message, &spawner));
-    let disk_faults = Arc::<DiskFaults>::default();
-    let start = control::Start {
-        node: identity.node,
-        run,
-        log,
-        disk_faults: Arc::clone(&disk_faults),
-        restored,
-        outlet,
-    };
+    let outlet = outlet(&network, &tasks);
+    let (node, disk) = (identity.node, Arc::<DiskFaults>::default());
+    let disk_faults = Arc::clone(&disk);
+    let start = control::Start { node, run, log, disk_faults, restored, outlet };
     let control = control::start(start, &tasks).await?;
     let cache = Arc::new(aether_infra_cache::Embedded::new());
     let engine = Engine::new(engine_settings(&settings, &compiled), infra(Arc::clone(&cache)))?;
@@ -151,13 +144,7 @@ pub async fn run(
         founding.write(&control, &addresses.cluster, &key_file).await?;
     }
     let (projector, pictures) = Projector::start(control.clone())?;
-    let started = Started {
-        node: identity.node,
-        http: local_address(&listeners.http),
-        api: local_address(&listeners.api),
-        cluster: local_address(&listeners.cluster),
-        key_file: key_file.is_file().then_some(key_file),
-    };
+    let started = started(node, &listeners, key_file);
     let caught_up = catch_up(control.clone(), pictures.clone());
     let parts = Parts {
         record: NodeRecord { starts, run, ..record(&settings, &addresses) },
@@ -168,7 +155,7 @@ pub async fn run(
         control,
         pictures,
         engine,
-        disk: disk_faults,
+        disk,
         artifacts,
         logs,
         network,
@@ -192,6 +179,22 @@ pub async fn run(
     }
     tracing::info!(node = %started.node, "node stopped");
     tasks.failure().map_or(Ok(()), Err)
+}
+
+fn started(node: NodeId, listeners: &Listeners, key_file: PathBuf) -> Started {
+    Started {
+        node,
+        http: local_address(&listeners.http),
+        api: local_address(&listeners.api),
+        cluster: local_address(&listeners.cluster),
+        key_file: key_file.is_file().then_some(key_file),
+    }
+}
+
+/// Where the control thread's messages go.
+fn outlet(network: &Network, tasks: &Tasks) -> control::Outlet {
+    let (network, tasks) = (network.clone(), tasks.clone());
+    Box::new(move |to, message| network.send(to, message, &tasks))
 }
 
 /// What this node says of itself.

@@ -62,3 +62,19 @@ pub(super) fn advance(application: &mut Application) {
     application.routes.iter_mut().for_each(|route| route.active = !broken);
     application.phase = Phase::of(&application.slices);
 }
+
+pub(super) fn artifact(digest: Digest, size: u64) -> Artifact {
+    Artifact {
+        digest,
+        artifact: None,
+        description: String::new(),
+        size,
+        exports: Vec::new(),
+        dependencies: Vec::new(),
+        infra: Vec::new(),
+        routes: Vec::new(),
+        handler: None,
+        lifecycle: false,
+        is_async: false,
+    }
+}

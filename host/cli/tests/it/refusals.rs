@@ -1,5 +1,5 @@
-//! Nodes that must not take part: each ends, or stands aside, with the reason, and costs nothing that
-//! was acknowledged.
+//! Nodes that must not take part: each ends, or stands aside, with the reason, and costs nothing
+//! that was acknowledged.
 
 use crate::node::{cluster, leader, wait_for_voters};
 use crate::store::{Store, Written};

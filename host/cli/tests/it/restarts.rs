@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, RwLock};
 use std::time::{Duration, Instant};
 
-/// A node that said that it is ready takes requests for `limits.notice`, 2 s, at least. A check that
-/// is half as old is good for a request that takes as long as the other half.
+/// A node that said that it is ready takes requests for `limits.notice`, 2 s, at least. A check
+/// that is half as old is good for a request that takes as long as the other half.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Where a node is, and when it was asked the last time it said that it is ready.

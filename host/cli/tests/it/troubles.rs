@@ -1,5 +1,5 @@
-//! Each fault that Forge knows, on one cluster after the other: what it does to real nodes, and that
-//! all is well after its end.
+//! Each fault that Forge knows, on one cluster after the other: what it does to real nodes, and
+//! that all is well after its end.
 
 use crate::forge::Forge;
 use crate::node::wait;
@@ -9,7 +9,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 struct Row {
-    /// After `aether forge fault`. `N` is a node that follows, `L` the leader, `O` the others of `N`.
+    /// After `aether forge fault`. `N` is a node that follows, `L` the leader, `O` the others of
+    /// `N`.
     begin: &'static str,
     /// Whether it shows, on that node.
     shows: fn(&Forge, &NodeView) -> bool,

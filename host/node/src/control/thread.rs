@@ -164,8 +164,8 @@ impl ControlLoop {
         }
     }
 
-    /// Makes the steps durable: here, or, where there is a large snapshot among them, in a thread of
-    /// its own, so that heartbeats go on. Then all that comes after it waits for it.
+    /// Makes the steps durable: here, or, where there is a large snapshot among them, in a thread
+    /// of its own, so that heartbeats go on. Then all that comes after it waits for it.
     fn write(&mut self, steps: Vec<Persist>) -> Result<(), ControlFailure> {
         let Some(number) = steps.last().map(|step| step.number) else { return Ok(()) };
         let is_large = |step: &Persist| {

@@ -1,5 +1,5 @@
-//! What all faults together do to links, calls, clock and disk: the worst of each kind counts. Knows no
-//! clock and no end.
+//! What all faults together do to links, calls, clock and disk: the worst of each kind counts.
+//! Knows no clock and no end.
 
 use super::{Entry, IN, Key, OUT};
 use aether_api::{CallFault, ClockSide, FaultDirection, FaultKind, FaultLinks};
