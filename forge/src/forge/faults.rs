@@ -47,11 +47,11 @@ impl Faults {
         let end = match &order.trouble {
             Trouble::Kill { node } => {
                 nodes.act(*node, NodeAction::Kill)?;
-                Some(later(nodes, *node, NodeAction::Restart, duration))
+                Some(later(nodes, *node, &[NodeAction::Restart], duration))
             }
             Trouble::Stop { node } => {
                 nodes.act(*node, NodeAction::Stop)?;
-                Some(later(nodes, *node, NodeAction::Resume, duration))
+                Some(later(nodes, *node, &[NodeAction::Resume], duration))
             }
             trouble => {
                 let shares = shares(nodes, trouble)?;
@@ -60,11 +60,14 @@ impl Faults {
                     let body = json!({ "faults": [fault] });
                     nodes.with(number, |node| tell(node, "POST", Some(body.to_string())))?;
                 }
-                // A node that cannot sync has stopped: it comes back when it could sync again.
+                // A node that could not sync has stopped, or is about to: only a new start helps.
                 match trouble {
-                    Trouble::FailedSync { node } => {
-                        Some(later(nodes, *node, NodeAction::Restart, duration))
-                    }
+                    Trouble::FailedSync { node } => Some(later(
+                        nodes,
+                        *node,
+                        &[NodeAction::Kill, NodeAction::Restart],
+                        duration,
+                    )),
                     _ => None,
                 }
             }
@@ -121,7 +124,7 @@ impl Faults {
 fn later(
     nodes: &Arc<Nodes>,
     number: usize,
-    action: NodeAction,
+    actions: &'static [NodeAction],
     after: Duration,
 ) -> (Sender<()>, JoinHandle<()>) {
     let (sender, ended) = mpsc::channel();
@@ -129,16 +132,15 @@ fn later(
     let thread = std::thread::spawn(move || {
         // Nothing is ever sent: the time is over, or the sender is gone.
         let _ = ended.recv_timeout(after);
-        // Somebody may have restored it by hand, and at the end there is nothing to restore.
-        if let Some(nodes) = nodes.upgrade() {
-            let state = nodes.process(number);
-            let wanted = match action {
-                NodeAction::Resume => ProcessState::Stopped,
-                _ => ProcessState::Down,
-            };
-            if state == Some(wanted) {
-                // What keeps a node from starting is in its log, and `status` shows it down.
-                let _ = nodes.act(number, action);
+        // At the end of a Forge there is nothing to restore.
+        let Some(nodes) = nodes.upgrade() else { return };
+        for action in actions {
+            // Somebody may have brought it back by hand.
+            let runs = nodes.process(number) == Some(ProcessState::Running);
+            if *action != NodeAction::Restart || !runs {
+                // One that is there already is refused. What keeps a node from starting is in its
+                // log, and `status` shows it down.
+                let _ = nodes.act(number, *action);
             }
         }
     });

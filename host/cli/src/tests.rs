@@ -116,7 +116,8 @@ impl Server {
 
 /// Request ids are drawn: no two runs have the same.
 fn anonymous(text: &str) -> String {
-    let is_id = |word: &str| word.len() == 32 && word.chars().all(|c| c.is_ascii_hexdigit());
+    let is_id =
+        |word: &str| word.len() == 36 && word.chars().all(|c| c == '-' || c.is_ascii_hexdigit());
     text.split('"').map(|word| if is_id(word) { "ID" } else { word }).collect::<Vec<_>>().join("\"")
 }
 

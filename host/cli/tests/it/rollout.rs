@@ -223,7 +223,7 @@ fn versions_mix_where_they_may_and_a_plan_says_how_they_come() {
     assert_eq!(plan.exit, 1, "{}", plan.text);
     assert!(plan.text.contains("a rollout (rolling) would replace revision"), "{}", plan.text);
     let starts = plan.text.matches(" starts ").count();
-    assert!(starts == 4 && !plan.text.contains(" goes"), "{}", plan.text);
+    assert!(starts == 6 && !plan.text.contains(" goes"), "{}", plan.text);
     node.order(&["deploy", path, "--no-wait"]).unwrap();
     reaches(&node, RolloutPhase::Holding);
     let plan = node.aether(&["plan", path, "--strategy", "immediate"]);

@@ -51,10 +51,13 @@ fn write(folder: &Path, number: u32) {
 
 /// The application in this version, and `more` at the end of its blueprint.
 pub(crate) fn write_with(folder: &Path, number: u32, more: &str) {
+    // Where tests take turns with compilers, a node may not hear of others for a while: then it has
+    // to serve by itself. A soak has the machine alone, and most calls go to other nodes.
+    let instances = if wanted().1.is_some() { 2 } else { 3 };
     let mut blueprint = "[application]\nname = \"web\"\nversion = \"1.0.0\"\n".to_owned();
     for (i, bytes) in components(number).iter().enumerate() {
         std::fs::write(folder.join(format!("{i}.wasm")), bytes).unwrap();
-        blueprint += &format!("[[slices]]\nfile = \"{i}.wasm\"\ninstances = 2\n");
+        blueprint += &format!("[[slices]]\nfile = \"{i}.wasm\"\ninstances = {instances}\n");
     }
     std::fs::write(folder.join("blueprint.toml"), blueprint + more).unwrap();
 }
@@ -188,7 +191,7 @@ fn rollouts_survive_their_leaders() {
     let (mut requests, mut number, mut failed) = (0, 0, Vec::new());
     let mut killed = BTreeMap::<String, u32>::new();
     for (phase, (name, strategy)) in (0..kills).map(|kill| {
-        let strategy = (kill + 1) % STRATEGIES.len();
+        let strategy = (kill + 2) % STRATEGIES.len();
         (PHASES[(kill + 4) / STRATEGIES.len() % PHASES.len()], STRATEGIES[strategy])
     }) {
         // A split does not end by itself.
