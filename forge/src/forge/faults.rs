@@ -101,8 +101,14 @@ impl Faults {
     /// Ends all of them. Returns when all is as it was before.
     pub(crate) fn end_all(&self, nodes: &Nodes) -> anyhow::Result<()> {
         let ending = std::mem::take(&mut *self.in_force());
+        // These are started anew, and may be on their way down.
+        let anew = ending.iter().filter_map(|fault| match fault.order.trouble {
+            Trouble::FailedSync { node } => Some(node),
+            _ => None,
+        });
+        let anew: BTreeSet<usize> = anew.collect();
         for view in nodes.views() {
-            if view.process == ProcessState::Running {
+            if view.process == ProcessState::Running && !anew.contains(&view.number) {
                 nodes.with(view.number, |node| tell(node, "DELETE", None))?;
             }
         }

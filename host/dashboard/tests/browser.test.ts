@@ -119,7 +119,7 @@ test("a node that is killed is seen within two seconds, and so is its return", a
 
 test("a rollout is followed, paused, resumed and rolled back", async () => {
   const { page, complaints } = await inside("Deployments");
-  await deploy(2, "--strategy", STAYS);
+  await deploy(2, "--no-wait", "--strategy", STAYS);
   const rollout = page.getByRole("region", { name: /Rollout: rolling/ });
   await rollout.getByText("HOLDING", { exact: true }).waitFor();
   await rollout.getByText("25%").first().waitFor();
@@ -140,7 +140,7 @@ test("a rollout is followed, paused, resumed and rolled back", async () => {
 
 test("what cannot be taken back is asked first, and the keyboard is enough", async () => {
   const { page } = await inside("Deployments");
-  await deploy(3, "--strategy", STAYS);
+  await deploy(3, "--no-wait", "--strategy", STAYS);
   const rollout = page.getByRole("region", { name: /Rollout: rolling/ });
   await rollout.getByText("HOLDING", { exact: true }).waitFor();
   await rollout.getByRole("button", { name: "Complete" }).focus();
@@ -191,7 +191,7 @@ test("viewers see everything and command nothing", async () => {
   const { page } = await open(browser, first().api);
   await login(page, created.secret);
   await go(page, "Deployments");
-  await deploy(5, "--strategy", STAYS);
+  await deploy(5, "--no-wait", "--strategy", STAYS);
   const rollout = page.getByRole("region", { name: /Rollout: rolling/ });
   await rollout.getByText("Controls need a key with the role operator.").waitFor();
   assert.equal(await rollout.getByRole("button").count(), 0);
@@ -221,7 +221,7 @@ test("a broken socket shows a banner, requests go on, and the socket comes back"
   await picture(page, "polling");
   // What happens meanwhile is seen.
   await go(page, "Deployments");
-  await deploy(6, "--strategy", STAYS);
+  await deploy(6, "--no-wait", "--strategy", STAYS);
   const rollout = page.getByRole("region", { name: /Rollout: rolling/ });
   await rollout.getByText("HOLDING", { exact: true }).waitFor();
   cut = false;
@@ -313,7 +313,7 @@ test("the keyboard walks through everything in order", async () => {
   assert.equal(await focused(), "Deployments");
   assert.equal(await page.evaluate(() => document.activeElement?.tagName), "H1");
   // What is focused stays so while everything around it changes.
-  await deploy(9, "--strategy", STAYS);
+  await deploy(9, "--no-wait", "--strategy", STAYS);
   const rollout = page.getByRole("region", { name: /Rollout: rolling/ });
   await rollout.getByText("HOLDING", { exact: true }).waitFor();
   await rollout.getByRole("button", { name: "Roll back" }).focus();

@@ -212,8 +212,13 @@ impl Reconcile {
     fn spawn(&self, step: impl Future<Output = Completion> + Send + 'static) {
         let done = self.done.clone();
         self.tasks.spawn("instance", OnFailure::Log, async move {
-            // Nobody listens any more when the node is gone.
-            let _ = done.send(step.await).await;
+            tokio::select! {
+                // Nobody listens any more when the node is gone.
+                completion = step => _ = done.send(completion).await,
+                // What the reconciler has given up may never end: without a log, nobody ever hears
+                // that an instance was withdrawn.
+                () = done.closed() => {}
+            }
             Ok::<(), Infallible>(())
         });
     }

@@ -23,11 +23,21 @@ pub(crate) struct Tasks {
     tracker: TaskTracker,
     shutdown: CancellationToken,
     failed: Arc<parking_lot::Mutex<Option<Error>>>,
+    /// How many run of each name.
+    running: Arc<parking_lot::Mutex<BTreeMap<&'static str, usize>>>,
 }
+
+/// How long the end of a node may take before it says what it waits for.
+const JOIN_TIME: Duration = Duration::from_secs(5);
 
 impl Tasks {
     pub(crate) fn new(shutdown: CancellationToken) -> Self {
-        Self { tracker: TaskTracker::new(), shutdown, failed: Arc::default() }
+        Self {
+            tracker: TaskTracker::new(),
+            shutdown,
+            failed: Arc::default(),
+            running: Arc::default(),
+        }
     }
 
     /// Cancelled when the node stops; every task watches it.
@@ -42,8 +52,11 @@ impl Tasks {
     {
         let this = self.clone();
         let task = self.tracker.spawn(task);
+        *self.running.lock().entry(name).or_default() += 1;
         self.tracker.spawn(async move {
-            let failure = match task.await {
+            let ended = task.await;
+            this.running.lock().entry(name).and_modify(|count| *count -= 1);
+            let failure = match ended {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error.to_string(),
                 Err(join) => format!("panicked: {join}"),
@@ -68,7 +81,11 @@ impl Tasks {
     /// Waits until every task has ended.
     pub(crate) async fn join(&self) {
         self.tracker.close();
-        self.tracker.wait().await;
+        while tokio::time::timeout(JOIN_TIME, self.tracker.wait()).await.is_err() {
+            let mut running = self.running.lock().clone();
+            running.retain(|_, count| *count > 0);
+            tracing::warn!(?running, "the node waits for its tasks to end");
+        }
     }
 
     pub(crate) fn has_failed(&self) -> bool {

@@ -30,10 +30,10 @@ const ROWS: [Row; 13] = [
     Row {
         begin: "failed-sync N",
         shows: |forge, node| {
-            // It learns of it with the next write, and takes no part any more.
+            // It learns of it with the next write, and ends.
             let others = forge.overview().nodes.into_iter().filter(|it| it.number != node.number);
             others.for_each(|other| _ = put(forge, &other));
-            !writes(forge, node)
+            is(forge, node, ProcessState::Down)
         },
     },
     Row { begin: "cpu N --threads 2", shows: |_, node| busy_threads(node) == 2 },
