@@ -167,7 +167,7 @@ test("a version that does not start says why", async () => {
     version: 4,
     instances: 3,
     broken: true,
-    words: ["--strategy", "immediate"],
+    words: ["--no-wait", "--strategy", "immediate"],
   });
   const rollout = page.getByRole("region", { name: /Rollout: immediate/ });
   await rollout.getByText("COOLING", { exact: true }).waitFor();
