@@ -214,7 +214,7 @@ impl Reconcile {
         self.tasks.spawn("instance", OnFailure::Log, async move {
             tokio::select! {
                 // Nobody listens any more when the node is gone.
-                completion = step => _ = done.send(completion).await,
+                completion = step => drop(done.send(completion).await),
                 // What the reconciler has given up may never end: without a log, nobody ever hears
                 // that an instance was withdrawn.
                 () = done.closed() => {}
