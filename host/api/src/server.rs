@@ -100,7 +100,7 @@ fn connection(
     }
 }
 
-/// Sockets, then pages, then the API.
+/// Sockets, then everything else.
 fn filter(
     node: Arc<dyn Management>,
     feed: Arc<Feed>,
@@ -109,12 +109,7 @@ fn filter(
         .and(warp::ws())
         .and(warp::header::headers_cloned())
         .map(move |ws, headers| socket(feed.clone(), ws, &headers));
-    let page = warp::method().and(warp::path::full()).and(warp::header::headers_cloned()).and_then(
-        async |method: Method, path: FullPath, headers: HeaderMap| {
-            page(&method, path.as_str(), &headers).ok_or_else(warp::reject::not_found)
-        },
-    );
-    socket.or(page).unify().or(endpoints(node)).unify()
+    socket.or(endpoints(node)).unify()
 }
 
 /// A request for a socket of the live feed; the key comes over the socket.
@@ -124,7 +119,7 @@ fn socket(feed: Arc<Feed>, ws: Ws, headers: &HeaderMap) -> Response {
     finish(answer.unwrap_or_else(|error| bad(&error, &request_id)), &request_id)
 }
 
-/// The API as one filter: [`Endpoint`] is the table, so that no path lives in two places.
+/// Pages and the API as one filter: [`Endpoint`] is the table, so that no path lives in two places.
 fn endpoints(
     node: Arc<dyn Management>,
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone {
@@ -155,6 +150,9 @@ async fn respond<B: Buf>(
     headers: HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Response {
+    if let Some(page) = page(&method, path.as_str(), &headers) {
+        return page;
+    }
     let request_id = request_id(&headers);
     let result = answer(node, &method, &path, query, headers, body, &request_id).await;
     let response = match result {

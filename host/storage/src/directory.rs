@@ -14,7 +14,7 @@ use crate::{
     starts,
 };
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const FORMAT_NAME: &str = "FORMAT";
 const LOCK_NAME: &str = "lock";
 

@@ -1,8 +1,11 @@
 //! What can go wrong with a disk, and what to do about it. Knows no caller.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use aether_types::{Digest, ErrorKind};
+use aether_types::{Digest, ErrorKind, versioned::DecodeError};
 
 /// Why something is not on disk, or cannot be read from it.
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +24,6 @@ pub enum Error {
     Identified { path: PathBuf },
     #[error("{action} {path}")]
     Io { action: &'static str, path: PathBuf, source: io::Error },
-    #[error("{action} {path}")]
-    Log { action: &'static str, path: PathBuf, source: Box<redb::Error> },
 }
 
 fn user(pid: Option<u32>) -> String {
@@ -30,6 +31,19 @@ fn user(pid: Option<u32>) -> String {
 }
 
 impl Error {
+    /// The checksum is right, but not what is below it.
+    pub(crate) fn undecodable(path: &Path, error: DecodeError) -> Self {
+        let path = path.to_owned();
+        match error {
+            DecodeError::Format { found, known, .. } => {
+                Self::Format { path, found: found.to_string(), known: known.into() }
+            }
+            DecodeError::Damaged { what } => {
+                Self::Damaged { path, what: format!("in a record of {what}") }
+            }
+        }
+    }
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::InUse { .. } => ErrorKind::Unavailable,
@@ -38,11 +52,6 @@ impl Error {
             Self::NoArtifact { .. } => ErrorKind::NotFound,
             Self::Identified { .. } => ErrorKind::Conflict,
             Self::Io { source, .. } => io_kind(source),
-            Self::Log { source, .. } => match source.as_ref() {
-                redb::Error::Io(source) => io_kind(source),
-                redb::Error::PreviousIo => ErrorKind::Unavailable,
-                _ => ErrorKind::Internal,
-            },
         }
     }
 }

@@ -10,7 +10,7 @@
 //! identity    who this node is; written once
 //! starts      how often it has started; counted up by each start
 //! tls/        certificates and keys with which it proves that; written once
-//! raft.redb   log, hard state and snapshots of every group
+//! raft/       log, hard state and snapshots of every group
 //! artifacts/  one file per artifact, named by its SHA-256
 //! compiled/   compiled code; may be deleted at any time
 //! ```

@@ -1,199 +1,231 @@
-//! Log, hard state and snapshots of every Raft group in one redb file. Knows no Raft: it does what
-//! a `Persist` says and gives back what is there.
+//! Log, hard state and snapshots of every Raft group. Knows no Raft: it does what a `Persist` says
+//! and gives back what is there.
+//!
+//! A step is one record at the end of the newest segment, and one sync. A segment that is full is
+//! followed by another, which begins with what all groups must remember; one of which nothing is
+//! needed any more is removed. Snapshots are files of their own. As in etcd's write-ahead log,
+//! space for records is written before they are, so that a sync need not change the file's size.
 
+mod replay;
+mod segment;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 
 use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use aether_consensus::{Entry, GroupId, HardState, Persist, Restored, Snapshot};
-use aether_types::versioned::{self, DecodeError, Versioned};
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition};
+use aether_consensus::{Entry, GroupId, HardState, Persist, Restored};
+use aether_types::{LogIndex, versioned, versioned::Versioned};
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, directory::Lock, files};
+use replay::{Replayed, replay};
+use segment::{Frame, Segment};
+use snapshots::SnapshotName;
 
-const NAME: &str = "raft.redb";
-const FORMAT: u32 = 1;
-const FORMAT_KEY: &str = "format";
+pub(crate) const NAME: &str = "raft";
 
-/// All that is hot is in memory already, in the core.
-const CACHE_BYTES: usize = 4 << 20;
+/// A segment that has as many bytes takes no further record.
+const SEGMENT_BYTES: u64 = 16 << 20;
 
-const META: TableDefinition<&str, u32> = TableDefinition::new("meta");
-const HARD_STATES: TableDefinition<u32, &[u8]> = TableDefinition::new("hard-states");
-const SNAPSHOTS: TableDefinition<u32, &[u8]> = TableDefinition::new("snapshots");
-/// By group and index.
-const ENTRIES: TableDefinition<(u32, u64), &[u8]> = TableDefinition::new("entries");
+/// Counts records, over all segments, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Sequence(u64);
+
+/// What a record says.
+#[derive(Debug, Serialize, Deserialize)]
+enum Record<'a> {
+    /// The first one of a segment: what the segments before it leave, but for entries.
+    Begin(Vec<Kept>),
+    Steps(Vec<Step<'a>>),
+}
+
+impl Versioned for Record<'_> {
+    const FORMAT: u8 = 1;
+}
+
+/// A `Persist`, with the name of its snapshot.
+#[derive(Debug, Serialize, Deserialize)]
+struct Step<'a> {
+    group: GroupId,
+    hard_state: HardState,
+    snapshot: Option<SnapshotName>,
+    retain: Range<LogIndex>,
+    entries: Cow<'a, [Entry]>,
+}
+
+/// What is known of a group without reading its entries and its snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    group: GroupId,
+    hard_state: HardState,
+    snapshot: Option<SnapshotName>,
+    /// Entries before it are not needed.
+    first: LogIndex,
+}
 
 /// The Raft log of a node.
 ///
 /// After an error of [`Log::persist`] it is unknown whether the steps are on disk. Whoever goes on
-/// repeats them until they are: the file is opened anew for it, and a step that is there already
-/// changes nothing. That helps where [`Error::kind`] says that the disk is full; otherwise the node
-/// stops.
+/// repeats them until they are: they take the same place again. That helps where [`Error::kind`]
+/// says that the disk is full; otherwise the node stops.
 #[derive(Debug)]
 pub struct Log {
-    /// None after an error.
-    database: Option<Database>,
-    path: PathBuf,
+    directory: PathBuf,
+    /// Oldest first. Never empty; records go to the last one.
+    segments: Vec<Segment>,
+    kept: BTreeMap<GroupId, Kept>,
+    next: Sequence,
+    segment_bytes: u64,
+    /// Its memory is used again.
+    frame: Frame,
     _lock: Arc<Lock>,
 }
 
 impl Log {
-    pub(crate) fn open(directory: &Path, lock: Arc<Lock>) -> Result<Self, Error> {
-        let path = directory.join(NAME);
-        if !path.exists() {
-            files::make_durably(directory, NAME, |unfinished| {
-                let database = builder().create(unfinished).map_err(failed("create", &path))?;
-                found(&database).map_err(failed("create", &path))
-            })?;
+    pub(crate) fn open(home: &Path, lock: Arc<Lock>) -> Result<Self, Error> {
+        let directory = home.join(NAME);
+        files::create_directory(&directory)?;
+        let names = files::clean(&directory)?;
+        let mut frame = Frame::default();
+        if !names.iter().any(|name| segment::number(name).is_some()) {
+            frame.encode(Sequence(1), &Record::Begin(Vec::new()));
+            Segment::create(&directory, Sequence(1), &frame)?;
         }
-        let database = builder().open(&path).map_err(failed("open", &path))?;
-        check_format(&database, &path)?;
-        Ok(Self { database: Some(database), path, _lock: lock })
+        let Replayed { mut segments, kept, next, is_torn, .. } = replay(&directory)?;
+        segments.last_mut().expect("there is a segment").settle(is_torn)?;
+        let log = Self {
+            directory,
+            segments,
+            kept,
+            next,
+            segment_bytes: SEGMENT_BYTES,
+            frame,
+            _lock: lock,
+        };
+        log.remove_unneeded(&names)?;
+        Ok(log)
     }
 
-    /// Makes all steps durable, in order, in one commit: they are there after a power cut, or none
-    /// is. Several groups may share the commit.
+    /// Makes all steps durable, in order, at once: they are there after a power cut, or none is.
+    /// Several groups may share the record.
     pub fn persist(&mut self, steps: &[Persist]) -> Result<(), Error> {
-        let written = commit(self.database()?, steps);
-        written.map_err(|error| {
-            self.database = None;
-            failed("write", &self.path)(error)
-        })
+        let last = self.segments.last().expect("a log has a segment");
+        if last.bytes() >= self.segment_bytes {
+            self.begin_segment()?;
+        }
+        let names = steps.iter().enumerate().map(|(place, step)| {
+            let write = |snapshot| snapshots::write(&self.directory, (self.next, place), snapshot);
+            step.snapshot.as_ref().map(write).transpose()
+        });
+        let names = names.collect::<Result<Vec<_>, _>>()?;
+        let steps: Vec<_> =
+            steps.iter().zip(names).map(|(step, name)| Step::of(step, name)).collect();
+        let record = Record::Steps(steps);
+        self.frame.encode(self.next, &record);
+        let last = self.segments.last_mut().expect("a log has a segment");
+        last.append(&self.frame)?;
+        self.next.0 += 1;
+        let Record::Steps(steps) = record else { unreachable!("it is made of steps") };
+        let mut unneeded = false;
+        for step in &steps {
+            last.note(step);
+            unneeded |= note(&mut self.kept, step);
+        }
+        if unneeded {
+            self.shorten();
+        }
+        Ok(())
     }
 
-    /// What is kept of a group; none if nothing was ever persisted.
+    /// What is kept of a group; none if nothing was ever persisted. Reads the whole log.
     pub fn load(&mut self, group: GroupId) -> Result<Option<Restored>, Error> {
-        let records = read(self.database()?, group);
-        let (hard_state, snapshot, entries) = records.map_err(failed("read", &self.path))?;
-        let Some(hard_state) = hard_state else { return Ok(None) };
-        let entries = entries.iter().map(|bytes| self.decode::<Entry>(bytes));
+        let Replayed { mut entries, .. } = replay(&self.directory)?;
+        let Some(kept) = self.kept.get(&group) else { return Ok(None) };
+        let snapshot = kept.snapshot.map(|name| snapshots::read(&self.directory, name));
         Ok(Some(Restored {
-            hard_state: self.decode::<HardState>(&hard_state)?,
-            snapshot: match snapshot {
-                Some(bytes) => self.decode::<Snapshot>(&bytes)?,
-                None => Snapshot::default(),
-            },
-            entries: entries.collect::<Result<_, _>>()?,
+            hard_state: kept.hard_state,
+            snapshot: snapshot.transpose()?.unwrap_or_default(),
+            entries: entries.remove(&group).unwrap_or_default().into(),
         }))
     }
 
     /// Every group of which anything is kept.
-    pub fn groups(&mut self) -> Result<Vec<GroupId>, Error> {
-        let database = self.database()?;
-        let read = || {
-            let table = database.begin_read()?.open_table(HARD_STATES)?;
-            let groups = table.iter()?.map(|row| Ok(GroupId(row?.0.value())));
-            groups.collect::<Result<_, redb::Error>>()
-        };
-        read().map_err(failed("read", &self.path))
+    pub fn groups(&self) -> Vec<GroupId> {
+        self.kept.keys().copied().collect()
     }
 
-    fn database(&mut self) -> Result<&Database, Error> {
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => builder().open(&self.path).map_err(failed("open", &self.path))?,
-        };
-        Ok(self.database.insert(database))
+    fn begin_segment(&mut self) -> Result<(), Error> {
+        let begin = Record::Begin(self.kept.values().cloned().collect());
+        self.frame.encode(self.next, &begin);
+        let segment = Segment::create(&self.directory, self.next, &self.frame)?;
+        self.segments.push(segment);
+        self.next.0 += 1;
+        Ok(())
     }
 
-    fn decode<T: Versioned>(&self, bytes: &[u8]) -> Result<T, Error> {
-        versioned::decode(bytes).map_err(|error| match error {
-            DecodeError::Format { found, known, .. } => Error::Format {
-                path: self.path.clone(),
-                found: found.to_string(),
-                known: known.into(),
-            },
-            DecodeError::Damaged { what } => {
-                Error::Damaged { path: self.path.clone(), what: format!("in a record of {what}") }
+    /// Removes the oldest segments, as long as no group needs an entry of theirs, and snapshots
+    /// that were replaced. What cannot be removed now is removed when the log is opened.
+    fn shorten(&mut self) {
+        let is_needed = |segment: &Segment| {
+            let first = |group| self.kept.get(group).map_or(LogIndex(0), |kept| kept.first);
+            segment.lasts().any(|(group, last)| last >= first(group))
+        };
+        let old = &self.segments[..self.segments.len() - 1];
+        let count = old.iter().take_while(|segment| !is_needed(segment)).count();
+        self.segments.drain(..count);
+        if let Ok(names) = files::list(&self.directory) {
+            let _ = self.remove_unneeded(&names);
+        }
+    }
+
+    fn remove_unneeded(&self, names: &[String]) -> Result<(), Error> {
+        let oldest = self.segments[0].first;
+        for name in names {
+            let is_needed = match segment::number(name) {
+                Some(first) => first >= oldest,
+                None => self.kept.values().any(|kept| kept.snapshot.is_some_and(|it| it.is(name))),
+            };
+            if !is_needed {
+                files::remove(&self.directory.join(name))?;
             }
-        })
+        }
+        Ok(())
     }
 }
 
-fn builder() -> Builder {
-    let mut builder = Database::builder();
-    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
-    builder
-}
-
-fn failed<E: Into<redb::Error>>(action: &'static str, path: &Path) -> impl FnOnce(E) -> Error {
-    move |error| match error.into() {
-        redb::Error::Corrupted(what) => Error::Damaged { path: path.to_owned(), what },
-        source => Error::Log { action, path: path.to_owned(), source: Box::new(source) },
-    }
-}
-
-/// Creates every table, so that readers find them.
-fn found(database: &Database) -> Result<(), redb::Error> {
-    let transaction = database.begin_write()?;
-    transaction.open_table(META)?.insert(FORMAT_KEY, FORMAT)?;
-    transaction.open_table(HARD_STATES)?;
-    transaction.open_table(SNAPSHOTS)?;
-    transaction.open_table(ENTRIES)?;
-    Ok(transaction.commit()?)
-}
-
-fn check_format(database: &Database, path: &Path) -> Result<(), Error> {
-    let read = || {
-        let table = database.begin_read()?.open_table(META)?;
-        let format = table.get(FORMAT_KEY)?.map(|format| format.value());
-        Ok::<_, redb::Error>(format)
-    };
-    match read().map_err(failed("open", path))? {
-        Some(FORMAT) => Ok(()),
-        found => {
-            let found = found.map_or("none".into(), |found| found.to_string());
-            Err(Error::Format { path: path.to_owned(), found, known: FORMAT })
+impl<'a> Step<'a> {
+    fn of(step: &'a Persist, snapshot: Option<SnapshotName>) -> Self {
+        Self {
+            group: step.group,
+            hard_state: step.hard_state,
+            snapshot,
+            retain: step.retain.clone(),
+            entries: Cow::Borrowed(&step.entries),
         }
     }
 }
 
-fn commit(database: &Database, steps: &[Persist]) -> Result<(), redb::Error> {
-    let transaction = database.begin_write()?;
-    {
-        let mut hard_states = transaction.open_table(HARD_STATES)?;
-        let mut snapshots = transaction.open_table(SNAPSHOTS)?;
-        let mut entries = transaction.open_table(ENTRIES)?;
-        for step in steps {
-            let group = step.group.0;
-            hard_states.insert(group, &versioned::encode(&step.hard_state)[..])?;
-            if let Some(snapshot) = &step.snapshot {
-                snapshots.insert(group, &versioned::encode(snapshot)[..])?;
-            }
-            let (start, end) = (step.retain.start.0, step.retain.end.0);
-            entries.retain_in((group, 0)..(group, start), |_, _| false)?;
-            entries.retain_in((group, end.max(start))..=(group, u64::MAX), |_, _| false)?;
-            for entry in &step.entries {
-                let key = (group, entry.position.index.0);
-                entries.insert(key, &versioned::encode(entry)[..])?;
-            }
+/// Whether something of the group is no longer needed.
+fn note(kept: &mut BTreeMap<GroupId, Kept>, step: &Step<'_>) -> bool {
+    let Step { group, hard_state, snapshot, retain, .. } = step;
+    let (group, hard_state, first) = (*group, *hard_state, retain.start);
+    let new = Kept { group, hard_state, snapshot: *snapshot, first };
+    match kept.get_mut(&group) {
+        None => {
+            kept.insert(group, new);
+            false
+        }
+        Some(kept) => {
+            let unneeded = snapshot.is_some() || kept.first < first;
+            *kept = Kept { snapshot: snapshot.or(kept.snapshot), ..new };
+            unneeded
         }
     }
-    Ok(transaction.commit()?)
-}
-
-type Records = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<Vec<u8>>);
-
-fn read(database: &Database, group: GroupId) -> Result<Records, redb::Error> {
-    let transaction = database.begin_read()?;
-    let entries = transaction.open_table(ENTRIES)?;
-    let rows = entries.range((group.0, 0)..=(group.0, u64::MAX))?;
-    let rows = rows.map(|row| Ok(row?.1.value().to_vec()));
-    Ok((
-        record(&transaction.open_table(HARD_STATES)?, group.0)?,
-        record(&transaction.open_table(SNAPSHOTS)?, group.0)?,
-        rows.collect::<Result<_, redb::Error>>()?,
-    ))
-}
-
-fn record(
-    table: &impl ReadableTable<u32, &'static [u8]>,
-    key: u32,
-) -> Result<Option<Vec<u8>>, redb::Error> {
-    Ok(table.get(key)?.map(|bytes| bytes.value().to_vec()))
 }

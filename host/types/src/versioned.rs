@@ -16,12 +16,17 @@ pub enum DecodeError {
     Damaged { what: &'static str },
 }
 
+const WRITES: &str = "values in memory serialise into a vector";
+
 pub fn encode<T: Versioned>(value: &T) -> Vec<u8> {
-    const WRITES: &str = "values in memory serialise into a vector";
     // One allocation: a large value that grows into place is copied, and its memory faulted in,
     // several times over.
     let length = postcard::experimental::serialized_size(value).expect(WRITES);
-    let mut bytes = Vec::with_capacity(1 + length);
+    extend(Vec::with_capacity(1 + length), value)
+}
+
+/// Puts the bytes of a value after others.
+pub fn extend<T: Versioned>(mut bytes: Vec<u8>, value: &T) -> Vec<u8> {
     bytes.push(T::FORMAT);
     postcard::to_extend(value, bytes).expect(WRITES)
 }

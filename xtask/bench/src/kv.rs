@@ -5,10 +5,8 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
 use bytes::{BufMut, Bytes, BytesMut};
+use h2::client::{SendRequest, handshake};
 use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http2::{SendRequest, handshake};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 use tokio::net::TcpStream;
 
@@ -31,7 +29,7 @@ pub(crate) enum Language {
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
     door: Door,
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Bytes>,
 }
 
 /// The part of etcd's message that we need.
@@ -48,7 +46,7 @@ impl Door {
     pub(crate) async fn connect(&self) -> anyhow::Result<Connection> {
         let stream = TcpStream::connect(self.address).await.context("connect")?;
         stream.set_nodelay(true)?;
-        let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+        let (sender, connection) = handshake(stream).await?;
         // Its end is seen by whoever sends next.
         tokio::spawn(connection);
         Ok(Connection { door: self.clone(), sender })
@@ -58,39 +56,42 @@ impl Door {
 impl Connection {
     /// Returns when the write is acknowledged.
     pub(crate) async fn put(&mut self, key: &str, value: Bytes) -> anyhow::Result<()> {
-        let request = request(&self.door, key, value)?;
-        let answer = self.sender.send_request(request).await?;
-        let status = answer.status();
-        let mut grpc = answer.headers().get("grpc-status").cloned();
-        let body = answer.into_body().collect().await?;
-        if let Some(trailers) = body.trailers() {
-            grpc = trailers.get("grpc-status").cloned();
+        let (head, body) = request(&self.door, key, value)?.into_parts();
+        let mut sender = self.sender.clone().ready().await?;
+        let (answer, mut sending) = sender.send_request(Request::from_parts(head, ()), false)?;
+        sending.send_data(body, true)?;
+        let (head, mut body) = answer.await?.into_parts();
+        let mut text = BytesMut::new();
+        while let Some(part) = body.data().await {
+            let part = part?;
+            body.flow_control().release_capacity(part.len())?;
+            text.extend_from_slice(&part);
         }
-        ensure!(status == StatusCode::OK, "{status} {:?}", body.to_bytes());
+        ensure!(head.status == StatusCode::OK, "{} {text:?}", head.status);
         if matches!(self.door.language, Language::Etcd) {
-            ensure!(grpc.as_ref().is_some_and(|code| code == "0"), "gRPC status {grpc:?}");
+            // Where there is nothing else to say, it stands in the head.
+            let trailers = body.trailers().await?;
+            let code = trailers.as_ref().unwrap_or(&head.headers).get("grpc-status");
+            ensure!(code.is_some_and(|code| code == "0"), "gRPC status {code:?}");
         }
         Ok(())
     }
 }
 
-fn request(door: &Door, key: &str, value: Bytes) -> anyhow::Result<Request<Full<Bytes>>> {
+fn request(door: &Door, key: &str, value: Bytes) -> anyhow::Result<Request<Bytes>> {
     let address = door.address;
     let request = match &door.language {
         Language::Aether { key: operator } => Request::builder()
             .method(Method::PUT)
             .uri(format!("http://{address}/api/kv/{key}"))
             .header("authorization", format!("Bearer {operator}"))
-            .body(Full::new(value)),
+            .body(value),
         Language::Etcd => Request::builder()
             .method(Method::POST)
             .uri(format!("http://{address}/etcdserverpb.KV/Put"))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
-            .body(Full::new(frame(&EtcdPut {
-                key: Bytes::copy_from_slice(key.as_bytes()),
-                value,
-            }))),
+            .body(frame(&EtcdPut { key: Bytes::copy_from_slice(key.as_bytes()), value })),
     };
     Ok(request?)
 }

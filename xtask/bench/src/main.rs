@@ -74,6 +74,11 @@ enum Bench {
     Scale,
 }
 
+/// That of `aether`: clients take as little as they can of the processors that they share with what
+/// they measure, and peers that are in this program allocate as we do.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -25,9 +25,9 @@ fn acknowledged(store: &Store, at: usize, key: &str, value: &str) -> bool {
 fn fill_and_free(nodes: &[Node; 3], store: &Store, full: usize, round: &str) -> Vec<String> {
     let value = "x".repeat(64 << 10);
     let other = (full + 1) % 3;
-    let log = nodes[full].home.join("data/raft.redb");
-    let size = std::fs::metadata(&log).unwrap().len();
-    nodes[full].process().limit_files(Some(size)).unwrap();
+    let log = std::fs::read_dir(nodes[full].home.join("data/raft")).unwrap();
+    let size = log.map(|file| file.unwrap().metadata().unwrap().len()).max();
+    nodes[full].process().limit_files(size).unwrap();
     let mut keys = Vec::new();
     let told = || nodes[full].log().unwrap().matches("the disk is full: writes are").count();
     let before = told();

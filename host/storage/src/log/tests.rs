@@ -1,208 +1,246 @@
-//! A disk that forgets what was not synced, keeps a random part of it, or is full: what was
-//! acknowledged is there anyway.
+//! A disk that keeps a random part of what was not synced, that changes a byte, or that fails: what
+//! was acknowledged is there anyway, or the damage is told.
 
 use std::{
     collections::BTreeMap,
-    io,
-    sync::{Arc, Mutex},
+    fs::{self, File},
+    os::unix::fs::FileExt,
+    path::Path,
 };
 
 use aether_consensus::Position;
+use aether_types::ErrorKind;
 use proptest::prelude::*;
-use redb::StorageBackend;
 
 use super::*;
-use crate::tests::persists::{settings, some_persists, write};
+use crate::{
+    Storage,
+    tests::persists::{settings, some_persists, step, write},
+};
 
-/// Bytes that are safe, and writes that the disk has only heard of.
-#[derive(Debug, Default)]
-struct Platter {
-    safe: Vec<u8>,
-    heard: Vec<Heard>,
-    full: bool,
+type Files = BTreeMap<String, Vec<u8>>;
+type Groups = BTreeMap<GroupId, Restored>;
+
+const SECTOR: usize = 512;
+
+/// Few records fill it.
+const SMALL: u64 = 3_000;
+
+fn open(home: &Path) -> Result<Log, Error> {
+    let mut log = Storage::open(home)?.log;
+    log.segment_bytes = SMALL;
+    Ok(log)
 }
 
-#[derive(Debug, Clone)]
-enum Heard {
-    Length(u64),
-    Bytes { offset: u64, bytes: Vec<u8> },
+fn files(log: &Log) -> Files {
+    let names = files::list(&log.directory).unwrap();
+    let read = |name: String| (name.clone(), fs::read(log.directory.join(name)).unwrap());
+    names.into_iter().map(read).collect()
 }
 
-impl Platter {
-    fn current(&self) -> Vec<u8> {
-        let mut bytes = self.safe.clone();
-        self.heard.iter().for_each(|heard| heard.reach(&mut bytes));
-        bytes
+/// A log of these files in a place of its own.
+fn opened(files: &Files) -> Result<(Groups, tempfile::TempDir), Error> {
+    let home = tempfile::tempdir().unwrap();
+    drop(Storage::open(home.path()).unwrap());
+    let directory = home.path().join(NAME);
+    for name in files::list(&directory).unwrap() {
+        fs::remove_file(directory.join(name)).unwrap();
     }
-
-    /// What is found after the power is back. Of a write, any of its pages may have made it.
-    fn cut(&self, luck: &mut impl Iterator<Item = bool>) -> Vec<u8> {
-        const PAGE: usize = 512;
-        let mut bytes = self.safe.clone();
-        for heard in &self.heard {
-            match heard {
-                Heard::Length(_) => heard.reach(&mut bytes),
-                Heard::Bytes { offset, bytes: written } => {
-                    for (i, page) in written.chunks(PAGE).enumerate() {
-                        let offset = offset + (i * PAGE) as u64;
-                        if luck.next().unwrap_or(false) {
-                            Heard::Bytes { offset, bytes: page.to_vec() }.reach(&mut bytes);
-                        }
-                    }
-                }
-            }
-        }
-        bytes
+    for (name, bytes) in files {
+        fs::write(directory.join(name), bytes).unwrap();
     }
+    let mut log = open(home.path())?;
+    Ok((groups(&mut log)?, home))
 }
 
-impl Heard {
-    fn reach(&self, disk: &mut Vec<u8>) {
-        match self {
-            Self::Length(length) => disk.resize(*length as usize, 0),
-            Self::Bytes { offset, bytes } => {
-                let start = *offset as usize;
-                disk[start..start + bytes.len()].copy_from_slice(bytes);
-            }
-        }
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-struct Disk(Arc<Mutex<Platter>>);
-
-impl Disk {
-    fn of(safe: Vec<u8>) -> Self {
-        Self(Arc::new(Mutex::new(Platter { safe, ..Platter::default() })))
-    }
-
-    fn hear(&self, heard: Heard) -> io::Result<()> {
-        let mut platter = self.0.lock().unwrap();
-        match platter.full {
-            true => Err(io::ErrorKind::StorageFull.into()),
-            false => {
-                platter.heard.push(heard);
-                Ok(())
-            }
-        }
-    }
-
-    fn open(&self) -> Database {
-        builder().create_with_backend(self.clone()).expect("a cut never damages the log")
-    }
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().current().len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let bytes = self.0.lock().unwrap().current();
-        let found = bytes.get(offset as usize..offset as usize + out.len());
-        out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn set_len(&self, length: u64) -> io::Result<()> {
-        self.hear(Heard::Length(length))
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        let mut platter = self.0.lock().unwrap();
-        platter.safe = platter.current();
-        platter.heard.clear();
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.hear(Heard::Bytes { offset, bytes: data.to_vec() })
-    }
-}
-
-type Kept = BTreeMap<GroupId, Restored>;
-
-fn kept(database: &Database) -> Kept {
-    let group = |group| {
-        let (hard_state, snapshot, entries) = read(database, group).unwrap();
-        let entries = entries.iter().map(|bytes| versioned::decode(bytes).unwrap());
-        let restored = Restored {
-            hard_state: versioned::decode(&hard_state?).unwrap(),
-            snapshot: snapshot.map(|s| versioned::decode(&s).unwrap()).unwrap_or_default(),
-            entries: entries.collect(),
-        };
-        Some((group, restored))
-    };
-    [GroupId(0), GroupId(1)].into_iter().filter_map(group).collect()
+fn groups(log: &mut Log) -> Result<Groups, Error> {
+    log.groups().into_iter().map(|group| Ok((group, log.load(group)?.unwrap()))).collect()
 }
 
 proptest! {
     #![proptest_config(settings(48))]
 
-    /// Cut the power in the middle of a commit, over and over.
+    /// Cut the power while a record is written, and while files are removed after it, over and over.
     #[test]
     fn a_cut_loses_nothing_acknowledged(
         steps in some_persists(),
         luck in prop::collection::vec(any::<bool>(), 64),
     ) {
         let mut luck = luck.into_iter().cycle();
-        let mut disk = Disk::default();
-        let mut database = disk.open();
-        found(&database).unwrap();
-        let mut acknowledged = Kept::new();
+        let mut home = tempfile::tempdir().unwrap();
+        let mut log = open(home.path()).unwrap();
+        let mut acknowledged = Groups::new();
         for step in steps {
-            let mut after = acknowledged.clone();
-            write(after.entry(step.group).or_default(), &step);
-            // The cut comes before the last sync of the commit, if it comes.
-            let before = disk.0.lock().unwrap().safe.clone();
-            commit(&database, std::slice::from_ref(&step)).unwrap();
-            prop_assert_eq!(&kept(&database), &after);
-            let finished = disk.0.lock().unwrap().safe.clone();
-            let torn = tear(before, &finished, &mut luck);
-            prop_assert!([&acknowledged, &after].contains(&&kept(&Disk::of(torn).open())));
+            let mut expected = acknowledged.clone();
+            write(expected.entry(step.group).or_default(), &step);
+            let before = files(&log);
+            log.persist(std::slice::from_ref(&step)).unwrap();
+            let after = files(&log);
+            prop_assert_eq!(&groups(&mut log).unwrap(), &expected);
 
-            // And one after it: the step was acknowledged.
-            drop(database);
-            let left = disk.0.lock().unwrap().cut(&mut luck);
-            disk = Disk::of(left);
-            database = disk.open();
-            prop_assert_eq!(&kept(&database), &after);
-            acknowledged = after;
+            let torn = tear(&before, &after, &mut luck);
+            let (found, next) = opened(&torn).expect("a cut never damages the log");
+            prop_assert!(found == acknowledged || found == expected, "{found:?}");
+            let mut goes_on = open(next.path()).unwrap();
+            goes_on.persist(std::slice::from_ref(&step)).unwrap();
+            let torn = files(&goes_on);
+
+            // Or the record is there, and what was removed after it is back.
+            let left = match luck.next() {
+                Some(true) => torn,
+                _ => {
+                    let back = before.into_iter().filter(|(name, _)| {
+                        !after.contains_key(name) && luck.next().unwrap_or(false)
+                    });
+                    back.chain(after.clone()).collect()
+                }
+            };
+            let (found, next) = opened(&left).expect("a cut never damages the log");
+            prop_assert_eq!(&found, &expected);
+            acknowledged = expected;
+            (log, home) = (open(next.path()).unwrap(), next);
+        }
+        drop(home);
+    }
+
+    /// One byte anywhere: it is told, or it was in the last record, or in nothing that matters.
+    #[test]
+    fn no_change_goes_unnoticed(
+        steps in some_persists(),
+        file in any::<prop::sample::Index>(),
+        place in any::<prop::sample::Index>(),
+        change in 1..=255u8,
+    ) {
+        let home = tempfile::tempdir().unwrap();
+        let mut log = open(home.path()).unwrap();
+        let (mut before, mut after) = (Groups::new(), Groups::new());
+        for step in &steps {
+            log.persist(std::slice::from_ref(step)).unwrap();
+            before = after.clone();
+            write(after.entry(step.group).or_default(), step);
+        }
+        let mut changed = files(&log);
+        let name = file.get(&changed.keys().cloned().collect::<Vec<_>>()).clone();
+        let bytes = changed.get_mut(&name).unwrap();
+        // Mostly where records are, and not in the room after them.
+        let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        let place = place.index((used + SECTOR).min(bytes.len()));
+        bytes[place] ^= change;
+        match opened(&changed) {
+            Ok((found, _)) => prop_assert!(found == after || found == before, "{found:?}"),
+            Err(Error::Damaged { .. } | Error::Io { .. }) => {}
+            Err(other) => prop_assert!(false, "{other:?}"),
         }
     }
 }
 
-/// A commit of which only some of the changed sectors made it.
-fn tear(before: Vec<u8>, after: &[u8], luck: &mut impl Iterator<Item = bool>) -> Vec<u8> {
-    let mut torn = before;
-    torn.resize(after.len().max(torn.len()), 0);
-    for (old, new) in torn.chunks_mut(512).zip(after.chunks(512)) {
-        if old != new && luck.next().unwrap_or(false) {
-            old[..new.len()].copy_from_slice(new);
+/// Of a segment that was there before, only some of the changed sectors. Files that are new were
+/// synced before any record names them, and none was removed yet.
+fn tear(before: &Files, after: &Files, luck: &mut impl Iterator<Item = bool>) -> Files {
+    let mut torn = before.clone();
+    for (name, new) in after {
+        let old = torn.entry(name.clone()).or_insert_with(|| new.clone());
+        old.resize(new.len(), 0);
+        for (old, new) in old.chunks_mut(SECTOR).zip(new.chunks(SECTOR)) {
+            if old != new && luck.next().unwrap_or(false) {
+                old.copy_from_slice(new);
+            }
         }
     }
     torn
 }
 
 #[test]
-fn a_full_disk_is_told_and_loses_nothing() {
-    let disk = Disk::default();
-    let database = disk.open();
-    found(&database).unwrap();
+fn segments_that_nobody_needs_are_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = open(home.path()).unwrap();
+    let segments = |log: &Log| {
+        let names = files(log).into_keys().filter(|name| segment::number(name).is_some());
+        names.count()
+    };
+    let mut expected = Groups::new();
+    // The other group's only entry is in the first segment: all are needed.
+    let other = step(1, 1, (1, 1), (1, 2));
+    write(expected.entry(other.group).or_default(), &other);
+    log.persist(&[other]).unwrap();
+    for index in 1..60 {
+        let kept = index.max(10) - 9;
+        let step = step(0, 1, (kept, index), (index, index + 1));
+        write(expected.entry(step.group).or_default(), &step);
+        log.persist(&[step]).unwrap();
+    }
+    assert!(segments(&log) > 5, "{}", segments(&log));
+    let compacted = step(1, 1, (2, 2), (2, 3));
+    write(expected.entry(compacted.group).or_default(), &compacted);
+    log.persist(&[compacted]).unwrap();
+    assert!(segments(&log) <= 3, "{}", segments(&log));
+    assert_eq!(groups(&mut log).unwrap(), expected);
+    drop(log);
+    assert_eq!(groups(&mut open(home.path()).unwrap()).unwrap(), expected);
+}
+
+#[test]
+fn a_write_that_failed_is_repeated_in_its_place() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = open(home.path()).unwrap();
     let first = Restored::founding([aether_types::NodeId(1)], vec![7; 100].into());
-    commit(&database, &[first.to_persist(GroupId(0))]).unwrap();
-
-    disk.0.lock().unwrap().full = true;
-    let mut second = first.clone();
-    second.snapshot.data = vec![8; 100_000].into();
-    let refused = commit(&database, &[second.to_persist(GroupId(0))]);
-    let error = failed("write", Path::new("/data/raft.redb"))(refused.unwrap_err());
-    assert_eq!(error.kind(), aether_types::ErrorKind::Exhausted, "{error:?}");
-    assert_eq!(error.to_string(), "write /data/raft.redb");
-    drop(database);
-
-    let left = disk.0.lock().unwrap().safe.clone();
-    let kept = kept(&Disk::of(left).open());
-    assert_eq!(kept[&GroupId(0)], first);
+    log.persist(&[first.to_persist(GroupId(0))]).unwrap();
     assert_ne!(first.snapshot.position, Position::default());
+
+    // Half of a record gets there, and the disk fails.
+    let path = log.directory.join("00000000000000000001.log");
+    let last = log.segments.last_mut().unwrap();
+    let readable = File::open(&path).unwrap();
+    let writable = last.replace(readable);
+    let end = last.bytes();
+    writable.write_all_at(&[0xab; 700], end).unwrap();
+    let mut second = first.clone();
+    second.snapshot.data = vec![8; 1_000].into();
+    let refused = log.persist(&[second.to_persist(GroupId(0))]).unwrap_err();
+    assert!(matches!(refused, Error::Io { action: "write", .. }), "{refused:?}");
+    let (found, _) = opened(&files(&log)).unwrap();
+    assert_eq!(found[&GroupId(0)], first);
+
+    drop(log.segments.last_mut().unwrap().replace(writable));
+    log.persist(&[second.to_persist(GroupId(0))]).unwrap();
+    log.persist(&[step(1, 1, (1, 1), (1, 4))]).unwrap();
+    let (found, _) = opened(&files(&log)).unwrap();
+    assert_eq!(found[&GroupId(0)], second);
+    assert_eq!(found[&GroupId(1)].entries.len(), 3);
+}
+
+#[test]
+fn what_a_crash_left_of_a_record_is_cut_off() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = open(home.path()).unwrap();
+    let end = log.segments[0].bytes();
+    let path = log.directory.join("00000000000000000001.log");
+    let file = File::options().write(true).open(path).unwrap();
+    file.write_all_at(&[0xab; 2 * SMALL as usize], end).unwrap();
+    drop(log);
+    log = open(home.path()).unwrap();
+    let mut expected = Groups::new();
+    for index in 1..20 {
+        let step = step(0, 1, (1, index), (index, index + 1));
+        write(expected.entry(step.group).or_default(), &step);
+        log.persist(&[step]).unwrap();
+    }
+    assert!(log.segments.len() > 1);
+    drop(log);
+    assert_eq!(groups(&mut open(home.path()).unwrap()).unwrap(), expected);
+}
+
+#[test]
+fn a_lost_snapshot_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = open(home.path()).unwrap();
+    let founding = Restored::founding([aether_types::NodeId(1)], vec![7; 100].into());
+    log.persist(&[founding.to_persist(GroupId(0))]).unwrap();
+    let snapshot = log.kept[&GroupId(0)].snapshot.unwrap();
+    let names = files::list(&log.directory).unwrap();
+    let name = names.iter().find(|name| snapshot.is(name)).unwrap();
+    fs::remove_file(log.directory.join(name)).unwrap();
+    let error = log.load(GroupId(0)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert!(error.to_string().contains(name), "{error}");
 }

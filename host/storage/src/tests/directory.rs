@@ -28,7 +28,7 @@ fn a_new_directory_is_made_with_those_above_it() {
     let mut names: Vec<_> =
         fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["FORMAT", "artifacts", "compiled", "lock", "raft.redb"]);
+    assert_eq!(names, ["FORMAT", "artifacts", "compiled", "lock", "raft"]);
 }
 
 #[test]
@@ -77,11 +77,11 @@ fn what_is_not_ours_is_refused() {
 fn another_format_is_refused() {
     let home = tempfile::tempdir().unwrap();
     drop(open(home.path()));
-    fs::write(home.path().join("FORMAT"), "2\n").unwrap();
+    fs::write(home.path().join("FORMAT"), "9\n").unwrap();
     refused(
         home.path(),
         ErrorKind::Invalid,
-        expect![[r#"read DIR/FORMAT: it has format "2", this version reads 1"#]],
+        expect![[r#"read DIR/FORMAT: it has format "9", this version reads 2"#]],
     );
 }
 

@@ -1,11 +1,11 @@
 //! The log: what was persisted is loaded, by group, after any end of the process.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use aether_consensus::{Config, Effect, Group, GroupId, ProposalId, Restored};
 use aether_types::{ErrorKind, NodeId};
 use bytes::Bytes;
-use expect_test::expect;
+use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::{
@@ -82,7 +82,7 @@ proptest! {
         drop(storage);
         let mut storage = open(home.path());
         let groups: Vec<_> = expected.keys().copied().collect();
-        prop_assert_eq!(storage.log.groups().unwrap(), groups);
+        prop_assert_eq!(storage.log.groups(), groups);
         for (group, expected) in expected {
             prop_assert_eq!(storage.log.load(group).unwrap(), Some(expected));
         }
@@ -97,23 +97,26 @@ fn damage_is_told_when_the_log_is_opened() {
         storage.log.persist(&[step(0, 1, (1, index), (index, index + 1))]).unwrap();
     }
     drop(storage);
-    let path = home.path().join("raft.redb");
+    let path = home.path().join("raft/00000000000000000001.log");
     let whole = fs::read(&path).unwrap();
     let payload = whole.windows(200).position(|bytes| *bytes == [1; 200]).expect("an entry");
-    // The file may hold older copies of the entry: damage them all.
-    let mut damaged = whole.clone();
-    for start in payload..damaged.len() - 200 {
-        if whole[start..start + 200] == [1; 200] {
-            damaged[start + 100] ^= 1;
-        }
-    }
+    let mut damaged = whole;
+    damaged[payload + 100] ^= 1;
     fs::write(&path, &damaged).unwrap();
-    let error = Storage::open(home.path()).expect_err("damaged");
+    check(
+        home.path(),
+        expect!["read DIR/raft/00000000000000000001.log: it is damaged, at record 7"],
+    );
+    fs::write(&path, b"no log at all").unwrap();
+    check(
+        home.path(),
+        expect!["read DIR/raft/00000000000000000001.log: it is damaged, at record 1"],
+    );
+}
+
+fn check(home: &Path, expected: Expect) {
+    let error = Storage::open(home).expect_err("damaged");
     assert_eq!(error.kind(), ErrorKind::Internal, "{error:?}");
     assert!(matches!(error, Error::Damaged { .. }), "{error:?}");
-
-    fs::write(&path, b"not a database at all").unwrap();
-    let error = Storage::open(home.path()).expect_err("no database");
-    let text = error.to_string().replace(&*home.path().to_string_lossy(), "DIR");
-    expect!["open DIR/raft.redb"].assert_eq(&text);
+    expected.assert_eq(&error.to_string().replace(&*home.to_string_lossy(), "DIR"));
 }
