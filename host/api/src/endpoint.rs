@@ -7,6 +7,7 @@ use aether_types::ErrorKind;
 use aether_types::code::Code;
 use http::Method;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// Something that the management API does.
@@ -57,7 +58,7 @@ pub enum Endpoint {
 const STALE: (&str, &str) = ("stale", "`true`: what this node has, which may be behind.");
 
 /// Values of the `{…}` segments of a path.
-pub(crate) type PathParams = BTreeMap<&'static str, String>;
+pub(crate) type PathParams = BTreeMap<String, String>;
 
 impl Endpoint {
     pub const ALL: &[Self] = &[
@@ -270,58 +271,48 @@ impl Endpoint {
 
     /// The endpoint that a request means.
     pub(crate) fn find(method: &Method, path: &str) -> Result<(Self, PathParams), ApiError> {
-        let mut allowed = Vec::new();
-        for endpoint in Self::ALL {
-            let (wanted, template) = endpoint.method_and_path();
-            match match_path(template, path) {
-                Some(params) if wanted == *method => return Ok((*endpoint, params)),
-                Some(_) => allowed.push(wanted.to_string()),
-                None => {}
-            }
-        }
-        if allowed.is_empty() {
+        static ROUTES: LazyLock<Routes> = LazyLock::new(routes);
+        let Ok(found) = ROUTES.at(path) else {
             let message = format!("there is no endpoint {path}");
             return Err(ApiError::not_found(Code::UnknownEndpoint, message)
                 .help("GET /api/openapi.json lists all endpoints"));
+        };
+        match found.value.iter().find(|(wanted, _)| wanted == method) {
+            Some((_, endpoint)) => Ok((*endpoint, params(&found.params))),
+            None => {
+                let allowed: Vec<_> = found.value.iter().map(|(it, _)| it.as_str()).collect();
+                let message = format!("{path} does not take {method}");
+                let error = ApiError::new(ErrorKind::Invalid, Code::MethodNotAllowed, message);
+                Err(error.help(format!("it takes {}", allowed.join(", "))))
+            }
         }
-        let message = format!("{path} does not take {method}");
-        let error = ApiError::new(ErrorKind::Invalid, Code::MethodNotAllowed, message);
-        Err(error.help(format!("it takes {}", allowed.join(", "))))
     }
 }
 
-/// Binds the `{…}` segments of a template; they are never empty.
-fn match_path(template: &'static str, path: &str) -> Option<PathParams> {
-    let mut params = PathParams::new();
-    let mut wanted = template.split('/');
-    let mut rest = Some(path);
-    loop {
-        match (wanted.next(), rest) {
-            (None, None) => return Some(params),
-            (Some(wanted), Some(path)) => {
-                let name = wanted.strip_prefix('{').and_then(|w| w.strip_suffix('}'));
-                if let Some(name) = name.and_then(|name| name.strip_suffix("..."))
-                    && !path.is_empty()
-                {
-                    params.insert(name, path.to_owned());
-                    return Some(params);
-                }
-                let (found, later) = match path.split_once('/') {
-                    Some((found, later)) => (found, Some(later)),
-                    None => (path, None),
-                };
-                rest = later;
-                match name {
-                    Some(name) if !found.is_empty() => {
-                        params.insert(name, found.to_owned());
-                    }
-                    None if wanted == found => {}
-                    _ => return None,
-                }
-            }
-            _ => return None,
-        }
+/// Endpoints by path; those of one path differ in the method.
+type Routes = matchit::Router<Vec<(Method, Endpoint)>>;
+
+fn routes() -> Routes {
+    let mut paths: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for endpoint in Endpoint::ALL {
+        let (method, template) = endpoint.method_and_path();
+        paths.entry(template).or_default().push((method, *endpoint));
     }
+    let mut routes = Routes::new();
+    for (template, endpoints) in paths {
+        // The rest of a path is `{*name}` there.
+        let template = match template.strip_suffix("...}").and_then(|it| it.rsplit_once('{')) {
+            Some((before, name)) => format!("{before}{{*{name}}}"),
+            None => template.to_owned(),
+        };
+        routes.insert(template, endpoints).expect("no two templates mean the same path");
+    }
+    routes
+}
+
+/// The `{…}` segments of a path; they are never empty.
+fn params(found: &matchit::Params<'_, '_>) -> PathParams {
+    found.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The last changes, for watchers that are behind. Knows no watchers and no current values.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::collections::VecDeque;
 
 use aether_types::Revision;
 use serde::{Deserialize, Serialize};
@@ -36,9 +36,9 @@ impl History {
     }
 
     /// Adds the events of one new revision and drops the oldest revisions beyond the limits.
-    pub(crate) fn extend(&mut self, events: Vec<Event>) {
+    pub(crate) fn extend(&mut self, events: &[Event]) {
         self.weight += events.iter().map(Event::weight).sum::<u64>();
-        self.events.extend(events);
+        self.events.extend(events.iter().cloned());
         while self.weight > HISTORY_BYTES_MAX || self.events.len() > HISTORY_EVENTS_MAX {
             let oldest = self.events.front().expect("an empty history is within its limits");
             self.drop_before(Revision(oldest.revision.0 + 1));

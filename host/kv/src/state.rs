@@ -76,7 +76,7 @@ impl State {
         };
         assert!(result.is_ok() || events.is_empty(), "a refused command changed something");
         self.revision = self.revision_after(&events);
-        self.history.extend(events.clone());
+        self.history.extend(&events);
         Applied { result, events }
     }
 
@@ -117,11 +117,14 @@ impl State {
 
     /// Watches every key that starts with `prefix`, from the changes of revision `from` on.
     pub fn watch(&self, prefix: &str, from: Revision) -> Result<Watch, WatchError> {
-        self.changes(prefix, from).map(|_| Watch::new(prefix, from))
+        self.changes(from).map(|_| Watch::new(prefix, from))
     }
 
     /// Changes of revision `from` and later, in order.
-    pub(crate) fn changes(&self, prefix: &str, from: Revision) -> Result<Vec<Event>, WatchError> {
+    pub(crate) fn changes(
+        &self,
+        from: Revision,
+    ) -> Result<impl Iterator<Item = &Event>, WatchError> {
         let first = self.history.first();
         if from < first {
             return Err(WatchError::Compacted { first });
@@ -129,8 +132,7 @@ impl State {
         if from.0 > self.revision.0 + 1 {
             return Err(WatchError::Ahead { newest: self.revision });
         }
-        let wanted = self.history.since(from).filter(|e| e.key.as_str().starts_with(prefix));
-        Ok(wanted.cloned().collect())
+        Ok(self.history.since(from))
     }
 
     /// Bytes of all keys and values.
@@ -209,19 +211,27 @@ impl State {
     /// The lease, if any, must exist.
     pub(crate) fn put(&mut self, key: &Key, value: &Bytes, lease: Option<LeaseId>) -> Event {
         let revision = Revision(self.revision.0 + 1);
-        let created = self.take(key).map_or(revision, |old| old.created);
-        let entry = Entry { value: value.clone(), created, modified: revision, lease };
+        let value = value.clone();
+        let mut entry = Entry { value, created: revision, modified: revision, lease };
+        // One search where there was an entry, which is what most writes do.
+        let old = self.entries.get_mut(key).map(|old| {
+            entry.created = old.created;
+            core::mem::replace(old, entry.clone())
+        });
+        match old {
+            Some(old) => self.forget(key, &old),
+            None => drop(self.entries.insert(key.clone(), entry.clone())),
+        }
         if let Some(id) = lease {
             let lease = self.leases.get_mut(&id).expect("the caller found the lease");
             lease.keys.insert(key.clone());
         }
-        self.bytes += weight(key, value);
+        self.bytes += weight(key, &entry.value);
         let segment = key.first_segment();
         match self.shares.get_mut(segment) {
-            Some(share) => *share += share_weight(key, value),
-            None => drop(self.shares.insert(segment.into(), share_weight(key, value))),
+            Some(share) => *share += share_weight(key, &entry.value),
+            None => drop(self.shares.insert(segment.into(), share_weight(key, &entry.value))),
         }
-        self.entries.insert(key.clone(), entry.clone());
         Event { revision, key: key.clone(), entry: Some(entry) }
     }
 
@@ -239,6 +249,12 @@ impl State {
 
     fn take(&mut self, key: &Key) -> Option<Entry> {
         let entry = self.entries.remove(key)?;
+        self.forget(key, &entry);
+        Some(entry)
+    }
+
+    /// What counts of an entry that is there no longer.
+    fn forget(&mut self, key: &Key, entry: &Entry) {
         self.bytes -= weight(key, &entry.value);
         let segment = key.first_segment();
         let share = self.shares.get_mut(segment).expect("an entry counts in its share");
@@ -249,7 +265,6 @@ impl State {
         if let Some(lease) = entry.lease.and_then(|id| self.leases.get_mut(&id)) {
             lease.keys.remove(key);
         }
-        Some(entry)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A watcher's place in the changes. Knows no subscriber: whoever holds it polls after `apply`.
 
-use alloc::{string::String, vec::Vec};
+use alloc::string::String;
 
 use aether_types::Revision;
 
@@ -35,10 +35,14 @@ impl Watch {
 
     /// The changes since the last call; none is delivered twice. After an error the watch stays
     /// where it was.
-    pub fn poll(&mut self, state: &State) -> Result<Vec<Event>, WatchError> {
-        let events = state.changes(&self.prefix, self.next)?;
+    pub fn poll<'a>(
+        &mut self,
+        state: &'a State,
+    ) -> Result<impl Iterator<Item = &'a Event> + use<'a>, WatchError> {
+        let changes = state.changes(self.next)?;
         self.next = Revision(state.revision().0 + 1);
-        Ok(events)
+        let prefix = self.prefix.clone();
+        Ok(changes.filter(move |event| event.key.as_str().starts_with(&prefix)))
     }
 
     /// The revision that the next poll starts from.

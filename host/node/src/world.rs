@@ -87,7 +87,7 @@ impl World {
             }
         };
         let mut changed = false;
-        for event in events.iter().filter(|event| is_shown(&event.key)) {
+        for event in events.filter(|event| is_shown(&event.key)) {
             self.apply(event)?;
             changed = true;
         }

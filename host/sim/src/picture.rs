@@ -56,7 +56,7 @@ impl Picture {
     pub(crate) fn follow(&mut self, state: &State) -> bool {
         let polled = self.watch.as_mut().map(|watch| watch.poll(state));
         let changed = match polled {
-            Some(Ok(events)) => events.iter().filter(|event| self.on_event(event)).count() > 0,
+            Some(Ok(events)) => events.filter(|event| self.on_event(event)).count() > 0,
             // Never seen, or too far behind: read it all.
             Some(Err(_)) | None => {
                 *self = Self {

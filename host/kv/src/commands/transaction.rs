@@ -4,7 +4,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 
 use aether_types::Revision;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     Done, Event, Key, LeaseId, Refused, State,
@@ -55,9 +55,15 @@ pub struct Transaction {
 }
 
 /// A transaction within all limits and with at most one operation per key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Transaction", into = "Transaction")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Transaction")]
 pub struct ValidTransaction(Transaction);
+
+impl Serialize for ValidTransaction {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
 
 /// Why a transaction is never tried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,12 +90,12 @@ impl Condition {
     }
 
     fn holds(&self, state: &State) -> bool {
-        let entry = state.get(self.key());
+        let entry = || state.get(self.key());
         match self {
-            Self::Absent { .. } => entry.is_none(),
-            Self::Present { .. } => entry.is_some(),
-            Self::ModifiedAt { revision, .. } => entry.is_some_and(|e| e.modified == *revision),
-            Self::ValueIs { value, .. } => entry.is_some_and(|e| e.value == *value),
+            Self::Absent { .. } => entry().is_none(),
+            Self::Present { .. } => entry().is_some(),
+            Self::ModifiedAt { revision, .. } => entry().is_some_and(|e| e.modified == *revision),
+            Self::ValueIs { value, .. } => entry().is_some_and(|e| e.value == *value),
             // It is about what comes after.
             Self::ShareWithin { .. } => true,
         }
@@ -180,12 +186,18 @@ impl ValidTransaction {
         if let Some(lease) = leases.find(|lease| !state.has_lease(*lease)) {
             return Err(Refused::LeaseNotFound { lease });
         }
-        let bytes = bytes_after(state, operations);
-        if bytes > STATE_BYTES_MAX && bytes > state.bytes() {
-            return Err(Refused::StateExhausted { bytes });
+        // What the operations replace is looked up only where it matters.
+        let added: u64 = operations.iter().map(|o| share_weight(o.key(), o.value())).sum();
+        if state.bytes() + added > STATE_BYTES_MAX {
+            let bytes = bytes_after(state, operations);
+            if bytes > STATE_BYTES_MAX && bytes > state.bytes() {
+                return Err(Refused::StateExhausted { bytes });
+            }
         }
         for condition in conditions {
-            if let Condition::ShareWithin { key, bytes: max } = condition {
+            if let Condition::ShareWithin { key, bytes: max } = condition
+                && state.share(key) + added > *max
+            {
                 let bytes = share_after(state, key, operations);
                 if bytes > *max && bytes > state.share(key) {
                     return Err(Refused::ShareExhausted { segment: key.clone(), bytes, max: *max });

@@ -143,7 +143,7 @@ proptest! {
                 continue;
             }
             match watch.poll(&state) {
-                Ok(events) => seen.extend(events),
+                Ok(events) => seen.extend(events.cloned()),
                 // The answer to it: read everything again, watch from the revision after.
                 Err(WatchError::Compacted { first }) => {
                     prop_assert!(watch.next() < first);

@@ -43,7 +43,7 @@ impl Run {
             }
             ["poll"] => {
                 let polled = self.watches.iter_mut().map(|watch| match watch.poll(&self.state) {
-                    Ok(events) => show_events(&events),
+                    Ok(events) => show_events(&events.cloned().collect::<Vec<_>>()),
                     Err(error) => format!("  {error}\n"),
                 });
                 polled.collect::<Vec<_>>().join("  --\n")
