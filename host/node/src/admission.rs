@@ -70,11 +70,32 @@ impl Admissions {
         Ok(Token { cluster: self.cluster, ca, secret })
     }
 
-    fn issue(&self, authority: &AuthorityRecord, join: &JoinRequest) -> Result<String, Refusal> {
+    /// None where the node has one already.
+    fn issue(
+        &self,
+        authority: &AuthorityRecord,
+        join: &JoinRequest,
+    ) -> Result<Option<String>, Refusal> {
         let AuthorityRecord { certificate_pem, key_pem } = authority;
-        let authority = Authority::open(self.cluster, certificate_pem, key_pem);
-        let issued = authority.and_then(|authority| authority.issue(join.node, &join.csr));
-        issued.map_err(|error| other(&format!("no certificate for this request: {error}")))
+        let (key, csr) = match (key_pem, &join.csr) {
+            (Some(key), Some(csr)) => (key, csr),
+            (None, None) => return Ok(None),
+            (None, Some(_)) => {
+                return Err(other(
+                    "certificates of this cluster come from elsewhere: name the node's under [tls] in \
+                 its node.toml",
+                ));
+            }
+            (Some(_), None) => {
+                return Err(other(
+                    "this cluster issues certificates itself: take [tls] out of the node's node.toml",
+                ));
+            }
+        };
+        let authority = Authority::open(self.cluster, certificate_pem, key);
+        let issued = authority.and_then(|authority| authority.issue(join.node, csr));
+        let failed = |error| other(&format!("no certificate for this request: {error}"));
+        issued.map(Some).map_err(failed)
     }
 
     async fn enter(&self, node: NodeId, address: String) -> Result<(), Refusal> {

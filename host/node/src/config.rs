@@ -16,6 +16,8 @@ pub struct Settings {
     pub cluster: Cluster,
     pub limits: Limits,
     pub log: Log,
+    /// Certificates from elsewhere, instead of the cluster's own authority.
+    pub tls: Option<TlsFiles>,
     /// Lets administrators put faults into the node. For clusters that nobody needs.
     pub sandbox: bool,
 }
@@ -30,6 +32,17 @@ pub struct Listen {
     pub api: SocketAddr,
     /// Other nodes. Encrypted and authenticated on both sides.
     pub cluster: SocketAddr,
+}
+
+/// PEM files; read when the node starts.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TlsFiles {
+    /// Certificates of the authorities that all nodes of the cluster trust.
+    pub ca: PathBuf,
+    /// The node's certificate, then those between it and the authority.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 /// The node's place among others.
@@ -90,6 +103,7 @@ impl Default for Settings {
             cluster: Cluster::default(),
             limits: Limits::default(),
             log: Log::default(),
+            tls: None,
             sandbox: false,
         }
     }
@@ -146,14 +160,16 @@ impl Settings {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Problem::new(Code::TomlSyntax, &file, format!("cannot be read: {e}")))?;
         let mut settings = Self::parse(&file, &text)?;
-        if let (true, Some(folder)) = (settings.data.is_relative(), path.parent()) {
-            settings.data = folder.join(&settings.data);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        settings.data = folder.join(&settings.data);
+        if let Some(TlsFiles { ca, certificate, key }) = &mut settings.tls {
+            [ca, certificate, key].into_iter().for_each(|file| *file = folder.join(&*file));
         }
         Ok(settings)
     }
 
     fn parse(file: &str, text: &str) -> Result<Self, Problems> {
-        let settings: Self = read_toml(file, text, &["tls"])?;
+        let settings: Self = read_toml(file, text, &[])?;
         settings.validate(file)?;
         Ok(settings)
     }
@@ -205,7 +221,7 @@ mod tests {
         assert!(problems("[limits]\nwasm-instances = 20000").contains("16 to 9000"));
         assert!(problems("[cluster]\nvoters = 4").contains("1, 3, 5 or 7"));
         assert!(problems("[cluster]\njoin = \"10.0.0.1:8090\"").contains("cluster.token"));
-        assert!(problems("[tls]").contains("`tls` is not supported yet"));
+        assert!(problems("[tls]\nca = \"ca.pem\"").contains("missing field `certificate`"));
         assert!(problems("[listen]\nhttp = \"8070\"").starts_with("node.toml:2:8: invalid socket"));
     }
 }

@@ -8,7 +8,6 @@ use crate::run::Error;
 use crate::{keys, unix_ms};
 use aether_api::{Role, StoredKey, local};
 use aether_kv::{Condition, Operation, Transaction};
-use aether_transport::Authority;
 use aether_types::versioned::{Versioned, encode};
 use aether_types::{ErrorKind, NodeId};
 use std::io;
@@ -17,7 +16,7 @@ use std::path::Path;
 /// What a founder knows.
 pub(crate) struct Founding<'a> {
     pub(crate) node: NodeId,
-    pub(crate) authority: &'a Authority,
+    pub(crate) authority: &'a AuthorityRecord,
     pub(crate) voters: u8,
 }
 
@@ -42,17 +41,13 @@ impl Founding<'_> {
         written.map_err(|source| Error::KeyFile { path: key_file.to_owned(), source })?;
         let cluster = ClusterRecord { voters_max: self.voters };
         let member = Member { duty: Duty::Full, joined_ms: unix_ms(), address: address.to_owned() };
-        let authority = AuthorityRecord {
-            certificate_pem: self.authority.ca_pem().to_owned(),
-            key_pem: self.authority.key_pem().to_owned(),
-        };
         let (mut conditions, put) = put_key(&minted.stored);
         conditions.push(Condition::Absent { key: keys::cluster() });
         let operations = vec![
             put,
             entry(keys::cluster(), &cluster),
             entry(keys::member(self.node), &member),
-            entry(keys::authority(), &authority),
+            entry(keys::authority(), self.authority),
         ];
         control.transact(Transaction { conditions, operations }).await?;
         Ok(())

@@ -77,11 +77,12 @@ pub(crate) struct JoinToken {
     pub(crate) created_by: String,
 }
 
-/// The certificate authority of the cluster. Every node holds it, so that any can admit another.
+/// The certificate authority of the cluster. Every node holds it, so that any can admit another;
+/// it has no key where certificates come from elsewhere.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AuthorityRecord {
     pub(crate) certificate_pem: String,
-    pub(crate) key_pem: String,
+    pub(crate) key_pem: Option<String>,
 }
 
 impl JoinToken {
@@ -134,5 +135,5 @@ impl Versioned for JoinToken {
 }
 
 impl Versioned for AuthorityRecord {
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
 }

@@ -123,7 +123,7 @@ pub async fn run(
     let listeners = Listeners::bind(&settings).await?;
     let addresses = listeners.addresses(&settings);
     let belonging = establish(&settings, &mut storage, &addresses).await?;
-    let Belonging { identity, tls, restored, authority, introduced } = belonging;
+    let Belonging { identity, tls, restored, founded, introduced } = belonging;
     let starts = storage.count_start()?;
     let Storage { log, artifacts, compiled, .. } = storage;
     let is_new = restored == Restored::default();
@@ -139,7 +139,7 @@ pub async fn run(
     // The engine cleans up after itself; the folder stays locked as long as this process lives.
     let _compiled = compiled;
     let key_file = settings.data.join(KEY_FILE);
-    if let Some(authority) = &authority {
+    if let Some(authority) = &founded {
         let founding = Founding { node: identity.node, authority, voters: settings.cluster.voters };
         founding.write(&control, &addresses.cluster, &key_file).await?;
     }

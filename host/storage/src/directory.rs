@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Artifacts, Compiled, Error, Identity, Log, TlsMaterial,
+    Artifacts, Certificates, Compiled, Error, Identity, Log,
     files::{self, failed},
     starts,
 };
@@ -65,12 +65,12 @@ impl Storage {
     }
 
     /// What the node proves its identity with; none before it belongs to a cluster.
-    pub fn tls(&self) -> Result<Option<TlsMaterial>, Error> {
-        TlsMaterial::read(&self.directory)
+    pub fn certificates(&self) -> Result<Option<Certificates>, Error> {
+        Certificates::read(&self.directory)
     }
 
-    pub fn set_tls(&mut self, material: &TlsMaterial) -> Result<(), Error> {
-        material.write(&self.directory)
+    pub fn set_certificates(&mut self, certificates: &Certificates) -> Result<(), Error> {
+        certificates.write(&self.directory)
     }
 }
 

@@ -13,6 +13,19 @@ const CA_KEY: &str = "ca.key";
 const KEY: &str = "node.key";
 /// Written last: with it, everything is there.
 const CERTIFICATE: &str = "node.pem";
+/// Says that certificates are not here, and whether the node founded its cluster.
+const ELSEWHERE: &str = "elsewhere";
+const FOUNDER: &str = "founder\n";
+const MEMBER: &str = "member\n";
+
+/// What a node proves its identity with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Certificates {
+    /// Of the cluster's own authority.
+    Own(TlsMaterial),
+    /// Files that are given to the node each time it starts.
+    Elsewhere { founder: bool },
+}
 
 /// Certificates and keys of a node.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,9 +38,29 @@ pub struct TlsMaterial {
     pub ca_key: Option<String>,
 }
 
+impl Certificates {
+    pub(crate) fn read(directory: &Path) -> Result<Option<Self>, Error> {
+        match read(&directory.join(FOLDER), ELSEWHERE)? {
+            Some(text) => Ok(Some(Self::Elsewhere { founder: text == FOUNDER })),
+            None => Ok(TlsMaterial::read(directory)?.map(Self::Own)),
+        }
+    }
+
+    pub(crate) fn write(&self, directory: &Path) -> Result<(), Error> {
+        let text = match self {
+            Self::Own(material) => return material.write(directory),
+            Self::Elsewhere { founder: true } => FOUNDER,
+            Self::Elsewhere { founder: false } => MEMBER,
+        };
+        let folder = directory.join(FOLDER);
+        create_directory(&folder)?;
+        write_durably(&folder, ELSEWHERE, text.as_bytes())
+    }
+}
+
 impl TlsMaterial {
     /// None if it was never written to its end.
-    pub(crate) fn read(directory: &Path) -> Result<Option<Self>, Error> {
+    fn read(directory: &Path) -> Result<Option<Self>, Error> {
         let folder = directory.join(FOLDER);
         let Some(certificate) = read(&folder, CERTIFICATE)? else { return Ok(None) };
         let needed = |name: &str| {
@@ -38,7 +71,7 @@ impl TlsMaterial {
         Ok(Some(Self { ca, certificate, key, ca_key: read(&folder, CA_KEY)? }))
     }
 
-    pub(crate) fn write(&self, directory: &Path) -> Result<(), Error> {
+    fn write(&self, directory: &Path) -> Result<(), Error> {
         let folder = directory.join(FOLDER);
         create_directory(&folder)?;
         write_durably(&folder, CA, self.ca.as_bytes())?;

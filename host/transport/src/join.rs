@@ -20,7 +20,7 @@ use crate::{
 #[derive(Serialize, Deserialize)]
 pub(crate) struct JoinBody {
     pub(crate) secret: Secret,
-    pub(crate) csr: Vec<u8>,
+    pub(crate) csr: Option<Vec<u8>>,
 }
 
 /// Why a node could not join.
@@ -41,16 +41,17 @@ pub enum JoinError {
 /// Asks the member at `address` (`host:port`) to take this node in.
 ///
 /// The member is trusted because its certificate ends at the authority that the token names, and
-/// is that of the node it says it is; only then it gets the secret.
+/// is that of the node it says it is; only then it gets the secret. A certificate is issued for
+/// the key; without one, the node has a certificate from elsewhere.
 pub async fn join(
     address: &str,
     token: &Token,
     node: NodeId,
-    key: &NodeKey,
+    key: Option<&NodeKey>,
     settings: &Settings,
 ) -> Result<Admission, JoinError> {
     let config = tls::joining(token.ca)?;
-    let csr = key.csr()?;
+    let csr = key.map(NodeKey::csr).transpose()?;
     let asked = ask(address, token, node, csr, config, settings).await;
     asked.map_err(|reason| {
         let address = address.to_owned();
@@ -66,7 +67,7 @@ async fn ask(
     address: &str,
     token: &Token,
     node: NodeId,
-    csr: Vec<u8>,
+    csr: Option<Vec<u8>>,
     config: std::sync::Arc<rustls::ClientConfig>,
     settings: &Settings,
 ) -> Result<Admission, DownReason> {

@@ -85,15 +85,16 @@ pub struct JoinRequest {
     pub node: NodeId,
     pub addresses: Addresses,
     pub secret: Secret,
-    /// A certificate request (PKCS #10, DER); only its public key counts.
-    pub csr: Bytes,
+    /// A certificate request (PKCS #10, DER), of which only the public key counts; none where the
+    /// node has a certificate from elsewhere.
+    pub csr: Option<Bytes>,
 }
 
 /// What a new member gets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Admission {
-    /// PEM.
-    pub certificate: String,
+    /// PEM; none for a node that asked for none.
+    pub certificate: Option<String>,
     /// PEM.
     pub ca: String,
     /// The members and where they are.

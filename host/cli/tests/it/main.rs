@@ -5,6 +5,7 @@
 mod apps;
 mod bad_input;
 mod canary;
+mod certificates;
 mod cluster;
 mod code;
 mod counts;

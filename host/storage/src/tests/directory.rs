@@ -6,7 +6,7 @@ use aether_types::{ClusterId, ErrorKind, NodeId};
 use expect_test::{Expect, expect};
 
 use super::{killed, open};
-use crate::{Error, Identity, Storage, TlsMaterial};
+use crate::{Certificates, Error, Identity, Storage, TlsMaterial};
 
 const IDENTITY: Identity =
     Identity { node: NodeId(0xabc), cluster: ClusterId(0xdef), created_ms: 1_700_000_000_000 };
@@ -144,16 +144,16 @@ fn nobody_else_can_read_what_a_node_keeps() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mut storage = Storage::open(&data).unwrap();
-    assert_eq!(storage.tls().unwrap(), None);
-    let material = TlsMaterial {
+    assert_eq!(storage.certificates().unwrap(), None);
+    let material = Certificates::Own(TlsMaterial {
         ca: "authority".into(),
         certificate: "certificate".into(),
         key: "key".into(),
         ca_key: Some("secret".into()),
-    };
-    storage.set_tls(&material).unwrap();
+    });
+    storage.set_certificates(&material).unwrap();
     drop(storage);
-    assert_eq!(Storage::open(&data).unwrap().tls().unwrap(), Some(material));
+    assert_eq!(Storage::open(&data).unwrap().certificates().unwrap(), Some(material));
     let mode = |name: &str| fs::metadata(data.join(name)).unwrap().permissions().mode();
     let modes = ["", "tls", "tls/node.key", "tls/ca.key"].map(|name| mode(name) & 0o777);
     assert_eq!(modes, [0o700, 0o700, 0o600, 0o600]);
@@ -165,7 +165,7 @@ fn material_that_was_not_written_to_its_end_counts_for_nothing() {
     let storage = Storage::open(folder.path()).unwrap();
     fs::create_dir(folder.path().join("tls")).unwrap();
     fs::write(folder.path().join("tls/node.key"), "key").unwrap();
-    assert_eq!(storage.tls().unwrap(), None);
+    assert_eq!(storage.certificates().unwrap(), None);
 }
 
 #[test]
@@ -189,5 +189,17 @@ fn each_start_counts_and_a_copy_does_not_know_of_later_ones() {
     ] {
         fs::write(&starts, text).unwrap();
         assert_eq!(open(home.path()).count_start().unwrap_err().kind(), kind, "{text:?}");
+    }
+}
+
+#[test]
+fn certificates_that_are_elsewhere_stay_there() {
+    for founder in [true, false] {
+        let home = tempfile::tempdir().unwrap();
+        let mut storage = open(home.path());
+        let elsewhere = Certificates::Elsewhere { founder };
+        storage.set_certificates(&elsewhere).unwrap();
+        drop(storage);
+        assert_eq!(open(home.path()).certificates().unwrap(), Some(elsewhere));
     }
 }

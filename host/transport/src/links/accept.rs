@@ -131,7 +131,7 @@ async fn join(
         return Err(connection.refuse(Refusal::NotAether).await);
     };
     let Hello { node, addresses, .. } = hello;
-    let request = JoinRequest { node, addresses, secret, csr: csr.into() };
+    let request = JoinRequest { node, addresses, secret, csr: csr.map(Into::into) };
     match shared.port.handler.admit(request).await {
         Ok(admission) => {
             connection.write(Kind::Admit, hello::encode::<Admission>(&admission)).await

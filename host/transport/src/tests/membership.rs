@@ -182,7 +182,7 @@ async fn a_node_joins_with_a_token_and_is_linked() {
         }
         assert_eq!(format!("{request:?}"), "JoinRequest { node: NodeId(5), .. }");
         Ok(Admission {
-            certificate: authority.issue(request.node, &request.csr).unwrap(),
+            certificate: request.csr.map(|csr| authority.issue(request.node, &csr).unwrap()),
             ca: ca.clone(),
             // Longer than a hello may be.
             peers: vec![(NodeId(1), request.addresses); 1000],
@@ -191,12 +191,13 @@ async fn a_node_joins_with_a_token_and_is_linked() {
     let key = NodeKey::generate().unwrap();
     let said = Addresses { cluster: "here:1".into(), ..Addresses::default() };
     let settings = Settings::new(said.clone());
-    let ask = async |token: &Token| join(&one.address, token, NodeId(5), &key, &settings).await;
+    let ask =
+        async |token: &Token| join(&one.address, token, NodeId(5), Some(&key), &settings).await;
 
     let admission = ask(&token).await.unwrap();
     assert_eq!(admission.peers, vec![(NodeId(1), said); 1000]);
-    let tls =
-        Tls::new((CLUSTER, NodeId(5)), &admission.ca, &admission.certificate, &key.pem()).unwrap();
+    let certificate = admission.certificate.expect("it asked for one");
+    let tls = Tls::new((CLUSTER, NodeId(5)), &admission.ca, &certificate, &key.pem()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let five = crate::Links::start(settings.clone(), tls, listener, one.handler.clone()).unwrap();
     five.set_peers([(NodeId(1), vec![one.address.clone()])].into());
