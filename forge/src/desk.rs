@@ -1,15 +1,18 @@
 //! Forge's own HTTP: who may ask, which request means what, answers as JSON. Does nothing itself.
 
-use crate::forge::{Pages, Shared};
+mod proxy;
+
+use crate::forge::Shared;
 use crate::model::{FactorRequest, LoadRequest, NodeAction, Refusal, Refused};
+use aether_dashboard::Site;
 use anyhow::Context;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -51,7 +54,6 @@ impl Drop for Desk {
 struct Room {
     shared: Arc<Shared>,
     key: String,
-    pages: Option<Pages>,
     end: watch::Sender<bool>,
 }
 
@@ -60,11 +62,10 @@ impl Desk {
         listener: TcpListener,
         shared: Arc<Shared>,
         key: String,
-        pages: Option<Pages>,
     ) -> anyhow::Result<Self> {
         let (end, asked_to_end) = watch::channel(false);
         let (open, closed) = watch::channel(true);
-        let room = Arc::new(Room { shared, key, pages, end });
+        let room = Arc::new(Room { shared, key, end });
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = {
@@ -103,10 +104,10 @@ async fn serve(
         };
         let room = room.clone();
         let service = service_fn(move |request| respond(room.clone(), request));
-        let mut server = http1::Builder::new();
-        server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-        let connection = server.serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
+        let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
+        server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+        let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection.into_owned());
         // A connection that breaks is its client's affair.
         tokio::spawn(async move { connection.await.ok() });
     }
@@ -114,13 +115,21 @@ async fn serve(
     let _ = tokio::time::timeout(LAST_ANSWERS, graceful.shutdown()).await;
 }
 
+type Body = Either<Full<Bytes>, Incoming>;
+
 async fn respond(
     room: Arc<Room>,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<Body>, Infallible> {
     let path = request.uri().path().to_owned();
-    if path != "/forge" && !path.starts_with("/forge/") {
-        return Ok(page(room.pages, request.method(), &path));
+    let is_below = |root: &str| {
+        path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if is_below("/api") {
+        return Ok(proxy::pass(room.shared.nodes.clone(), request).await);
+    }
+    if !is_below("/forge") {
+        return Ok(page(&request));
     }
     let answer = if is_allowed(request.headers(), &room.key) {
         answer(room, request, &path).await
@@ -146,26 +155,19 @@ fn is_allowed(headers: &HeaderMap, key: &str) -> bool {
 }
 
 /// A file of the dashboard, for everybody: it holds nothing that is not in the program.
-fn page(pages: Option<Pages>, method: &Method, path: &str) -> Response<Full<Bytes>> {
-    let found = pages
-        .filter(|_| method == Method::GET)
-        .and_then(|pages| pages(path.trim_start_matches('/')));
-    match found {
-        Some((media, bytes)) => respond_with(StatusCode::OK, media, Bytes::from_static(bytes)),
+fn page(request: &Request<Incoming>) -> Response<Body> {
+    let path = request.uri().path();
+    match aether_dashboard::answer(Site::Forge, request.method(), path, request.headers()) {
+        Some(page) => page.map(|bytes| Either::Left(Full::new(Bytes::from_static(bytes)))),
         None => {
-            let refusal =
-                json!({ "message": format!("there is nothing at {path}; the API is /forge") });
-            respond_with(StatusCode::NOT_FOUND, JSON, refusal.to_string())
+            let message = format!("there is nothing at {path}; the API is /forge");
+            respond_with(StatusCode::NOT_FOUND, JSON, json!({ "message": message }).to_string())
         }
     }
 }
 
-fn respond_with(
-    status: StatusCode,
-    media: &'static str,
-    body: impl Into<Bytes>,
-) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+fn respond_with(status: StatusCode, media: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Either::Left(Full::new(body.into())));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -177,10 +179,11 @@ type Answer = Result<Value, (StatusCode, String)>;
 /// Reads the body, then does it on a thread that may wait.
 async fn answer(room: Arc<Room>, request: Request<Incoming>, path: &str) -> Answer {
     let method = request.method().clone();
+    let query = request.uri().query().unwrap_or_default().to_owned();
     let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
     let body = body.map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?.to_bytes();
-    let path = path.to_owned();
-    let done = tokio::task::spawn_blocking(move || act(&room, &method, &path, &body)).await;
+    let asked = Asked { method, path: path.to_owned(), query, body };
+    let done = tokio::task::spawn_blocking(move || act(&room, &asked)).await;
     match done.context("a request panicked") {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) | Err(error) => {
@@ -195,7 +198,16 @@ async fn answer(room: Arc<Room>, request: Request<Incoming>, path: &str) -> Answ
     }
 }
 
-fn act(room: &Room, method: &Method, path: &str, body: &[u8]) -> anyhow::Result<Value> {
+/// A request that has come as a whole.
+struct Asked {
+    method: Method,
+    path: String,
+    query: String,
+    body: Bytes,
+}
+
+fn act(room: &Room, asked: &Asked) -> anyhow::Result<Value> {
+    let Asked { method, path, query, body } = asked;
     let shared = &room.shared;
     let segments: Vec<&str> = path.split('/').skip(2).collect();
     let value = match (method.as_str(), segments.as_slice()) {
@@ -204,21 +216,27 @@ fn act(room: &Room, method: &Method, path: &str, body: &[u8]) -> anyhow::Result<
             room.end.send_replace(true);
             json!({ "ending": true })
         }
+        ("GET", ["live"]) => serde_json::to_value(shared.live(since(query)?))?,
         ("GET", ["nodes"]) => serde_json::to_value(shared.nodes.views())?,
-        ("POST", ["nodes"]) => serde_json::to_value(shared.nodes.add()?)?,
+        ("POST", ["nodes"]) => serde_json::to_value(shared.add_node()?)?,
         ("POST", ["nodes", number, action]) => {
             let number = number.parse().map_err(|_| unknown(method, path))?;
             let action = NodeAction::ALL.into_iter().find(|it| it.word() == *action);
             let action = action.ok_or_else(|| unknown(method, path))?;
-            serde_json::to_value(shared.nodes.act(number, action)?)?
+            serde_json::to_value(shared.act(number, action)?)?
         }
         ("GET", ["faults"]) => serde_json::to_value(shared.faults())?,
         ("POST", ["faults"]) => serde_json::to_value(shared.begin_fault(&read(body)?)?)?,
+        ("DELETE", ["faults", number]) => {
+            shared.end_fault(number.parse().map_err(|_| unknown(method, path))?)?;
+            serde_json::to_value(shared.faults())?
+        }
         ("DELETE", ["faults"]) => {
             shared.end_faults()?;
             serde_json::to_value(shared.faults())?
         }
         ("GET", ["load"]) => serde_json::to_value(shared.steer_load(|_| Ok(()))?)?,
+        ("GET", ["load", "file"]) => serde_json::to_value(shared.load_request()?)?,
         ("POST", ["load"]) => {
             serde_json::to_value(shared.start_load(&read::<LoadRequest>(body)?)?)?
         }
@@ -240,6 +258,13 @@ fn act(room: &Room, method: &Method, path: &str, body: &[u8]) -> anyhow::Result<
         _ => return Err(unknown(method, path).into()),
     };
     Ok(value)
+}
+
+/// Milliseconds since 1970; 0: since ever.
+fn since(query: &str) -> Result<u64, Refused> {
+    let given = query.split('&').find_map(|pair| pair.strip_prefix("since="));
+    let wrong = |_| Refused::Invalid("`since` is in milliseconds since 1970".to_owned());
+    given.map_or(Ok(0), |text| text.parse().map_err(wrong))
 }
 
 fn unknown(method: &Method, path: &str) -> Refused {

@@ -3,19 +3,25 @@
 
 mod application;
 mod faults;
+mod loads;
+mod marks;
 mod nodes;
 
 use crate::desk::Desk;
-use crate::load::{Load, Report, Spec};
-use crate::model::{FaultOrder, FaultView, LoadRequest, Overview, Refused};
+use crate::load::{Load, Report};
+use crate::model::{
+    FaultOrder, FaultView, Happening, LiveView, LoadRequest, NodeAction, NodeView, Overview,
+};
 use crate::note::Note;
 use crate::sandbox::{Sandbox, Settings as SandboxSettings};
 pub use application::find as find_blueprint;
 use faults::Faults;
-use nodes::Nodes;
+use loads::Loads;
+use marks::{Marks, now_ms};
+pub(crate) use nodes::Nodes;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 
@@ -24,7 +30,7 @@ use anyhow::{Context, ensure};
 pub struct Settings {
     /// The `aether` program.
     pub program: PathBuf,
-    /// Where the API listens.
+    /// Where the API and the dashboard are.
     pub listen: SocketAddr,
     pub nodes: usize,
     /// A blueprint or its folder.
@@ -37,9 +43,6 @@ pub struct Settings {
 
 /// More processes than a desk can carry.
 pub const NODES_MAX: usize = 50;
-
-/// Serves the files of a dashboard: a path without the leading `/` to media type and content.
-pub type Pages = fn(&str) -> Option<(&'static str, &'static [u8])>;
 
 /// A running Forge. Everything ends with it, however this process ends.
 #[derive(Debug)]
@@ -58,17 +61,14 @@ pub(crate) struct Shared {
     application: Option<String>,
     pub(crate) nodes: Arc<Nodes>,
     faults: Faults,
-    load: Mutex<Option<Load>>,
+    loads: Loads,
+    marks: Arc<Marks>,
 }
 
 impl Forge {
     /// Starts the nodes, then builds and deploys the application; says what it does. Returns when
     /// the application answers.
-    pub fn start(
-        settings: Settings,
-        pages: Option<Pages>,
-        say: &mut dyn FnMut(&str, &str),
-    ) -> anyhow::Result<Self> {
+    pub fn start(settings: Settings, say: &mut dyn FnMut(&str, &str)) -> anyhow::Result<Self> {
         let Settings { program, listen, nodes: count, blueprint, keep, notes } = settings;
         ensure!((1..=NODES_MAX).contains(&count), "a Forge has 1 to {NODES_MAX} nodes");
         if let Some(folder) = &keep {
@@ -91,11 +91,12 @@ impl Forge {
         }
         nodes.wait_until_ready()?;
         let application = application.map(|application| application.name);
-        let (faults, load) = (Faults::default(), Mutex::default());
-        let shared = Shared { url: url.clone(), folder, application, nodes, faults, load };
+        let marks: Arc<Marks> = Arc::default();
+        let (faults, loads) = (Faults::new(marks.clone()), Loads::default());
+        let shared = Shared { url: url.clone(), folder, application, nodes, faults, loads, marks };
         let shared = Arc::new(shared);
         let key = shared.nodes.key();
-        let desk = Desk::open(listener, shared.clone(), key.clone(), pages)?;
+        let desk = Desk::open(listener, shared.clone(), key.clone())?;
         let note = notes.map(|folder| Note::leave(&folder, &url, &key)).transpose()?;
         Ok(Self { desk, shared, _note: note })
     }
@@ -127,8 +128,33 @@ impl Shared {
             application: self.application.clone(),
             nodes: self.nodes.views(),
             faults: self.faults.views(),
-            load: self.load().as_ref().map(Load::report),
+            load: self.loads.report(),
         }
+    }
+
+    /// The same in short, with what was counted after this moment.
+    pub(crate) fn live(&self, since_ms: u64) -> LiveView {
+        LiveView {
+            now_ms: now_ms(),
+            nodes: self.nodes.processes(),
+            faults: self.faults.views(),
+            marks: self.marks.all(),
+            load: self.loads.view(since_ms),
+        }
+    }
+
+    pub(crate) fn add_node(&self) -> anyhow::Result<NodeView> {
+        let from = now_ms();
+        let added = self.nodes.add()?;
+        self.marks.put(Happening::Added { node: added.number }, from, now_ms());
+        Ok(added)
+    }
+
+    pub(crate) fn act(&self, node: usize, action: NodeAction) -> anyhow::Result<NodeView> {
+        let from = now_ms();
+        let view = self.nodes.act(node, action)?;
+        self.marks.put(Happening::Node { node, action }, from, now_ms());
+        Ok(view)
     }
 
     pub(crate) fn begin_fault(&self, order: &FaultOrder) -> anyhow::Result<Vec<FaultView>> {
@@ -139,22 +165,17 @@ impl Shared {
         self.faults.views()
     }
 
+    pub(crate) fn end_fault(&self, number: u64) -> anyhow::Result<()> {
+        self.faults.end(&self.nodes, number)
+    }
+
     pub(crate) fn end_faults(&self) -> anyhow::Result<()> {
         self.faults.end_all(&self.nodes)
     }
 
     /// In place of the one that runs, if any.
     pub(crate) fn start_load(&self, request: &LoadRequest) -> anyhow::Result<Report> {
-        let LoadRequest { file, text } = request;
-        let spec = Spec::parse(file, text);
-        let spec = spec.map_err(|problems| Refused::Invalid(problems.to_string()))?;
-        let mut load = self.load();
-        // Its requests end before those of the next one begin to be counted.
-        if let Some(last) = load.take() {
-            last.stop()?;
-        }
-        let started = load.insert(Load::start(spec, self.nodes.doors.clone())?);
-        Ok(started.report())
+        self.loads.start(request, self.nodes.doors.clone())
     }
 
     /// What `change` does to the load that runs, and how it is then.
@@ -162,22 +183,15 @@ impl Shared {
         &self,
         change: impl FnOnce(&Load) -> anyhow::Result<()>,
     ) -> anyhow::Result<Report> {
-        let load = self.load();
-        let load = load.as_ref().ok_or_else(no_load)?;
-        change(load)?;
-        Ok(load.report())
+        self.loads.steer(change)
     }
 
     pub(crate) fn stop_load(&self) -> anyhow::Result<Report> {
-        let load = self.load().take().ok_or_else(no_load)?;
-        load.stop()
+        self.loads.stop()
     }
 
-    fn load(&self) -> MutexGuard<'_, Option<Load>> {
-        self.load.lock().expect("nobody panics with it")
+    /// What the last load was started with.
+    pub(crate) fn load_request(&self) -> anyhow::Result<LoadRequest> {
+        Ok(self.loads.request()?)
     }
-}
-
-fn no_load() -> Refused {
-    Refused::NotFound("there is no load: `aether forge load start FILE` starts one".to_owned())
 }

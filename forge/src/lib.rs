@@ -16,7 +16,7 @@ mod remote;
 mod sandbox;
 mod wait;
 
-pub use forge::{Forge, NODES_MAX, Pages, Settings as ForgeSettings, find_blueprint};
+pub use forge::{Forge, NODES_MAX, Settings as ForgeSettings, find_blueprint};
 pub use node::{At, Ended, Member, Node, leader, wait_for_voters};
 pub use note::{Found, forges};
 pub use process::Process;

@@ -17,8 +17,50 @@ pub struct Overview {
     pub application: Option<String>,
     pub nodes: Vec<NodeView>,
     pub faults: Vec<FaultView>,
-    /// Of the load that was started last.
+    /// Of the load that was started last and not stopped.
     pub load: Option<Report>,
+}
+
+/// What the dashboard follows. Moments are in milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LiveView {
+    /// Of this answer.
+    pub now_ms: u64,
+    /// As Forge sees them, without what the cluster says.
+    pub nodes: Vec<NodeView>,
+    pub faults: Vec<FaultView>,
+    /// What was done, oldest first.
+    pub marks: Vec<Mark>,
+    /// The load that runs, or else the last one.
+    pub load: Option<LoadView>,
+}
+
+/// Something that was done to the cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Mark {
+    pub number: u64,
+    pub what: Happening,
+    pub from_ms: u64,
+    /// When it ended, or will end by itself.
+    pub until_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Happening {
+    Fault(Trouble),
+    Node { node: usize, action: NodeAction },
+    Added { node: usize },
+}
+
+/// A load, with seconds since the moment that was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LoadView {
+    pub started_ms: u64,
+    pub report: Report,
 }
 
 /// What goes wrong, for how long. It ends by itself, and then all is as before.
@@ -99,6 +141,7 @@ impl Calls {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct FaultView {
+    /// From 1, never given twice.
     pub number: u64,
     pub trouble: Trouble,
     pub left_ms: u64,
@@ -204,4 +247,24 @@ pub enum Refused {
     NotFound(String),
     #[error("{0}")]
     Conflict(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FaultOrder;
+    use std::collections::BTreeSet;
+    use std::mem::discriminant;
+
+    /// The dashboard's own tests compare what its forms make with the same file.
+    #[test]
+    fn what_the_dashboard_orders_is_understood() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../host/dashboard/tests/orders.json");
+        let text = std::fs::read_to_string(file).unwrap();
+        let orders: Vec<FaultOrder> = serde_json::from_str(&text).unwrap();
+        let kinds = orders.iter().map(|it| format!("{:?}", discriminant(&it.trouble)));
+        assert_eq!(kinds.collect::<BTreeSet<_>>().len(), orders.len(), "one of each kind");
+        let again = serde_json::to_value(&orders).unwrap();
+        let same: Vec<FaultOrder> = serde_json::from_value(again).unwrap();
+        assert_eq!((orders.len(), same), (13, orders));
+    }
 }

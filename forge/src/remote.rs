@@ -68,6 +68,11 @@ impl Remote {
         self.ask("POST", "/forge/faults", Some(json(order)))
     }
 
+    /// Those in force then.
+    pub fn end_fault(&self, number: u64) -> Result<Vec<FaultView>> {
+        self.ask("DELETE", &format!("/forge/faults/{number}"), None)
+    }
+
     pub fn end_faults(&self) -> Result<Vec<FaultView>> {
         self.ask("DELETE", "/forge/faults", None)
     }

@@ -78,6 +78,9 @@ async function bundle() {
   for (const name of ["index.html", "icon.svg"]) {
     files.set(name, await readFile(here(`web/${name}`), "utf8"));
   }
+  // Forge's page knows that it is one.
+  const page = files.get("index.html");
+  files.set("forge.html", page.replace('<html lang="en">', '<html lang="en" data-forge>'));
   return files;
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn build() -> anyhow::Result<()> {
     shell::run(shell::cargo().args(["build", "--quiet", "--package", "aether-cli"]))
 }
 
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     shell::target().join("debug/aether")
 }
 

@@ -1,29 +1,36 @@
 //! Faults of a whole cluster: what goes to which node, and what ends with the time. Knows nodes by
 //! number, and the words of the fault API of a node.
 
+use super::marks::{Marks, now_ms};
 use super::nodes::Nodes;
 use crate::http::Request;
-use crate::model::{FaultOrder, FaultView, NodeAction, ProcessState, Refused, Trouble};
+use crate::model::{FaultOrder, FaultView, Happening, NodeAction, ProcessState, Refused, Trouble};
 use crate::node::Node;
 use anyhow::Context;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// Faults of a node.
+const ALL: &str = "/api/faults";
 /// Most that a fault lasts, as in a node.
 const TIME_MAX: Duration = Duration::from_secs(3_600);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Faults {
     in_force: Mutex<Vec<InForce>>,
+    last: AtomicU64,
+    marks: Arc<Marks>,
 }
 
 #[derive(Debug)]
 struct InForce {
     number: u64,
+    mark: u64,
     order: FaultOrder,
     until: Instant,
     /// Faults of processes end in a thread, which ends early when it hears from here.
@@ -34,6 +41,10 @@ struct InForce {
 type Share = (usize, Value);
 
 impl Faults {
+    pub(crate) fn new(marks: Arc<Marks>) -> Self {
+        Self { in_force: Mutex::default(), last: AtomicU64::new(0), marks }
+    }
+
     /// All of it, or an error that names the node where it could not be.
     pub(crate) fn begin(
         &self,
@@ -44,39 +55,36 @@ impl Faults {
         if duration.is_zero() || duration > TIME_MAX {
             return Err(Refused::Invalid("a fault lasts 1ms to 1h".to_owned()).into());
         }
-        let end = match &order.trouble {
+        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let from_ms = now_ms();
+        let restored: Option<(usize, &[NodeAction])> = match &order.trouble {
             Trouble::Kill { node } => {
                 nodes.act(*node, NodeAction::Kill)?;
-                Some(later(nodes, *node, &[NodeAction::Restart], duration))
+                Some((*node, &[NodeAction::Restart]))
             }
             Trouble::Stop { node } => {
                 nodes.act(*node, NodeAction::Stop)?;
-                Some(later(nodes, *node, &[NodeAction::Resume], duration))
+                Some((*node, &[NodeAction::Resume]))
             }
             trouble => {
-                let shares = shares(nodes, trouble)?;
-                for (number, kind) in shares {
-                    let fault = json!({ "kind": kind, "duration": order.duration });
-                    let body = json!({ "faults": [fault] });
-                    nodes.with(number, |node| tell(node, "POST", Some(body.to_string())))?;
-                }
+                spread(nodes, number, order)?;
                 // A node that could not sync has stopped, or is about to: only a new start helps.
                 match trouble {
-                    Trouble::FailedSync { node } => Some(later(
-                        nodes,
-                        *node,
-                        &[NodeAction::Kill, NodeAction::Restart],
-                        duration,
-                    )),
+                    Trouble::FailedSync { node } => {
+                        Some((*node, &[NodeAction::Kill, NodeAction::Restart]))
+                    }
                     _ => None,
                 }
             }
         };
-        let mut in_force = self.in_force();
-        let number = in_force.last().map_or(1, |last| last.number + 1);
         let until = Instant::now() + duration;
-        in_force.push(InForce { number, order: order.clone(), until, end });
-        drop(in_force);
+        let until_ms = from_ms.saturating_add(order.duration.as_millis());
+        let mark = self.marks.put(Happening::Fault(order.trouble.clone()), from_ms, until_ms);
+        let end = restored.map(|(node, actions)| {
+            let restoring = Restoring { nodes: Arc::downgrade(nodes), node, actions };
+            restoring.later(duration, (self.marks.clone(), mark))
+        });
+        self.in_force().push(InForce { number, mark, order: order.clone(), until, end });
         Ok(self.views())
     }
 
@@ -98,25 +106,42 @@ impl Faults {
         in_force.iter().map(view).collect()
     }
 
+    /// Ends one of them. Returns when all is as it was before it.
+    pub(crate) fn end(&self, nodes: &Nodes, number: u64) -> anyhow::Result<()> {
+        let ending = {
+            let mut in_force = self.in_force();
+            let place = in_force.iter().position(|fault| fault.number == number);
+            let none = || Refused::NotFound(format!("there is no fault {number} any more"));
+            vec![in_force.remove(place.ok_or_else(none)?)]
+        };
+        self.lift(nodes, ending, &format!("{ALL}/{number}"))
+    }
+
     /// Ends all of them. Returns when all is as it was before.
     pub(crate) fn end_all(&self, nodes: &Nodes) -> anyhow::Result<()> {
         let ending = std::mem::take(&mut *self.in_force());
+        self.lift(nodes, ending, ALL)
+    }
+
+    /// `path`: what the nodes are told to forget.
+    fn lift(&self, nodes: &Nodes, ending: Vec<InForce>, path: &str) -> anyhow::Result<()> {
         // These are started anew, and may be on their way down.
         let anew = ending.iter().filter_map(|fault| match fault.order.trouble {
             Trouble::FailedSync { node } => Some(node),
             _ => None,
         });
         let anew: BTreeSet<usize> = anew.collect();
-        for view in nodes.views() {
-            if view.process == ProcessState::Running && !anew.contains(&view.number) {
-                nodes.with(view.number, |node| tell(node, "DELETE", None))?;
+        for number in nodes.running() {
+            if !anew.contains(&number) {
+                nodes.with(number, |node| tell(node, "DELETE", path, None))?;
             }
         }
-        for InForce { end, .. } in ending {
+        for InForce { end, mark, .. } in ending {
             if let Some((sender, thread)) = end {
                 drop(sender);
                 thread.join().ok().context("a fault's end panicked")?;
             }
+            self.marks.end(mark);
         }
         Ok(())
     }
@@ -126,31 +151,65 @@ impl Faults {
     }
 }
 
-/// Restores a process when the time is over, or when the sender is gone.
-fn later(
-    nodes: &Arc<Nodes>,
-    number: usize,
+/// A process that is as it was before, some time.
+struct Restoring {
+    nodes: Weak<Nodes>,
+    node: usize,
     actions: &'static [NodeAction],
-    after: Duration,
-) -> (Sender<()>, JoinHandle<()>) {
-    let (sender, ended) = mpsc::channel();
-    let nodes = Arc::downgrade(nodes);
-    let thread = std::thread::spawn(move || {
-        // Nothing is ever sent: the time is over, or the sender is gone.
-        let _ = ended.recv_timeout(after);
+}
+
+impl Restoring {
+    /// When the time is over, or when the sender is gone; then the mark ends.
+    fn later(
+        self,
+        after: Duration,
+        (marks, mark): (Arc<Marks>, u64),
+    ) -> (Sender<()>, JoinHandle<()>) {
+        let (sender, ended) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            // Nothing is ever sent: the time is over, or the sender is gone.
+            let _ = ended.recv_timeout(after);
+            self.now();
+            marks.end(mark);
+        });
+        (sender, thread)
+    }
+
+    fn now(self) {
+        let Self { nodes, node, actions } = self;
         // At the end of a Forge there is nothing to restore.
         let Some(nodes) = nodes.upgrade() else { return };
         for action in actions {
             // Somebody may have brought it back by hand.
-            let runs = nodes.process(number) == Some(ProcessState::Running);
+            let runs = nodes.process(node) == Some(ProcessState::Running);
             if *action != NodeAction::Restart || !runs {
                 // One that is there already is refused. What keeps a node from starting is in its
                 // log, and `status` shows it down.
-                let _ = nodes.act(number, *action);
+                let _ = nodes.act(node, *action);
             }
         }
-    });
-    (sender, thread)
+    }
+}
+
+/// Tells the nodes, all or none; they know the fault by its number.
+fn spread(nodes: &Nodes, number: u64, order: &FaultOrder) -> anyhow::Result<()> {
+    let shares = shares(nodes, &order.trouble)?;
+    for (place, (node, kind)) in shares.iter().enumerate() {
+        let fault = json!({
+            "kind": kind, "duration": order.duration, "name": number.to_string()
+        });
+        let body = json!({ "faults": [fault] }).to_string();
+        let told = nodes.with(*node, |node| tell(node, "POST", ALL, Some(body)));
+        if let Err(error) = told {
+            for (told, _) in &shares[..place] {
+                let path = format!("{ALL}/{number}");
+                // One that cannot be told forgets it by itself.
+                let _ = nodes.with(*told, |node| tell(node, "DELETE", &path, None));
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 /// What each node has to be told.
@@ -214,8 +273,8 @@ fn disjoint(from: &[usize], to: &[usize]) -> Result<(), Refused> {
     }
 }
 
-fn tell(node: &Node, method: &str, body: Option<String>) -> anyhow::Result<()> {
-    let request = Request { method, path: "/api/faults", body, ..Request::default() };
+fn tell(node: &Node, method: &str, path: &str, body: Option<String>) -> anyhow::Result<()> {
+    let request = Request { method, path, body, ..Request::default() };
     let answer = node.manage(&request)?;
     match answer.status {
         200 | 204 => Ok(()),
@@ -224,6 +283,6 @@ fn tell(node: &Node, method: &str, body: Option<String>) -> anyhow::Result<()> {
             let why = said["detail"].as_str().unwrap_or(&answer.body).to_owned();
             Err(Refused::Invalid(why).into())
         }
-        status => anyhow::bail!("{method} /api/faults: {status} {}", answer.body),
+        status => anyhow::bail!("{method} {path}: {status} {}", answer.body),
     }
 }

@@ -9,6 +9,7 @@ use crate::sandbox::Sandbox;
 use crate::wait::until;
 use anyhow::{Context, ensure};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -129,6 +130,18 @@ impl Nodes {
         views.collect()
     }
 
+    /// How their processes are; nobody is asked.
+    pub(crate) fn processes(&self) -> Vec<NodeView> {
+        let seats: Vec<Seat> = self.seats().values().cloned().collect();
+        seats.iter().map(|seat| self.now(seat)).collect()
+    }
+
+    /// Management APIs of those that run, by number.
+    pub(crate) fn apis(&self) -> Vec<(usize, SocketAddr)> {
+        let running = self.processes().into_iter().filter(|it| it.process == ProcessState::Running);
+        running.filter_map(|view| Some((view.number, view.api.parse().ok()?))).collect()
+    }
+
     fn view(&self, number: usize) -> anyhow::Result<NodeView> {
         let found = self.views().into_iter().find(|view| view.number == number);
         Ok(found.ok_or_else(|| unknown(number))?)
@@ -141,15 +154,28 @@ impl Nodes {
     ) -> anyhow::Result<T> {
         let seats: Vec<Seat> = self.seats().values().cloned().collect();
         let mut last = None;
-        for seat in seats {
-            if self.now(&seat).process != ProcessState::Running {
+        let mut busy = Vec::new();
+        for seat in &seats {
+            if self.now(seat).process != ProcessState::Running {
                 continue;
             }
-            // One that is busy is on its way up or down.
-            let Ok(node) = seat.node.try_lock() else { continue };
+            let Ok(node) = seat.node.try_lock() else {
+                busy.push(seat);
+                continue;
+            };
             match ask(&node) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => last = Some(error),
+            }
+        }
+        // Those whom somebody else asks just now, or who are on their way up or down.
+        for seat in busy {
+            let node = lock(&seat.node);
+            if self.process(seat.view.number) == Some(ProcessState::Running) {
+                match ask(&node) {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => last = Some(error),
+                }
             }
         }
         Err(last.unwrap_or_else(|| Refused::Conflict("no node runs".to_owned()).into()))
@@ -170,9 +196,7 @@ impl Nodes {
 
     /// Numbers of the nodes that run.
     pub(crate) fn running(&self) -> Vec<usize> {
-        let seats: Vec<Seat> = self.seats().values().cloned().collect();
-        let views = seats.iter().map(|seat| self.now(seat));
-        views.filter(|it| it.process == ProcessState::Running).map(|it| it.number).collect()
+        self.apis().into_iter().map(|(number, _)| number).collect()
     }
 
     pub(crate) fn process(&self, number: usize) -> Option<ProcessState> {

@@ -62,6 +62,8 @@ pub struct Figures {
     pub max_ms: f64,
     /// The longest time without a good answer.
     pub longest_gap_ms: f64,
+    /// How often each status was answered, expected or not.
+    pub statuses: BTreeMap<u16, u64>,
     /// How often each way to fail.
     pub failures: BTreeMap<String, u64>,
 }
@@ -85,6 +87,8 @@ pub(crate) struct Ending {
     /// When it was due.
     pub(crate) from: Instant,
     pub(crate) repeated: bool,
+    /// None: there was no answer.
+    pub(crate) status: Option<u16>,
     /// Or why it failed.
     pub(crate) outcome: Result<(), String>,
 }
@@ -108,6 +112,7 @@ struct Tally {
     latency_us: Histogram<u64>,
     last_good: Instant,
     longest_gap: Duration,
+    statuses: BTreeMap<u16, u64>,
     failures: BTreeMap<String, u64>,
 }
 
@@ -194,12 +199,16 @@ impl Tally {
             latency_us: histogram(),
             last_good: start,
             longest_gap: Duration::ZERO,
+            statuses: BTreeMap::new(),
             failures: BTreeMap::new(),
         }
     }
 
     fn count(&mut self, ending: &Ending, now: Instant) {
         self.repeated += u64::from(ending.repeated);
+        if let Some(status) = ending.status {
+            *self.statuses.entry(status).or_default() += 1;
+        }
         match &ending.outcome {
             Ok(()) => {
                 self.latency_us.saturating_record(micros(now - ending.from));
@@ -231,6 +240,7 @@ impl Tally {
             p999_ms: quantile(0.999),
             max_ms: if good > 0 { self.latency_us.max() as f64 / 1e3 } else { 0.0 },
             longest_gap_ms: gap.as_secs_f64() * 1e3,
+            statuses: self.statuses.clone(),
             failures: self.failures.clone(),
         }
     }
@@ -256,18 +266,24 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         let mut counts = Counts::new(start, ["a", "b"].map(str::to_owned).into_iter());
         for (target, from, end, outcome) in [
-            (0, 0, 10, Ok(())),
+            (0, 0, 10, Ok(200)),
             (0, 500, 520, Err("status 503")),
-            (1, 900, 1_100, Ok(())),
-            (0, 3_000, 3_002, Ok(())),
+            (1, 900, 1_100, Ok(200)),
+            (0, 3_000, 3_002, Ok(200)),
         ] {
             counts.on_due(target, at(from));
-            let outcome = outcome.map_err(str::to_owned);
-            counts.on_end(target, &Ending { from: at(from), repeated: false, outcome }, at(end));
+            let (status, outcome) = match outcome {
+                Ok(status) => (status, Ok(())),
+                Err(why) => (503, Err(why.to_owned())),
+            };
+            let (from, status) = (at(from), Some(status));
+            let ending = Ending { from, repeated: false, status, outcome };
+            counts.on_end(target, &ending, at(end));
         }
         let report = counts.report(Progress::Over, 1.0, at(4_000));
         let total = &report.total;
         assert_eq!((total.due, total.good, total.failed), (4, 3, 1));
+        assert_eq!(total.statuses, [(200, 3), (503, 1)].into());
         assert_eq!(total.failures, [("status 503".to_owned(), 1)].into());
         assert_eq!((total.success, total.per_second), (Some(0.75), 0.75));
         assert_eq!((total.p50_ms.round(), total.max_ms.round()), (10.0, 200.0));

@@ -265,13 +265,14 @@ impl Sending {
         let answered = self.ask(number, &request, &mut repeated);
         let time = self.target.timeout.duration();
         let answered = tokio::time::timeout(time, answered).await;
+        let status = answered.as_ref().ok().and_then(|it| it.as_ref().ok()).map(|it| it.status);
         let outcome = match answered {
             Ok(Ok(answered)) if self.target.is_good(answered.status) => Ok(()),
             Ok(Ok(answered)) => Err(format!("status {}", answered.status)),
             Ok(Err(why)) => Err(why.to_owned()),
             Err(_) => Err("no answer in time".to_owned()),
         };
-        let ending = Ending { from, repeated, outcome };
+        let ending = Ending { from, repeated, status, outcome };
         lock(&self.counts).on_end(self.number, &ending, Instant::now());
     }
 

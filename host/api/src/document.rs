@@ -156,6 +156,7 @@ fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
             ("putFaults", "Puts faults into this node; 403 where it is not of a sandbox.")
         }
         Endpoint::ListFaults => ("faults", "Faults in force on this node."),
+        Endpoint::EndFault => ("endFault", "Ends the faults of this node that have the name."),
         Endpoint::EndFaults => ("endFaults", "Ends all faults of this node."),
     }
 }
@@ -213,6 +214,7 @@ fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) 
         | Endpoint::ActivateNode
         | Endpoint::RemoveNode
         | Endpoint::DeleteEntry
+        | Endpoint::EndFault
         | Endpoint::EndFaults => return ("204", None),
     };
     ("200", Some(schema))

@@ -52,6 +52,7 @@ pub enum Endpoint {
     ListEntries,
     PutFaults,
     ListFaults,
+    EndFault,
     EndFaults,
 }
 
@@ -101,6 +102,7 @@ impl Endpoint {
         Self::ListEntries,
         Self::PutFaults,
         Self::ListFaults,
+        Self::EndFault,
         Self::EndFaults,
     ];
 
@@ -146,6 +148,7 @@ impl Endpoint {
             Self::ListEntries => (Method::GET, "/api/kv"),
             Self::PutFaults => (Method::POST, "/api/faults"),
             Self::ListFaults => (Method::GET, "/api/faults"),
+            Self::EndFault => (Method::DELETE, "/api/faults/{name}"),
             Self::EndFaults => (Method::DELETE, "/api/faults"),
         }
     }
@@ -192,6 +195,7 @@ impl Endpoint {
             | Self::RemoveNode
             | Self::PutFaults
             | Self::ListFaults
+            | Self::EndFault
             | Self::EndFaults => Some(Role::Admin),
         }
     }

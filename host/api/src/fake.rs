@@ -467,7 +467,7 @@ impl Management for Fake {
         Err(ApiError::not_a_sandbox())
     }
 
-    async fn end_faults(&self, _: &Principal) -> Result<(), ApiError> {
+    async fn end_faults(&self, _: Option<String>, _: &Principal) -> Result<(), ApiError> {
         Err(ApiError::not_a_sandbox())
     }
 

@@ -117,8 +117,8 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
             ok(&node.inject(faults, &req.by).await?)
         }
         Endpoint::ListFaults => ok(&node.faults().await?),
-        Endpoint::EndFaults => {
-            node.end_faults(&req.by).await?;
+        Endpoint::EndFault | Endpoint::EndFaults => {
+            node.end_faults(req.params.get("name").cloned(), &req.by).await?;
             done()
         }
         Endpoint::ListEntries => ok(&node.entries(store::query(&req.query)?).await?),

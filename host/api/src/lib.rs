@@ -14,7 +14,6 @@ mod live;
 pub mod local;
 mod management;
 mod model;
-mod pages;
 mod server;
 
 pub use application_document::{ApplicationRoute, RouteTarget, application_document};

@@ -111,8 +111,8 @@ pub trait Management: Send + Sync + 'static {
     /// [`Code::NotASandbox`] in a node that does not allow it, as for the next two.
     async fn inject(&self, faults: Vec<Fault>, by: &Principal) -> Result<Faults, ApiError>;
     async fn faults(&self) -> Result<Faults, ApiError>;
-    /// Ends all of them.
-    async fn end_faults(&self, by: &Principal) -> Result<(), ApiError>;
+    /// Ends those with the name, or all of them.
+    async fn end_faults(&self, name: Option<String>, by: &Principal) -> Result<(), ApiError>;
 }
 
 /// A blueprint to apply: parsed, with the name that the path has, every `file` entry bound.

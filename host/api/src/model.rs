@@ -27,9 +27,9 @@ pub use cluster::{
     TokenRequest,
 };
 pub use fault::{
-    CallFault, ClockSide, FAULT_CLOCK_MAX, FAULT_LATENCY_MAX, FAULT_MEMORY_MAX, FAULT_THREADS_MAX,
-    FAULT_TIME_MAX, FAULTS_MAX, Fault, FaultDirection, FaultKind, FaultLinks, FaultRequest,
-    FaultView, Faults,
+    CallFault, ClockSide, FAULT_CLOCK_MAX, FAULT_LATENCY_MAX, FAULT_MEMORY_MAX,
+    FAULT_NAME_BYTES_MAX, FAULT_THREADS_MAX, FAULT_TIME_MAX, FAULTS_MAX, Fault, FaultDirection,
+    FaultKind, FaultLinks, FaultRequest, FaultView, Faults,
 };
 pub use graph::{Graph, GraphEdge};
 pub use live::{Live, LivePicture, LiveViewer};

@@ -7,7 +7,7 @@ use crate::error::{ApiError, PROBLEM_JSON};
 use crate::handlers::{Answer, Authorized, handle};
 use crate::live::Feed;
 use crate::management::Management;
-use crate::pages::page;
+use aether_dashboard::Site;
 use aether_types::code::Code;
 use aether_types::{ErrorKind, RequestId, Revision};
 use bytes::Buf;
@@ -24,10 +24,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use warp::Filter;
 use warp::filters::path::FullPath;
 use warp::reply::Response;
 use warp::ws::Ws;
+use warp::Filter;
 
 /// Connections at the same time: people, dashboards, and tools that keep a thousand of them busy
 /// with the store. Each costs some 20 KiB; only holders of an operator's key can make one buffer a
@@ -150,8 +150,8 @@ async fn respond<B: Buf>(
     headers: HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Response {
-    if let Some(page) = page(&method, path.as_str(), &headers) {
-        return page;
+    if let Some(page) = aether_dashboard::answer(Site::Node, &method, path.as_str(), &headers) {
+        return page.map(Into::into);
     }
     let request_id = request_id(&headers);
     let result = answer(node, &method, &path, query, headers, body, &request_id).await;

@@ -6,8 +6,12 @@ import type { LivePicture } from "./generated/api.ts";
 import { browser, Feed, type Link, type View } from "./feed.ts";
 import { clock, short } from "./format.ts";
 import { changes } from "./health.ts";
+import { Desk, type ForgeView } from "./forge/desk.ts";
+import { news, type Live } from "./forge/model.ts";
 import { Calls } from "./pages/calls.tsx";
+import { Chaos } from "./pages/chaos.tsx";
 import { Deployments } from "./pages/deployments.tsx";
+import { Load } from "./pages/load.tsx";
 import { Login } from "./pages/login.tsx";
 import { Nodes } from "./pages/nodes.tsx";
 import { Overview } from "./pages/overview.tsx";
@@ -15,6 +19,8 @@ import { Recorder } from "./traffic.ts";
 
 /** In the tab alone, until it is closed. */
 const KEY = "aether-key";
+/** Forge prints an address with its key behind this. No browser sends it anywhere. */
+const KEY_IN_ADDRESS = "#key=";
 
 /** What every page gets. */
 export interface PageProps {
@@ -23,13 +29,34 @@ export interface PageProps {
   secret: string;
   /** What was counted since the page was opened. */
   recorder: Recorder;
+  /** In Forge, when it has answered. */
+  forge?: ForgeView | undefined;
 }
 
-const PAGES: Record<string, { title: string; page: (props: PageProps) => JSX.Element }> = {
+/** What the pages of Forge get. */
+export type ForgePageProps = PageProps & { forge: ForgeView };
+
+interface PageEntry {
+  title: string;
+  page: (props: PageProps) => JSX.Element;
+}
+
+/** Whether Forge serves the page, or a node. */
+const IN_FORGE = document.documentElement.dataset["forge"] !== undefined;
+
+/** A page that waits for Forge's first answer. */
+const ofForge = (Page: (props: ForgePageProps) => JSX.Element) => (props: PageProps) =>
+  props.forge ? <Page {...props} forge={props.forge} /> : <p class="dim">Asking Forge …</p>;
+
+const PAGES: Record<string, PageEntry> = {
   overview: { title: "Overview", page: Overview },
   deployments: { title: "Deployments", page: Deployments },
   calls: { title: "Calls", page: Calls },
   nodes: { title: "Nodes", page: Nodes },
+  ...(IN_FORGE && {
+    chaos: { title: "Chaos", page: ofForge(Chaos) },
+    load: { title: "Load", page: ofForge(Load) },
+  }),
 };
 
 const here = (): string => {
@@ -37,8 +64,18 @@ const here = (): string => {
   return name in PAGES ? name : "overview";
 };
 
+/** The key from the address, which it leaves, or the one of this tab. */
+function knownKey(): string | null {
+  const { hash } = window.location;
+  if (hash.startsWith(KEY_IN_ADDRESS)) {
+    sessionStorage.setItem(KEY, decodeURIComponent(hash.slice(KEY_IN_ADDRESS.length)));
+    history.replaceState(null, "", "#/overview");
+  }
+  return sessionStorage.getItem(KEY);
+}
+
 export function App(): JSX.Element {
-  const [secret, setSecret] = useState(() => sessionStorage.getItem(KEY));
+  const [secret, setSecret] = useState(knownKey);
   const [refused, setRefused] = useState(false);
   if (!secret) {
     const enter = (key: string) => {
@@ -46,7 +83,7 @@ export function App(): JSX.Element {
       setRefused(false);
       setSecret(key);
     };
-    return <Login refused={refused} enter={enter} />;
+    return <Login refused={refused} enter={enter} forge={IN_FORGE} />;
   }
   const leave = (wasRefused: boolean) => {
     sessionStorage.removeItem(KEY);
@@ -60,6 +97,7 @@ function Inside({ secret, leave }: { secret: string; leave(refused: boolean): vo
   const [view, setView] = useState<View>({ link: { state: "connecting" } });
   const recorder = useRef(new Recorder());
   const said = useAnnouncements(view);
+  const forge = useForge(secret);
   useEffect(() => {
     const changed = (view: View) => {
       const { at, picture } = view;
@@ -82,7 +120,7 @@ function Inside({ secret, leave }: { secret: string; leave(refused: boolean): vo
         Skip to content
       </a>
       <header class="top">
-        <span class="brand">Aether</span>
+        <span class="brand">{IN_FORGE ? "Aether Forge" : "Aether"}</span>
         <nav aria-label="Pages">
           <ul>
             {Object.entries(PAGES).map(([id, { title }]) => (
@@ -109,7 +147,13 @@ function Inside({ secret, leave }: { secret: string; leave(refused: boolean): vo
       <Banner view={view} />
       <main id="main" tabIndex={-1}>
         {view.picture ? (
-          <Page picture={view.picture} view={view} secret={secret} recorder={recorder.current} />
+          <Page
+            picture={view.picture}
+            view={view}
+            secret={secret}
+            recorder={recorder.current}
+            forge={forge}
+          />
         ) : (
           <p class="dim">
             {view.link.state === "lost" ? "The node does not answer." : "Asking the node …"}
@@ -119,7 +163,35 @@ function Inside({ secret, leave }: { secret: string; leave(refused: boolean): vo
       <div class="heard" role="status" aria-live="polite">
         {said}
       </div>
+      {forge && <ForgeNews live={forge.live} />}
     </>
+  );
+}
+
+/** What Forge says, where there is one. */
+function useForge(secret: string): ForgeView | undefined {
+  const [view, setView] = useState<ForgeView>();
+  useEffect(() => {
+    if (!IN_FORGE) return;
+    const desk = new Desk(secret, setView);
+    return () => desk.close();
+  }, [secret]);
+  return view;
+}
+
+/** For ears: what was done, by whomever. */
+function ForgeNews({ live }: { live: Live }) {
+  const before = useRef(live);
+  const [said, setSaid] = useState("");
+  useEffect(() => {
+    const heard = news(before.current, live);
+    before.current = live;
+    if (heard.length > 0) setSaid(heard.join(". "));
+  }, [live]);
+  return (
+    <div class="heard" role="status" aria-live="polite">
+      {said}
+    </div>
   );
 }
 

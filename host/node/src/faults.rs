@@ -10,8 +10,9 @@ use crate::disk::DiskFaults;
 use crate::tasks::{OnFailure, Tasks};
 use crate::unix_ms;
 use aether_api::{
-    ApiError, CallFault, FAULT_CLOCK_MAX, FAULT_LATENCY_MAX, FAULT_MEMORY_MAX, FAULT_THREADS_MAX,
-    FAULT_TIME_MAX, FAULTS_MAX, FaultKind, FaultView, Principal, rfc3339,
+    ApiError, CallFault, FAULT_CLOCK_MAX, FAULT_LATENCY_MAX, FAULT_MEMORY_MAX,
+    FAULT_NAME_BYTES_MAX, FAULT_THREADS_MAX, FAULT_TIME_MAX, FAULTS_MAX, FaultKind, FaultView,
+    Principal, rfc3339,
 };
 use aether_engine::Tampering;
 use aether_transport::{Direction, Links};
@@ -88,7 +89,7 @@ impl Faults {
         let ending = this.clone();
         tasks.spawn("faults", OnFailure::StopNode, async move {
             stop.run_until_cancelled(ending.end_in_time()).await;
-            ending.end_all();
+            ending.end(None);
             Ok::<(), Infallible>(())
         });
         this
@@ -128,8 +129,9 @@ impl Faults {
         aether_api::Faults { faults: in_force.faults.iter().map(view).collect() }
     }
 
-    pub(crate) fn end_all(&self) {
-        self.retain(|_| false);
+    /// Those with the name, or all.
+    pub(crate) fn end(&self, name: Option<&str>) {
+        self.retain(|entry| name.is_some_and(|name| entry.fault.name.as_deref() != Some(name)));
     }
 
     async fn end_in_time(&self) {
@@ -164,6 +166,9 @@ impl Faults {
         let duration = fault.duration;
         if !(TimeSpan::from_millis(1)..=FAULT_TIME_MAX).contains(&duration) {
             return Err(format!("a fault lasts 1ms to {FAULT_TIME_MAX}, not {duration}"));
+        }
+        if fault.name.as_ref().is_some_and(|name| name.len() > FAULT_NAME_BYTES_MAX) {
+            return Err(format!("a fault's name has at most {FAULT_NAME_BYTES_MAX} bytes"));
         }
         check(&fault.kind)?;
         let nodes = match effects::links(&fault.kind) {

@@ -380,9 +380,9 @@ impl Management for Office {
         Ok(self.sandbox()?.all())
     }
 
-    async fn end_faults(&self, by: &Principal) -> Result<(), ApiError> {
-        self.sandbox()?.end_all();
-        tracing::info!(by = by.name, "faults ended");
+    async fn end_faults(&self, name: Option<String>, by: &Principal) -> Result<(), ApiError> {
+        self.sandbox()?.end(name.as_deref());
+        tracing::info!(by = by.name, name, "faults ended");
         Ok(())
     }
 

@@ -5,13 +5,15 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 
-use aether_forge::{At, Node, Sandbox, Settings};
+use aether_forge::model::LoadRequest;
+use aether_forge::{At, Forge, ForgeSettings, Node, Sandbox, Settings};
 use anyhow::Context;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::component::Web;
-use crate::shell;
+use crate::node;
 
 /// Listens until the program ends.
 pub(super) struct Hands {
@@ -25,6 +27,12 @@ enum Wish {
     /// A cluster of so many nodes in the place of the one before.
     Cluster {
         nodes: usize,
+    },
+    /// A Forge with the application `web` on each of so many nodes, in the place of the cluster.
+    Forge {
+        nodes: usize,
+        /// The text of a load that it sends.
+        load: String,
     },
     Kill {
         node: usize,
@@ -65,10 +73,10 @@ pub(super) fn start() -> anyhow::Result<Hands> {
     let address = listener.local_addr()?;
     let (tell, told) = mpsc::channel::<TcpStream>();
     std::thread::spawn(move || {
-        let mut nodes = Vec::new();
+        let mut held = Held::default();
         for stream in told {
             // A test that hangs up has failed, and says so itself.
-            let _ = serve(&mut nodes, &stream);
+            let _ = serve(&mut held, &stream);
         }
     });
     std::thread::spawn(move || {
@@ -81,10 +89,17 @@ pub(super) fn start() -> anyhow::Result<Hands> {
     Ok(Hands { address })
 }
 
-fn serve(nodes: &mut Vec<Node>, stream: &TcpStream) -> anyhow::Result<()> {
+/// What runs for the tests: one or the other.
+#[derive(Default)]
+struct Held {
+    nodes: Vec<Node>,
+    forge: Option<(Forge, TempDir)>,
+}
+
+fn serve(held: &mut Held, stream: &TcpStream) -> anyhow::Result<()> {
     for line in BufReader::new(stream).lines() {
         let answer = serde_json::from_str(&line?).map_err(anyhow::Error::from);
-        let answer = match answer.and_then(|wish| fulfil(nodes, wish)) {
+        let answer = match answer.and_then(|wish| fulfil(held, wish)) {
             Ok(value) => json!({ "ok": value }),
             Err(error) => json!({ "error": format!("{error:#}") }),
         };
@@ -93,13 +108,25 @@ fn serve(nodes: &mut Vec<Node>, stream: &TcpStream) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn fulfil(nodes: &mut Vec<Node>, wish: Wish) -> anyhow::Result<Value> {
+fn fulfil(held: &mut Held, wish: Wish) -> anyhow::Result<Value> {
+    let nodes = &mut held.nodes;
     match wish {
         Wish::Cluster { nodes: count } => {
+            held.forge = None;
             nodes.clear();
-            let program = shell::target().join("debug/aether");
+            let program = node::program();
             let settings = Settings { program, folder: None, arguments: Vec::new() };
             *nodes = Sandbox::new(settings)?.cluster(count)?;
+        }
+        Wish::Forge { nodes: count, load } => {
+            nodes.clear();
+            held.forge = None;
+            let (forge, folder) = forge(count, load)?;
+            let url = forge.overview().url;
+            let address = url.trim_start_matches("http://").to_owned();
+            let key = forge.key();
+            held.forge = Some((forge, folder));
+            return Ok(json!({ "address": address, "key": key }));
         }
         Wish::Kill { node } => at(nodes, node)?.kill()?,
         Wish::Again { node } => at(nodes, node)?.start_again(At::Another)?,
@@ -121,6 +148,24 @@ fn fulfil(nodes: &mut Vec<Node>, wish: Wish) -> anyhow::Result<Value> {
     }
     let shown = |node: &Node| json!({ "id": node.id, "api": node.api.to_string(), "http": node.http.to_string(), "key": node.key });
     Ok(nodes.iter().map(shown).collect())
+}
+
+/// In a folder that goes with it.
+fn forge(nodes: usize, load: String) -> anyhow::Result<(Forge, TempDir)> {
+    let folder = tempfile::tempdir()?;
+    let instances = u32::try_from(nodes)?;
+    Web { version: 1, instances, broken: false, traps: false }.write(folder.path())?;
+    let settings = ForgeSettings {
+        program: node::program(),
+        listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        nodes,
+        blueprint: Some(folder.path().to_owned()),
+        keep: None,
+        notes: None,
+    };
+    let forge = Forge::start(settings, &mut |_, _| {})?;
+    forge.start_load(&LoadRequest { file: "load.toml".to_owned(), text: load })?;
+    Ok((forge, folder))
 }
 
 fn at(nodes: &mut [Node], place: usize) -> anyhow::Result<&mut Node> {

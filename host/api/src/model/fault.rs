@@ -12,6 +12,8 @@ pub const FAULT_TIME_MAX: TimeSpan = TimeSpan::from_secs(3_600);
 pub const FAULT_CLOCK_MAX: TimeSpan = TimeSpan::from_secs(3_600);
 /// Memory that a fault takes, at most: a fault is no attack on the whole machine.
 pub const FAULT_MEMORY_MAX: ByteSize = ByteSize::mib(4_096);
+/// Longest name of a fault, in bytes.
+pub const FAULT_NAME_BYTES_MAX: usize = 64;
 /// Threads that a fault keeps busy, at most.
 pub const FAULT_THREADS_MAX: u32 = 64;
 /// Most latency that a fault adds. More than 0.8 s of silence break a link; latency is no silence.
@@ -34,6 +36,9 @@ pub struct Fault {
     /// Such as `5s`; 1 ms to 1 h.
     #[schema(value_type = String)]
     pub duration: TimeSpan,
+    /// Whoever gave it one can end it by its name, before its time. At most 64 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// What goes wrong.

@@ -30,7 +30,7 @@ pub(crate) struct ForgeRunArgs {
     /// Keep the nodes' folders here: an empty folder, or one to be made
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
-    /// Address of Forge's API
+    /// Address of Forge's API and of the dashboard
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8888")]
     pub(crate) listen: SocketAddr,
     #[command(flatten)]
@@ -142,8 +142,13 @@ pub(crate) struct CallsArgs {
 pub(crate) enum ForgeFaultCommand {
     /// Show what is in force
     List(Running),
-    /// End all of it now
-    End(Running),
+    /// End one of them now, or all
+    End {
+        /// Its number, as `list` shows it; all without it
+        fault: Option<u64>,
+        #[command(flatten)]
+        running: Running,
+    },
     /// kill -9, and a start at the end
     Kill {
         node: usize,
@@ -241,7 +246,7 @@ pub(crate) enum ForgeFaultCommand {
 impl ForgeFaultCommand {
     fn running(&self) -> &Running {
         match self {
-            Self::List(running) | Self::End(running) => running,
+            Self::List(running) | Self::End { running, .. } => running,
             Self::Kill { lasting, .. }
             | Self::Stop { lasting, .. }
             | Self::Partition { between: Between { lasting, .. }, .. }
@@ -265,7 +270,7 @@ impl ForgeFaultCommand {
             (Calls { nodes, slice, function, share }, lasting)
         };
         let (trouble, lasting) = match self {
-            Self::List(_) | Self::End(_) => return None,
+            Self::List(_) | Self::End { .. } => return None,
             Self::Kill { node, lasting } => (Trouble::Kill { node }, lasting),
             Self::Stop { node, lasting } => (Trouble::Stop { node }, lasting),
             Self::Partition { one_way, between: Between { from, to, lasting } } => {

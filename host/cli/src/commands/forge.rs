@@ -51,7 +51,12 @@ pub(super) fn run(args: ForgeArgs, around: &Surroundings, ui: &mut Ui) -> Result
 fn fault(remote: &Remote, command: ForgeFaultCommand, ui: &mut Ui) -> Result {
     let faults = match command {
         ForgeFaultCommand::List(_) => remote.faults()?,
-        ForgeFaultCommand::End(_) => {
+        ForgeFaultCommand::End { fault: Some(number), .. } => {
+            let faults = remote.end_fault(number)?;
+            ui.step("Ended", format!("fault {number}"))?;
+            faults
+        }
+        ForgeFaultCommand::End { fault: None, .. } => {
             let faults = remote.end_faults()?;
             ui.step("Ended", "all faults")?;
             faults
@@ -116,7 +121,7 @@ fn start(args: ForgeRunArgs, around: &Surroundings, ui: &mut Ui) -> Result {
             said = ui.step(verb, what);
         }
     };
-    let forge = Forge::start(settings, None, &mut say).map_err(|error| failure(&error))?;
+    let forge = Forge::start(settings, &mut say).map_err(|error| failure(&error))?;
     said?;
     if let Some(load) = &load {
         forge.start_load(load).map_err(|error| failure(&error))?;
@@ -187,7 +192,6 @@ fn row(node: &NodeView) -> Vec<Cell> {
 /// What somebody can do now.
 fn invite(started: &Started, ui: &mut Ui) -> Result {
     let Started { key, overview } = started;
-    let server = overview.nodes.first().map_or("", |node| node.api.as_str());
     let front = overview.nodes.first().map_or("", |node| node.http.as_str());
     let application = match &overview.application {
         Some(name) => format!("application  {name}: on every node, such as http://{front}"),
@@ -197,14 +201,14 @@ fn invite(started: &Started, ui: &mut Ui) -> Result {
     ui.line(format!(
         "
 {application}
-forge        {url}/forge
+dashboard    {url}/#key={key}
 logs         {folder}/node-*/log
 
 For `aether` in another terminal:
-  export AETHER_SERVER=http://{server} AETHER_KEY={key}
+  export AETHER_SERVER={url} AETHER_KEY={key}
   aether status
 
-Break something, and look:
+Break something, and look; or on the pages Chaos and Load of the dashboard:
   aether forge node kill 1
   aether forge node restart 1
   aether forge fault partition 1,2 3,4,5 --for 30s

@@ -105,7 +105,22 @@ fn a_cluster_under_load_loses_nodes_and_gets_them_back() {
     };
     more(50);
 
+    // What is asked of Forge's address is answered by a node that runs.
+    let server = forge.overview().url;
+    let asks = |first: &str| {
+        let mut command = aether(forge.home.path(), &["status", "--json", "--server", &server]);
+        let status = command.args(["--key", &forge.key]).output().unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+        assert_eq!(status["node"]["id"], *first, "{status}");
+    };
+    let one = forge.node(1);
+    asks(&one.id);
+    forge.order(&["node", "stop", "1"]);
     let before = forge.node(2);
+    asks(&before.id);
+    forge.order(&["node", "resume", "1"]);
+    asks(&one.id);
+
     forge.order(&["node", "kill", "2"]);
     assert_eq!(forge.node(2).process, ProcessState::Down);
     assert!(!answers(&before));
@@ -182,6 +197,9 @@ fn its_api_wants_its_key() {
     let friend = http::raw(address, format!("{key}\r\nconnection: close\r\n\r\n").as_bytes());
     assert_eq!(friend.unwrap().status, 200);
     assert_eq!(http::get(address, "/nothing").unwrap().status, 404);
+    let page = http::get(address, "/").unwrap();
+    assert!(page.status == 200 && page.text.contains("data-forge"), "{}", page.text);
+    assert_eq!(http::get(address, "/api/nodes").unwrap().status, 401, "the node asks for a key");
     forge.order(&["end"]);
     wait("all has ended", || !forge.folder.exists());
 }

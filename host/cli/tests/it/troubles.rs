@@ -96,10 +96,17 @@ fn every_fault_shows_and_ends() {
     let node = forge.node(1);
     forge.order(&["fault", "crash", "t:shop", "--for", "1h"]);
     assert!(shop(&node).is_some_and(|(status, _)| status >= 500));
+    // One of two is ended; the other one stays.
+    forge.order(&["fault", "cpu", "1", "--threads", "1", "--for", "1h"]);
+    let crash = forge.overview().faults[0].number.to_string();
+    forge.order(&["fault", "end", &crash]);
+    assert!(shop(&node).is_some_and(|(status, _)| status == 200));
+    assert_eq!(forge.overview().faults.len(), 1);
+    assert_eq!(forge.run(&["fault", "end", &crash]).exit, 3);
     forge.order(&["fault", "end"]);
     forge.order(&["fault", "kill", "1", "--for", "1ms"]);
     wait("it ends by itself", || forge.overview().faults.is_empty());
-    assert!(is_well(&forge, &forge.node(1)));
+    wait("all is well again", || is_well(&forge, &forge.node(1)));
 }
 
 #[test]

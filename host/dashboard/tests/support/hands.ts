@@ -36,6 +36,9 @@ export class Hands {
   again = (node: number) => this.#wish<Node[]>({ do: "again", node });
   suspend = (node: number) => this.#wish<Node[]>({ do: "suspend", node });
   resume = (node: number) => this.#wish<Node[]>({ do: "resume", node });
+  /** A Forge with the application `web` in place of the cluster. */
+  forge = (nodes: number, load: string) =>
+    this.#wish<{ address: string; key: string }>({ do: "forge", nodes, load });
   aether = (node: number, ...words: string[]) => this.#wish<string>({ do: "aether", node, words });
   web = (wish: {
     node: number;

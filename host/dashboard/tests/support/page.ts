@@ -35,7 +35,7 @@ export interface Opened {
 export async function open(
   browser: Browser,
   address: string,
-  options: BrowserContextOptions = {},
+  { hash = "", ...options }: BrowserContextOptions & { hash?: string } = {},
 ): Promise<Opened> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   context.setDefaultTimeout(PATIENCE_MS);
@@ -44,7 +44,9 @@ export async function open(
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("console", (message) => {
     // The browser itself notes every request and socket that fails; some are meant to.
-    const own = !message.location().url.includes("/api/") && !message.text().includes("WebSocket");
+    const { url } = message.location();
+    const asked = url.includes("/api/") || url.includes("/forge/");
+    const own = !asked && !message.text().includes("WebSocket");
     if (message.type() === "error" && own) complaints.push(message.text());
   });
   page.on("request", (request) => {
@@ -52,7 +54,7 @@ export async function open(
     if (protocol !== "data:" && host !== address) complaints.push(`loads ${request.url()}`);
   });
   await fromDisk(page);
-  await page.goto(`http://${address}/`);
+  await page.goto(`http://${address}/${hash}`);
   return { page, complaints };
 }
 
@@ -71,10 +73,6 @@ async function fromDisk(page: Page): Promise<void> {
       const contentType = types[file.split(".").pop() ?? ""] ?? "text/html";
       await route.fulfill({ body: await readFile(join(folder, file)), contentType });
     });
-  await serve(
-    (url) => url.pathname === "/",
-    () => "index.html",
-  );
   await serve(
     (url) => url.pathname.startsWith("/dashboard/"),
     (url) => url.pathname.split("/").pop() ?? "",

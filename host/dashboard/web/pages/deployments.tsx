@@ -12,7 +12,8 @@ import type {
   RolloutStatus,
   Slice,
 } from "../generated/api.ts";
-import { request, Refused } from "../api.ts";
+import { Outcome, useAct } from "../act.tsx";
+import { request } from "../api.ts";
 import { activeInstances, answers } from "../health.ts";
 import { Facts, NodeId, State, Table, Time, Title } from "../parts.tsx";
 
@@ -267,26 +268,15 @@ function Shares({ rollout }: { rollout: RolloutStatus }) {
 }
 
 function Controls({ app, secret, possible }: { app: string; secret: string; possible: Control[] }) {
-  const [busy, setBusy] = useState<string>();
-  const [said, setSaid] = useState("");
-  const [trouble, setTrouble] = useState("");
+  const doing = useAct();
   const [asked, setAsked] = useState<Control>();
   const dialog = useRef<HTMLDialogElement>(null);
-  const act = async (control: Control) => {
-    setBusy(control.command);
-    setTrouble("");
-    try {
-      await request<RolloutStatus>(secret, "POST", `/api/rollouts/${app}/${control.command}`);
-      setSaid(`${control.label}: done`);
-    } catch (error) {
-      setSaid("");
-      setTrouble(error instanceof Refused ? error.message : String(error));
-    }
-    setBusy(undefined);
-  };
+  const act = (control: Control) =>
+    doing.act(control.label, () =>
+      request<RolloutStatus>(secret, "POST", `/api/rollouts/${app}/${control.command}`),
+    );
   const click = (control: Control) => {
-    // A second press while the first is on its way is no second wish.
-    if (busy) return;
+    if (doing.busy) return;
     if (!control.ask) return void act(control);
     setAsked(control);
     dialog.current?.showModal();
@@ -297,16 +287,13 @@ function Controls({ app, secret, possible }: { app: string; secret: string; poss
         <button
           key={control.command}
           type="button"
-          aria-disabled={busy !== undefined}
+          aria-disabled={doing.busy !== undefined}
           onClick={() => click(control)}
         >
           {control.label}
         </button>
       ))}
-      <span role="status">{busy ? "On its way …" : said}</span>
-      <p role="alert" class="trouble">
-        {trouble}
-      </p>
+      <Outcome doing={doing} />
       <dialog ref={dialog} aria-labelledby={`ask-${app}`}>
         <form method="dialog">
           <h4 id={`ask-${app}`}>

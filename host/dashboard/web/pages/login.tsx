@@ -2,7 +2,8 @@
 
 import { useState } from "preact/hooks";
 
-export function Login({ refused, enter }: { refused: boolean; enter(key: string): void }) {
+export function Login(props: { refused: boolean; enter(key: string): void; forge: boolean }) {
+  const { refused, enter, forge } = props;
   const [text, setText] = useState("");
   const [missing, setMissing] = useState(false);
   const submit = (event: Event) => {
@@ -37,9 +38,18 @@ export function Login({ refused, enter }: { refused: boolean; enter(key: string)
         </p>
         <button type="submit">Open</button>
         <p id="key-help" class="dim">
-          The first key is in <code>admin.key</code> in the node's data folder. A key that can only
-          read: <code>aether keys create NAME --role viewer</code>. It is kept in this tab until you
-          close it, and goes to this node alone.
+          {forge ? (
+            <>
+              <code>aether forge</code> has printed an address with the key.
+            </>
+          ) : (
+            <>
+              The first key is in <code>admin.key</code> in the node's data folder. A key that can
+              only read: <code>aether keys create NAME --role viewer</code>.
+            </>
+          )}{" "}
+          It is kept in this tab until you close it, and goes to {forge ? "Forge" : "this node"}{" "}
+          alone.
         </p>
       </form>
     </main>

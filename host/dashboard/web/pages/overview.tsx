@@ -5,13 +5,14 @@ import { useState } from "preact/hooks";
 import type { Application, LogLine, NodeStatus } from "../generated/api.ts";
 import { activeInstances, desiredInstances, health, type Finding } from "../health.ts";
 import { bytes } from "../format.ts";
+import { chartMarks } from "../forge/charts.ts";
 import { Requests } from "./requests.tsx";
 import { Facts, NodeId, State, Table, Time, Title } from "../parts.tsx";
 
 /** Events that are shown at first. */
 const EVENTS_AT_FIRST = 12;
 
-export function Overview({ picture, view, recorder }: PageProps) {
+export function Overview({ picture, view, recorder, forge }: PageProps) {
   const nodes = Object.values(picture.nodes);
   const applications = Object.values(picture.applications);
   const slices = applications.flatMap((app) => app.slices);
@@ -39,7 +40,12 @@ export function Overview({ picture, view, recorder }: PageProps) {
           ]}
         />
       </section>
-      <Requests picture={picture} recorder={recorder} now={Date.parse(view.at ?? "")} />
+      <Requests
+        picture={picture}
+        recorder={recorder}
+        now={Date.parse(view.at ?? "")}
+        marks={chartMarks(forge?.live)}
+      />
       <section aria-labelledby="nodes">
         <h2 id="nodes">Nodes</h2>
         <Table

@@ -2,7 +2,7 @@
 // function.
 
 import type { LivePicture } from "../generated/api.ts";
-import { Chart } from "../chart.tsx";
+import { Chart, type ChartMark } from "../chart.tsx";
 import { Facts } from "../parts.tsx";
 import {
   duration,
@@ -18,8 +18,14 @@ import {
 /** What the figures look back on. */
 const WINDOW_MS = 10_000;
 
-export function Requests(props: { picture: LivePicture; recorder: Recorder; now: number }) {
-  const { picture, recorder, now } = props;
+export function Requests(props: {
+  picture: LivePicture;
+  recorder: Recorder;
+  now: number;
+  /** What was done to the cluster, where somebody knows. */
+  marks: ChartMark[];
+}) {
+  const { picture, recorder, now, marks } = props;
   const { calls } = picture;
   const ever = total(calls, fromOutside);
   const lately = recorder.over({ at: now, calls }, WINDOW_MS, fromOutside);
@@ -48,6 +54,7 @@ export function Requests(props: { picture: LivePicture; recorder: Recorder; now:
               <Chart
                 title="Requests per second"
                 times={times}
+                marks={marks}
                 show={perSecond}
                 lines={[
                   { label: "all", colour: "--busy", values: points.map((it) => it.callsPerSecond) },
@@ -62,6 +69,7 @@ export function Requests(props: { picture: LivePicture; recorder: Recorder; now:
               <Chart
                 title="Time to the answer"
                 times={times}
+                marks={marks}
                 show={(ms) => duration(Math.round(ms * 1_000))}
                 lines={[
                   { label: "p50", colour: "--busy", values: points.map((it) => it.p50) },

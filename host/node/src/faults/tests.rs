@@ -12,7 +12,11 @@ fn links(direction: FaultDirection) -> FaultLinks {
 }
 
 fn cut(duration: TimeSpan) -> Fault {
-    Fault { kind: FaultKind::Partition { links: links(FaultDirection::Both) }, duration }
+    fault(FaultKind::Partition { links: links(FaultDirection::Both) }, duration)
+}
+
+fn fault(kind: FaultKind, duration: TimeSpan) -> Fault {
+    Fault { kind, duration, name: None }
 }
 
 fn loss(share: f64) -> FaultKind {
@@ -51,13 +55,21 @@ async fn a_fault_has_an_effect_and_an_end() {
     let is_up = |all: &aether_transport::Statuses| all.get(&THERE).is_some_and(PeerStatus::is_up);
     drop(statuses.wait_for(|all| !is_up(all)).await.unwrap());
     // One that is over goes by itself; the other one stays.
-    let short = Fault { kind: loss(0.5), duration: SHORT };
+    let short = fault(loss(0.5), SHORT);
     faults.inject(vec![short], &admin()).unwrap();
     while faults.all().faults.len() > 1 {
         tokio::task::yield_now().await;
     }
     assert_eq!(faults.all().faults[0].fault, cut);
-    faults.end_all();
+    // One that has a name can be ended by it; the other one stays.
+    let named = Fault { name: Some("7".to_owned()), ..fault(loss(0.5), LONG) };
+    faults.inject(vec![named], &admin()).unwrap();
+    faults.end(Some("8"));
+    assert_eq!(faults.all().faults.len(), 2);
+    faults.end(Some("7"));
+    assert_eq!(faults.all().faults.len(), 1);
+    assert_eq!(faults.all().faults[0].fault, cut);
+    faults.end(None);
     assert_eq!(faults.all().faults, []);
     drop(statuses.wait_for(is_up).await.unwrap());
     tasks.shutdown().cancel();
@@ -71,7 +83,7 @@ async fn what_makes_no_sense_changes_nothing() {
     let tasks = Tasks::new(CancellationToken::new());
     let faults = Faults::start(HERE, places(&links), &tasks, tasks.shutdown().clone());
     let good = cut(LONG);
-    let of = |kind| Fault { kind, duration: LONG };
+    let of = |kind| fault(kind, LONG);
     let far = TimeSpan::from_secs(11);
     let named = |name: &str| {
         let mut fault = good.clone();
@@ -106,7 +118,7 @@ async fn what_makes_no_sense_changes_nothing() {
 #[test]
 fn of_several_faults_the_worst_of_each_kind_counts() {
     let entry = |kind: FaultKind, node: u64| Entry {
-        fault: Fault { kind, duration: LONG },
+        fault: fault(kind, LONG),
         nodes: vec![NodeId(node)],
         _burden: None,
         until: Instant::now(),
@@ -141,13 +153,13 @@ async fn the_newest_fault_of_the_clock_counts_until_it_ends() {
     let apart = || own.now_ms().cast_signed() - unix_ms().cast_signed();
     let of = |seconds, side| {
         let kind = clock(TimeSpan::from_secs(seconds), side);
-        Fault { kind, duration: LONG }
+        fault(kind, LONG)
     };
     faults.inject(vec![of(60, ClockSide::Ahead)], &admin()).unwrap();
     assert!((59_000..=61_000).contains(&apart()));
     faults.inject(vec![of(30, ClockSide::Behind)], &admin()).unwrap();
     assert!((-31_000..=-29_000).contains(&apart()));
-    faults.end_all();
+    faults.end(None);
     assert!(apart().abs() < 1_000);
     tasks.shutdown().cancel();
     tasks.join().await;
