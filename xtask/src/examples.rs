@@ -5,7 +5,6 @@ mod case;
 mod pattern;
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 
 use anyhow::{Context, bail};
 
@@ -21,11 +20,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
         std::fs::remove_dir_all(&home)?;
     }
     std::fs::create_dir_all(&home)?;
-    let (_tell, told) = mpsc::channel();
     let addresses = Addresses::free()?;
     let log = home.join("node.log");
     let mut node = Node::start(addresses, &home.join("data"), Some(&log))?;
-    node.wait_until_ready(&told).with_context(|| format!("see {}", log.display()))?;
+    node.wait_until_ready().with_context(|| format!("see {}", log.display()))?;
 
     let (mut passed, mut failed) = (0, 0);
     for application in sorted(&shell::root().join("examples"))? {

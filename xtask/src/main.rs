@@ -26,8 +26,12 @@ use clap::Parser;
 enum Task {
     /// Install what building and checking needs; nothing the second time
     Setup,
-    /// Start a node with an example application on it and show how to call it, until Ctrl-C
-    Demo,
+    /// Start Forge: five nodes with an example application, load and the dashboard, until Ctrl-C
+    Demo {
+        /// Only check that all of it is there, with the program that is built
+        #[arg(long)]
+        check: bool,
+    },
     /// Run every check and every test: all that CI runs, with the time of each step
     #[command(visible_alias = "ci")]
     Test,
@@ -63,7 +67,7 @@ enum Task {
         rounds: u32,
     },
     /// Measure Aether beside its peers: http-hello, typed-route, local-call, remote-call, cold,
-    /// kv-put, failover, join, scale
+    /// kv-put, failover, join, forge, scale
     Bench {
         /// Which bench
         name: String,
@@ -73,7 +77,8 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Setup => setup::run().and_then(|()| dashboard::setup()),
-        Task::Demo => demo::run(),
+        Task::Demo { check: true } => demo::check(),
+        Task::Demo { check: false } => demo::run(),
         Task::Test => test::run(),
         Task::Examples => node::build().and_then(|()| examples::run()),
         Task::Dashboard { build: true } => dashboard::build(),

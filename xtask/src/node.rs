@@ -4,7 +4,6 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use aether_forge::http;
@@ -16,9 +15,6 @@ const READY_MAX: Duration = Duration::from_secs(30);
 /// A node that was asked to stop waits for its requests for ten seconds.
 const STOP_MAX: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// Somebody wants the node to end.
-pub(crate) struct Stop;
 
 /// Where a node listens.
 #[derive(Clone, Copy)]
@@ -32,10 +28,6 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
-    /// Those that a node has without settings.
-    pub(crate) const USUAL: Self =
-        Self { http: loopback(8070), api: loopback(8080), cluster: loopback(8090) };
-
     /// Some that nobody uses.
     pub(crate) fn free() -> anyhow::Result<Self> {
         let free = || TcpListener::bind(loopback(0))?.local_addr();
@@ -90,36 +82,21 @@ impl Node {
         Ok(Self { addresses, child: command.spawn().context("start the node")? })
     }
 
-    pub(crate) fn wait_until_ready(&mut self, told: &Receiver<Stop>) -> anyhow::Result<()> {
+    pub(crate) fn wait_until_ready(&mut self) -> anyhow::Result<()> {
         let end = Instant::now() + READY_MAX;
         while !self.is_ready() {
             ensure!(Instant::now() < end, "the node is not ready after {READY_MAX:?}");
-            ensure!(!self.pause(told)?, "stopped");
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the node ended: {status}");
+            }
+            std::thread::park_timeout(LOOK_EVERY);
         }
-        Ok(())
-    }
-
-    pub(crate) fn wait_for_end(&mut self, told: &Receiver<Stop>) -> anyhow::Result<()> {
-        while !self.pause(told)? {}
         Ok(())
     }
 
     fn is_ready(&self) -> bool {
         let request = http::Request { method: "GET", path: "/health/ready", ..Default::default() };
         http::exchange(self.addresses.api, &request).is_ok_and(|answer| answer.status == 200)
-    }
-
-    /// Waits a moment; true if somebody wants to stop, an error if the node ended by itself.
-    fn pause(&mut self, told: &Receiver<Stop>) -> anyhow::Result<bool> {
-        match told.recv_timeout(LOOK_EVERY) {
-            Ok(Stop) => return Ok(true),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => bail!("nobody could tell the node to stop"),
-        }
-        match self.child.try_wait()? {
-            Some(status) => bail!("the node ended: {status}"),
-            None => Ok(false),
-        }
     }
 
     /// Asks the node to end and waits; false if it did not within `STOP_MAX`.

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::steps::Steps;
-use crate::{dashboard, examples, guests, setup, shell, sim, tidy};
+use crate::{dashboard, demo, examples, guests, setup, shell, sim, tidy};
 
 /// Formatting, rules, lints, simulation, guests, tests: cheapest first, so that news come early.
 /// The applications come last, with the program that the tests were built with: to build that
@@ -24,6 +24,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     steps.run("guests", || guests::build(guests::OF_TESTS));
     steps.run("test", tests);
     steps.run("examples", examples::run);
+    steps.run("demo", demo::check);
     steps.run("dashboard", dashboard::run);
     steps.finish()
 }
