@@ -19,7 +19,7 @@ mod wait;
 pub use forge::{Forge, NODES_MAX, Settings as ForgeSettings, find_blueprint};
 pub use node::{At, Ended, Member, Node, leader, wait_for_voters};
 pub use note::{Found, forges};
-pub use process::Process;
+pub use process::{Process, memory};
 pub use remote::{Remote, RemoteError};
 pub use sandbox::{Sandbox, Settings};
 pub use wait::{PATIENCE, until};

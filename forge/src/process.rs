@@ -130,10 +130,7 @@ impl Process {
 
     /// Bytes of memory that the process has in use now, shared ones included.
     pub fn memory(&self) -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = resident.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        Ok(kib.context("/proc/PID/status")? << 10)
+        memory(self.id())
     }
 
     /// What the process has said since it was started, as far as it is text.
@@ -160,6 +157,14 @@ impl Drop for Process {
         // It may have ended by itself; then there is nobody to kill.
         let _ = self.kill();
     }
+}
+
+/// The same of any process.
+pub fn memory(id: u32) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = resident.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    Ok(kib.context("/proc/PID/status")? << 10)
 }
 
 fn guard(id: u32) -> std::io::Result<Child> {

@@ -14,7 +14,7 @@ pub(crate) fn sandbox(folder: &Path, name: &str) -> anyhow::Result<Sandbox> {
 }
 
 /// The binary as it is shipped: beside this program's folder, which is that of another profile.
-fn program() -> anyhow::Result<PathBuf> {
+pub(crate) fn program() -> anyhow::Result<PathBuf> {
     let here = std::env::current_exe()?;
     let profile = here.parent().context("a program is in a folder")?;
     let program = profile.with_file_name("dist").join("aether");

@@ -7,6 +7,7 @@ mod cold;
 mod compare;
 mod etcd;
 mod failover;
+mod forge;
 mod grpc;
 mod guests;
 mod http_cluster;
@@ -68,6 +69,8 @@ enum Bench {
     KvPut,
     /// From the loss of a leader to the next acknowledged write, here and in etcd
     Failover,
+    /// Five nodes from nothing, a lost leader and a restart of all under load, through Forge
+    Forge,
     /// From the start of a node that joins to its first answer, here and in etcd
     Join,
     /// Planning and reconciling 1,000 slices on 100 nodes, and the slope to 10,000
@@ -103,6 +106,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Bench::Cold => cold::run(folder),
         Bench::KvPut => kv_put::run(folder, arguments.rounds),
         Bench::Failover => failover::run(folder, arguments.rounds),
+        Bench::Forge => forge::run(folder, arguments.rounds),
         Bench::Join => join::run(folder, arguments.rounds),
         Bench::Scale => scale::run(folder),
     }
