@@ -14,6 +14,7 @@ mod note;
 mod process;
 mod remote;
 mod sandbox;
+pub mod script;
 mod wait;
 
 pub use forge::{Forge, NODES_MAX, Settings as ForgeSettings, find_blueprint};

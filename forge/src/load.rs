@@ -15,6 +15,7 @@ mod spec;
 mod template;
 mod wire;
 
+pub(crate) use draw::Draw;
 pub use rate::Rate;
 pub use report::{Figures, Progress, Report, Second, TargetReport, histogram};
 pub use run::{Doors, Load};

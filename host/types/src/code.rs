@@ -26,6 +26,10 @@ codes! {
     TomlUnknownKey = "toml-unknown-key",
     /// A value of the wrong type or out of its range.
     TomlValue = "toml-value",
+    /// A script of Forge that does not parse.
+    ScriptSyntax = "script-syntax",
+    /// A value, a name or a file in a script of Forge that does not fit.
+    ScriptValue = "script-value",
     /// A key that a later version of Aether will honour and this one refuses.
     NotSupportedYet = "not-supported-yet",
     /// The bytes are not a WebAssembly component.
