@@ -14,6 +14,7 @@ use crate::model::{
 };
 use crate::note::Note;
 use crate::sandbox::{Sandbox, Settings as SandboxSettings};
+use crate::script::{self, Plan};
 pub use application::find as find_blueprint;
 use faults::Faults;
 use loads::Loads;
@@ -22,6 +23,7 @@ pub(crate) use nodes::Nodes;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, ensure};
 
@@ -114,6 +116,16 @@ impl Forge {
         self.shared.start_load(request)
     }
 
+    /// Plays a scenario to its end; `cancelled` ends it before. Says what it does, as it does it.
+    pub fn play(
+        &self,
+        plan: &Plan,
+        cancelled: Arc<AtomicBool>,
+        say: &mut dyn FnMut(&script::Event),
+    ) -> script::Report {
+        script::play(self.shared.clone(), plan, cancelled, say)
+    }
+
     /// Completes when somebody asks for the end over HTTP.
     pub async fn asked_to_end(&self) {
         self.desk.asked_to_end().await;
@@ -128,7 +140,7 @@ impl Shared {
             application: self.application.clone(),
             nodes: self.nodes.views(),
             faults: self.faults.views(),
-            load: self.loads.report(),
+            load: self.load_report(),
         }
     }
 
@@ -184,6 +196,11 @@ impl Shared {
         change: impl FnOnce(&Load) -> anyhow::Result<()>,
     ) -> anyhow::Result<Report> {
         self.loads.steer(change)
+    }
+
+    /// Of the load that runs, or has ended by itself.
+    pub(crate) fn load_report(&self) -> Option<Report> {
+        self.loads.report()
     }
 
     pub(crate) fn stop_load(&self) -> anyhow::Result<Report> {

@@ -8,6 +8,7 @@ mod demo;
 mod examples;
 mod guests;
 mod node;
+mod scenarios;
 mod setup;
 mod shell;
 mod sim;
@@ -37,6 +38,11 @@ enum Task {
     Test,
     /// Build the applications in examples/, deploy them on a node and run their cases
     Examples,
+    /// Play the scenarios in forge/scenarios/, each on a Forge of its own
+    Scenarios {
+        /// Only these, such as leader-loss
+        names: Vec<String>,
+    },
     /// Check the dashboard and test it in a browser, against nodes of the program that is built
     Dashboard {
         /// Only write what browsers load, from its sources
@@ -81,6 +87,7 @@ fn main() -> ExitCode {
         Task::Demo { check: false } => demo::run(),
         Task::Test => test::run(),
         Task::Examples => node::build().and_then(|()| examples::run()),
+        Task::Scenarios { names } => node::build().and_then(|()| scenarios::run(&names)),
         Task::Dashboard { build: true } => dashboard::build(),
         Task::Dashboard { build: false } => {
             dashboard::setup().and_then(|()| node::build()).and_then(|()| dashboard::run())

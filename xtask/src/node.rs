@@ -52,6 +52,7 @@ pub(crate) fn build() -> anyhow::Result<()> {
     shell::run(shell::cargo().args(["build", "--quiet", "--package", "aether-cli"]))
 }
 
+/// What [`build`] has built.
 pub(crate) fn program() -> PathBuf {
     shell::target().join("debug/aether")
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::steps::Steps;
-use crate::{dashboard, demo, examples, guests, setup, shell, sim, tidy};
+use crate::{dashboard, demo, examples, guests, scenarios, setup, shell, sim, tidy};
 
 /// Formatting, rules, lints, simulation, guests, tests: cheapest first, so that news come early.
 /// The applications come last, with the program that the tests were built with: to build that
@@ -25,6 +25,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     steps.run("test", tests);
     steps.run("examples", examples::run);
     steps.run("demo", demo::check);
+    steps.run("scenarios", || scenarios::run(&[]));
     steps.run("dashboard", dashboard::run);
     steps.finish()
 }

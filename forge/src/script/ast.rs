@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 /// Where something stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    pub file: Arc<str>,
+pub(super) struct Place {
+    pub(super) file: Arc<str>,
     /// From 1.
-    pub line: usize,
+    pub(super) line: usize,
     /// In characters, from 1.
-    pub column: usize,
+    pub(super) column: usize,
 }
 
 impl fmt::Display for Place {

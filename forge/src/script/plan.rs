@@ -5,7 +5,7 @@ mod values;
 
 use super::ast::{Block, Condition, Expr, Order, Part, Piece, Place, Program, Setting};
 use super::ast::{Script, Statement, StatementKind};
-use super::form::{Kind, Of, RESERVED};
+use super::form::{FORMS, Form, Kind, Of, RESERVED};
 use super::parse::parse;
 use super::value::{Nodes, Value};
 use crate::forge::NODES_MAX;
@@ -98,11 +98,16 @@ impl Plan {
         planner.settings(&script.settings);
         let pieces = planner.pieces(&script);
         planner.draw = Draw::new(planner.seed);
-        planner.block(&script.body, &pieces);
+        planner.play(&script.body, &pieces);
         let Planner { folder, problems, moves, seed, nodes, blueprint, .. } = planner;
         let plan = Self { name, seed, nodes, blueprint, folder, moves };
         problems.or(plan)
     }
+}
+
+fn load_stop() -> &'static Form {
+    let found = FORMS.iter().find(|form| form.verb == ["load", "stop"]);
+    found.expect("it is one of the forms")
 }
 
 struct Planner<'a> {
@@ -124,8 +129,10 @@ struct Planner<'a> {
     kept: usize,
     watches: usize,
     depth: usize,
-    /// Names of the targets of the load that runs at this point.
+    /// Names of the targets of the last load before this point.
     targets: Option<Vec<String>>,
+    /// Whether it runs.
+    loading: bool,
 }
 
 type Pieces = BTreeMap<String, Piece>;
@@ -152,6 +159,7 @@ impl<'a> Planner<'a> {
             watches: 0,
             depth: 0,
             targets: around.load.clone(),
+            loading: around.load.is_some(),
         }
     }
 
@@ -234,23 +242,41 @@ impl<'a> Planner<'a> {
         pieces
     }
 
+    /// The whole of it. What a load sent has been answered before the last look at it.
+    fn play(&mut self, body: &Block, pieces: &Pieces) {
+        let watches = self.statements(body, pieces);
+        if let (true, Some(Move { at, .. })) = (self.loading, self.moves.last()) {
+            let at = at.clone();
+            self.push(&at, What::Do(Order { form: load_stop(), given: Vec::new() }));
+        }
+        self.unwatch(watches);
+    }
+
     /// Names and watches of a block end with it.
     fn block(&mut self, block: &Block, pieces: &Pieces) {
         self.names.push(BTreeMap::new());
-        let first = self.watches;
+        let watches = self.statements(block, pieces);
+        self.unwatch(watches);
+        self.names.pop();
+    }
+
+    /// What is watched from then on.
+    fn statements(&mut self, block: &Block, pieces: &Pieces) -> Vec<(Place, usize)> {
         let mut watches = Vec::new();
         for statement in block {
+            let before = self.watches;
             self.statement(statement, pieces);
-            if let Some(Move { what: What::Watch(number, _), at }) = self.moves.last() {
-                if *number >= first && matches!(statement.kind, StatementKind::Always(_)) {
-                    watches.push((*number, at.clone()));
-                }
+            if matches!(statement.kind, StatementKind::Always(_)) && self.watches > before {
+                watches.push((statement.at.clone(), self.watches));
             }
         }
-        for (number, at) in watches.into_iter().rev() {
+        watches
+    }
+
+    fn unwatch(&mut self, watches: Vec<(Place, usize)>) {
+        for (at, number) in watches.into_iter().rev() {
             self.push(&at, What::Unwatch(number));
         }
-        self.names.pop();
     }
 
     fn push(&mut self, at: &Place, what: What) {
@@ -363,10 +389,12 @@ impl<'a> Planner<'a> {
     /// What is said in vain is still checked: nothing of it is left but its problems.
     fn check(&mut self, block: &Block, pieces: &Pieces) {
         let (moves, draw) = (self.moves.len(), self.draw.clone());
-        let (count, targets) = (self.count, self.targets.clone());
+        let (count, loading) = (self.count, self.loading);
+        let targets = self.targets.clone();
         self.block(block, pieces);
         self.moves.truncate(moves);
-        (self.draw, self.count, self.targets) = (draw, count, targets);
+        (self.draw, self.count, self.loading) = (draw, count, loading);
+        self.targets = targets;
     }
 
     fn call(&mut self, at: &Place, name: &str, values: &[Expr], pieces: &Pieces) {
@@ -407,9 +435,8 @@ impl<'a> Planner<'a> {
             }
             ["add", ..] => self.count += 1,
             ["load"] => return self.load(at, order.value("load").map_or("", Value::text)),
-            ["load", ..] if self.targets.is_none() => {
-                return self.wrong(at, "no load was started before");
-            }
+            ["load", ..] if !self.loading => return self.wrong(at, "no load runs here"),
+            ["load", "stop"] => self.loading = false,
             _ => {}
         }
         self.push(at, What::Do(order));
@@ -431,6 +458,7 @@ impl<'a> Planner<'a> {
         };
         match Spec::parse(&file, &text) {
             Ok(spec) => {
+                self.loading = true;
                 self.targets = Some(spec.targets.into_iter().map(|target| target.name).collect());
                 self.push(at, What::Load(LoadRequest { file, text }));
             }

@@ -13,6 +13,8 @@ pub(super) enum Value {
     /// Of 1, not of 100.
     Share(f64),
     Time(TimeSpan),
+    /// A time that was measured, finer than any that is written.
+    Milliseconds(f64),
     Size(ByteSize),
     Text(String),
     Nodes(Nodes),
@@ -99,6 +101,7 @@ impl Value {
         match self {
             Self::Number(number) | Self::Share(number) => *number,
             Self::Time(time) => time.as_millis() as f64,
+            Self::Milliseconds(ms) => *ms,
             Self::Size(size) => size.bytes() as f64,
             Self::Text(_) | Self::Nodes(_) => f64::NAN,
         }
@@ -158,10 +161,11 @@ pub(super) fn pick(mut of: Vec<usize>, count: usize, draw: u64) -> BTreeSet<usiz
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Number(number) => write!(f, "{number}"),
+            Self::Number(number) => write!(f, "{}", (number * 1e6).round() / 1e6),
             // Without the digits that only the division has made.
             Self::Share(share) => write!(f, "{}%", (share * 1e8).round() / 1e6),
             Self::Time(time) => write!(f, "{time}"),
+            Self::Milliseconds(ms) => write!(f, "{} ms", (ms * 10.0).round() / 10.0),
             Self::Size(size) => write!(f, "{size}"),
             Self::Text(text) if text.contains('"') => write!(f, "'{text}'"),
             Self::Text(text) if text.contains('\n') => write!(f, "(inline)"),

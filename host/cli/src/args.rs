@@ -5,8 +5,8 @@ mod kv;
 mod rollout;
 
 pub(crate) use forge::{
-    ForgeArgs, ForgeCommand, ForgeFaultCommand, ForgeLoadCommand, ForgeNodeCommand, ForgeRunArgs,
-    Running,
+    CheckArgs, ForgeArgs, ForgeCommand, ForgeFaultCommand, ForgeLoadCommand, ForgeNodeCommand,
+    ForgeRunArgs, Running, ScenarioArgs,
 };
 pub(crate) use kv::KvCommand;
 pub(crate) use rollout::{RolloutArgs, RolloutCommand, StrategyArg, Winner};

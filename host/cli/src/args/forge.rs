@@ -18,21 +18,54 @@ pub(crate) struct ForgeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ForgeRunArgs {
-    /// How many nodes
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub(crate) nodes: usize,
+    /// How many nodes; 5, unless a scenario says it
+    #[arg(long, value_name = "N")]
+    pub(crate) nodes: Option<usize>,
     /// The application, or its folder; without it the example, in Aether's own repository
     #[arg(long, value_name = "FILE")]
     pub(crate) blueprint: Option<PathBuf>,
     /// Load to send as soon as the application answers
     #[arg(long, value_name = "FILE")]
     pub(crate) load: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) scenario: ScenarioArgs,
     /// Keep the nodes' folders here: an empty folder, or one to be made
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
     /// Address of Forge's API and of the dashboard
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8888")]
     pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// A scenario to play, and what becomes of its report.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Scenario")]
+pub(crate) struct ScenarioArgs {
+    /// Play a scenario, then end: exit code 0 if all of it held
+    #[arg(long, value_name = "FILE")]
+    pub(crate) script: Option<PathBuf>,
+    /// For the scenario's choices, in place of its own
+    #[arg(long, value_name = "N", requires = "script")]
+    pub(crate) seed: Option<u64>,
+    /// Write the report as JUnit XML
+    #[arg(long, value_name = "FILE", requires = "script")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Write the report as a page
+    #[arg(long, value_name = "FILE", requires = "script")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+/// Scenarios to look at.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Scripts
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// For their choices, in place of their own
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -49,6 +82,8 @@ pub(crate) struct Running {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ForgeCommand {
+    /// Check scenarios and show what they would do, starting nothing
+    Check(CheckArgs),
     /// Show the Forge that runs: nodes, URLs, load
     Status(Running),
     /// End it, with all its nodes
@@ -335,20 +370,23 @@ pub(crate) enum ForgeLoadCommand {
 impl ForgeArgs {
     pub(crate) fn json(&self) -> bool {
         match &self.command {
-            Some(command) => command.running().output.json,
+            Some(ForgeCommand::Check(check)) => check.output.json,
+            Some(command) => command.running().is_some_and(|running| running.output.json),
             None => self.run.output.json,
         }
     }
 }
 
 impl ForgeCommand {
-    pub(crate) fn running(&self) -> &Running {
-        match self {
+    /// None: it talks to no Forge.
+    pub(crate) fn running(&self) -> Option<&Running> {
+        Some(match self {
+            Self::Check(_) => return None,
             Self::Status(running) | Self::End(running) => running,
             Self::Node(command) => command.running(),
             Self::Fault(command) => command.running(),
             Self::Load(command) => command.running(),
-        }
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //! of it itself.
 
 mod load;
+mod script;
 
 use crate::args::{
     ForgeArgs, ForgeCommand, ForgeFaultCommand, ForgeNodeCommand, ForgeRunArgs, Running,
@@ -18,8 +19,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub(super) fn run(args: ForgeArgs, around: &Surroundings, ui: &mut Ui) -> Result {
     let Some(command) = args.command else { return start(args.run, around, ui) };
-    let remote = remote(command.running(), around)?;
+    let command = match command {
+        ForgeCommand::Check(args) => return script::check(&args, ui),
+        command => command,
+    };
+    let running = command.running().expect("all others talk to one");
+    let remote = remote(running, around)?;
     match command {
+        ForgeCommand::Check(_) => unreachable!("it is done"),
         ForgeCommand::Status(_) => {
             let overview = remote.overview()?;
             ui.data(&overview, |ui| show(&overview, ui))
@@ -90,14 +97,19 @@ fn act(remote: &Remote, command: &ForgeNodeCommand) -> Result<NodeView> {
     }
 }
 
+/// Where neither flags nor a scenario say how many.
+const NODES: usize = 5;
+
 /// Everything up, then the wait for a signal or for somebody who asks for the end.
 fn start(args: ForgeRunArgs, around: &Surroundings, ui: &mut Ui) -> Result {
-    let ForgeRunArgs { nodes, blueprint, load, keep, listen, .. } = args;
+    let ForgeRunArgs { nodes, blueprint, load, scenario, keep, listen, .. } = args;
     let bug = |error: std::io::Error| Failure::Bug(error.into());
     let begun = Instant::now();
     // Read first: who made a mistake in it learns it before anything is started.
     let load = load.map(|file| read_load(&file)).transpose()?;
-    let blueprint = match blueprint {
+    let plan = script::read(&scenario, nodes, blueprint.as_ref(), load.as_ref())?;
+    let nodes = plan.as_ref().map_or(nodes.unwrap_or(NODES), |plan| plan.nodes);
+    let blueprint = match plan.as_ref().and_then(|plan| plan.blueprint.clone()).or(blueprint) {
         Some(path) => Some(path),
         None => aether_forge::find_blueprint(&std::env::current_dir().map_err(bug)?),
     };
@@ -127,6 +139,16 @@ fn start(args: ForgeRunArgs, around: &Surroundings, ui: &mut Ui) -> Result {
         forge.start_load(load).map_err(|error| failure(&error))?;
     }
     ui.step("Serving", format!("after {:.1} s", begun.elapsed().as_secs_f64()))?;
+    if let Some(plan) = &plan {
+        let signals = async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                () = forge.asked_to_end() => {}
+            }
+        };
+        return script::play(&forge, plan, &scenario, &runtime, signals, ui);
+    }
     let started = Started { key: forge.key(), overview: forge.overview() };
     match ui.json {
         true => ui.json_line(&started)?,
