@@ -1,5 +1,5 @@
-//! The scenarios in `forge/scenarios/` as tests: each on a Forge of its own, with the program that is
-//! built. Knows where they are and how a program ends, never what is in them.
+//! The scenarios in `forge/scenarios/` as tests: each on a Forge of its own, with the program that
+//! is built. Knows where they are and how a program ends, never what is in them.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

@@ -73,8 +73,9 @@ fn case(scenario: &str, name: &str, events: &[&Event]) -> TestCase {
             Outcome::Failed => "FAILED",
             Outcome::Skipped => "skipped",
         };
+        let seen = if seen.is_empty() { String::new() } else { format!(": {seen}") };
         // Writing to a text does not fail.
-        let _ = writeln!(out, "{from_s:8.2} s  {outcome:7}  {text}: {seen}");
+        let _ = writeln!(out, "{from_s:8.2} s  {outcome:7}  {text}{seen}");
     }
     case.set_system_out(out);
     case

@@ -178,7 +178,7 @@ fn of_load(report: &Report, metric: &str, part: &Part<Value>) -> Option<Value> {
         Part::Over(time) => last(report, time.time().duration().as_secs_f64()),
     };
     let count = |count: u64| Some(Value::Number(count as f64));
-    let time = |ms: f64| (figures.good > 0).then(|| Value::Milliseconds(ms));
+    let time = |ms: f64| (figures.good > 0).then_some(Value::Milliseconds(ms));
     match metric {
         "requests" => count(figures.due),
         "good" => count(figures.good),

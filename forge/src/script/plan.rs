@@ -296,7 +296,9 @@ impl<'a> Planner<'a> {
             StatementKind::Step(name, body) => {
                 let Some(name) = self.value(name, Kind::Text) else { return };
                 self.push(at, What::Enter(name.text().to_owned()));
-                self.block(body, pieces);
+                // Later steps know what an earlier one has named.
+                let watches = self.statements(body, pieces);
+                self.unwatch(watches);
                 self.push(at, What::Leave);
             }
             StatementKind::Let(name, expr) => {
@@ -485,12 +487,12 @@ impl<'a> Planner<'a> {
                 }
                 return (!of_load).then_some(planned);
             };
-            if let (true, Part::Of(name), Part::Of(said)) = (of_load, part, said) {
-                if !targets.iter().any(|target| target == name.text()) {
-                    let known = targets.join("`, `");
-                    let message = format!("the load has no target {name}: it has `{known}`");
-                    self.wrong(&said.at, message);
-                }
+            if let (true, Part::Of(name), Part::Of(said)) = (of_load, part, said)
+                && !targets.iter().any(|target| target == name.text())
+            {
+                let known = targets.join("`, `");
+                let message = format!("the load has no target {name}: it has `{known}`");
+                self.wrong(&said.at, message);
             }
         }
         Some(planned)

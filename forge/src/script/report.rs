@@ -133,7 +133,7 @@ mod tests {
                         <property name="nodes" value="3"/>
                     </properties>
                     <testcase name="a" classname="a" time="0.500">
-                        <system-out>    0.00 s  passed   wait 1s: 
+                        <system-out>    0.00 s  passed   wait 1s
             </system-out>
                     </testcase>
                     <testcase name="one" classname="a" time="1.500">
@@ -144,7 +144,7 @@ mod tests {
                     </testcase>
                     <testcase name="two / deep" classname="a" time="0.500">
                         <skipped/>
-                        <system-out>    2.50 s  skipped  expect leader: 
+                        <system-out>    2.50 s  skipped  expect leader
             </system-out>
                     </testcase>
                 </testsuite>

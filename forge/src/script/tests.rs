@@ -1,6 +1,7 @@
 //! Scripts as they are written, what will be done of them, and what is said about wrong ones.
 
-use super::form::{FORMS, METRICS};
+mod library;
+
 use super::plan::{Around, Plan};
 use aether_types::Problems;
 use expect_test::{Expect, expect};
@@ -49,6 +50,7 @@ fn a_play_in_several_acts() {
             within 10s expect leader not in old
             expect failed of "GET /a" == 0
         }
+        restart old
         step "one after the other" {
             each node of all but 2 { restart node; within 20s expect ready node }
         }
@@ -63,11 +65,12 @@ fn a_play_in_several_acts() {
                1    kill old
               11    within 10s expect leader not in old
               12    expect failed of "GET /a" == 0
-              14  step "one after the other"
-              15    restart 1
-              15    within 20s expect ready 1
-              15    restart 3
-              15    within 20s expect ready 3
+              14  restart old
+              15  step "one after the other"
+              16    restart 1
+              16    within 20s expect ready 1
+              16    restart 3
+              16    within 20s expect ready 3
                4  wait 2s
                4  expect faults == 0
                4  load stop
@@ -429,51 +432,6 @@ fn files_and_names_that_do_not_fit_have_a_place() {
         "piece p() { kill who }\nlet who = 1\np()",
         expect!["at/it.forge:1:18: there is no `who` here [script-value]"],
     );
-}
-
-const REFERENCE: &str = include_str!("../../../docs/operators/forge-script.md");
-
-#[test]
-fn the_reference_is_true_and_names_everything() {
-    let beside = |path: &Path| match path.to_str() {
-        Some("at/steady.toml") => beside(Path::new("at/load.toml")),
-        _ => beside(path),
-    };
-    let around = Around { nodes: None, ..AROUND };
-    let blocks: Vec<&str> = REFERENCE.split("```forge\n").skip(1).collect();
-    assert_eq!(blocks.len(), 2);
-    for block in blocks {
-        let (text, _) = block.split_once("```").unwrap();
-        let plan = Plan::read("at/it.forge", text, &around, &beside);
-        assert!(plan.is_ok(), "{}", plan.unwrap_err());
-    }
-    let verbs = FORMS.iter().map(|form| form.verb.join(" "));
-    let names = METRICS.iter().map(|metric| metric.name.to_owned());
-    for word in verbs.chain(names) {
-        assert!(REFERENCE.contains(&format!("`{word}")), "{word}");
-    }
-}
-
-#[test]
-fn the_library_is_well_written() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let around = Around { nodes: None, ..AROUND };
-    let mut names = Vec::new();
-    for entry in folder.read_dir().unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            continue;
-        }
-        let text = std::fs::read_to_string(&path).unwrap();
-        let plan = Plan::read(path.to_str().unwrap(), &text, &around, &|path| {
-            std::fs::read_to_string(path)
-        });
-        let plan = plan.unwrap_or_else(|problems| panic!("{problems}"));
-        assert!(plan.blueprint.as_ref().is_some_and(|path| path.is_file()), "{}", plan.name);
-        names.push(plan.name);
-    }
-    names.sort();
-    expect![""].assert_eq(&names.join(", "));
 }
 
 proptest! {

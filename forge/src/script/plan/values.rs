@@ -36,15 +36,12 @@ impl Planner<'_> {
             self.wrong(&expr.at, format_args!("expected {}, {found}", kind.wanted()));
             return None;
         };
-        if let Value::Nodes(Nodes::These(nodes)) = &found {
-            if let Some(node) = nodes.iter().find(|node| !(1..=self.count).contains(*node)) {
-                let count = self.count;
-                self.wrong(
-                    &expr.at,
-                    format_args!("there is no node {node}: there are {count} here"),
-                );
-                return None;
-            }
+        if let Value::Nodes(Nodes::These(nodes)) = &found
+            && let Some(node) = nodes.iter().find(|node| !(1..=self.count).contains(*node))
+        {
+            let count = self.count;
+            self.wrong(&expr.at, format_args!("there is no node {node}: there are {count} here"));
+            return None;
         }
         Some(found)
     }

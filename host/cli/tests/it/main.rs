@@ -23,6 +23,7 @@ mod refusals;
 mod restarts;
 mod rollout;
 mod sandbox;
+mod scenario;
 mod soak;
 mod store;
 mod troubles;

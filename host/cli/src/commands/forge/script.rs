@@ -1,5 +1,5 @@
-//! `aether forge --script`, `aether forge check`: reads scenarios, shows what becomes of them. Plays
-//! nothing itself.
+//! `aether forge --script`, `aether forge check`: reads scenarios, shows what becomes of them.
+//! Plays nothing itself.
 
 use crate::args::{CheckArgs, ScenarioArgs};
 use crate::exit::{Exit, Failure, Result};
