@@ -25,6 +25,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
 
+pub use identify::begin_trace;
 pub(crate) use identify::draw as draw_request_id;
 
 pub(crate) type Answered = Response<Reply<Ticket>>;

@@ -17,6 +17,7 @@ mod turn;
 
 pub use body::{BodyError, BoxError, RequestBody, ResponseBody};
 pub use door::{Closing, Drained, FrontDoor};
+pub use layers::begin_trace;
 pub use limits::Limits;
 pub use port::{
     Answer, Answering, Application, Call, Failure, Found, RouteRef, TakesBody, TypedRequest,

@@ -66,8 +66,8 @@ pub struct Call {
     pub request_id: RequestId,
     /// When the head of the response must be there.
     pub deadline: Instant,
-    /// A well-formed `traceparent` header (W3C), if the client sent one.
-    pub trace_parent: Option<String>,
+    /// The `traceparent` header (W3C): the client's if it sent a valid one, else of a new trace.
+    pub trace_parent: String,
     /// The version of its application that the request got; none before its route was found.
     pub variant: Option<Revision>,
     /// The other end of the connection.
@@ -80,9 +80,9 @@ impl Call {
         self.variant.map(|variant| variant.0)
     }
 
-    /// The trace that the request belongs to, as its client says.
-    pub(crate) fn trace_id(&self) -> Option<&str> {
-        self.trace_parent.as_deref()?.get(3..35)
+    /// The trace that the request belongs to.
+    pub(crate) fn trace_id(&self) -> &str {
+        &self.trace_parent[3..35]
     }
 }
 

@@ -70,7 +70,7 @@ pub(crate) struct Names<'a> {
 impl<'a> Names<'a> {
     pub(crate) fn of(call: &'a Call) -> Self {
         let Call { request_id, .. } = call;
-        Self { request_id, variant: call.variant(), trace_id: call.trace_id() }
+        Self { request_id, variant: call.variant(), trace_id: Some(call.trace_id()) }
     }
 }
 

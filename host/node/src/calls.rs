@@ -106,6 +106,7 @@ pub(crate) async fn call(
     let origin = Origin {
         principal: Some(call.by.name.clone()),
         roles: vec![call.by.role.to_string()],
+        trace_parent: Some(aether_ingress::begin_trace()),
         variant: version,
         urgency: Urgency::Operator,
         ..Origin::anonymous(call.request_id.clone())

@@ -164,7 +164,7 @@ fn of_ours(route: &RouteRef) -> &Route {
 
 fn context(call: Call) -> CallContext {
     let origin = Origin {
-        trace_parent: call.trace_parent,
+        trace_parent: Some(call.trace_parent),
         variant: call.variant,
         ..Origin::anonymous(call.request_id)
     };

@@ -4,17 +4,18 @@ use crate::client::{Bounds, Client};
 use crate::origin::Origin;
 use aether_engine::{AppContext, CallContext};
 use aether_types::RequestId;
+use http::header::{Entry, HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 /// Requests that one slice may have under way on one node, bodies included.
 pub const REQUESTS_PER_SLICE_MAX: usize = 256;
 /// Origins without a grant of which a slice's log speaks; each once.
 pub const DENIALS_LOGGED_MAX: usize = 64;
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What one slice may reach.
 pub struct Granted {
@@ -29,7 +30,7 @@ pub struct Granted {
 /// One `WasmInstance` as a sender of requests.
 pub struct Outbound {
     granted: Arc<Granted>,
-    call: Option<(RequestId, Instant)>,
+    call: Option<CallContext>,
 }
 
 type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -78,22 +79,30 @@ impl Outbound {
     pub(crate) fn begin(&mut self, call: &CallContext) {
         match &mut self.call {
             // Called for every host call of `wasi:http`: the same request is the usual case.
-            Some((id, deadline)) if *id == call.origin.request_id => *deadline = call.deadline,
-            other => *other = Some((call.origin.request_id.clone(), call.deadline)),
+            Some(known) if Arc::ptr_eq(&known.origin, &call.origin) => {
+                known.deadline = call.deadline;
+            }
+            other => *other = Some(call.clone()),
         }
     }
 
+    /// Lets the request out, as part of the trace of the call unless the guest names another one.
     fn admit(
         &self,
-        req: &http::Request<WasiBody>,
+        req: &mut http::Request<WasiBody>,
         options: Option<RequestOptions>,
     ) -> Result<Bounds, Error> {
-        let Some((request_id, deadline)) = &self.call else {
+        let Some(CallContext { origin, deadline, .. }) = &self.call else {
             return Err(Error::InternalError(Some("a request outside of a call".to_owned())));
         };
-        self.granted.check(req.uri(), request_id)?;
+        self.granted.check(req.uri(), &origin.request_id)?;
         let permit = self.granted.under_way.clone().try_acquire_owned();
         let permit = permit.map_err(|_| Error::ConnectionLimitReached)?;
+        let trace = origin.trace_parent.as_deref().and_then(|t| HeaderValue::from_str(t).ok());
+        if let (Some(trace), Entry::Vacant(place)) = (trace, req.headers_mut().entry(TRACE_PARENT))
+        {
+            place.insert(trace);
+        }
         Ok(Bounds { options, deadline: *deadline, permit })
     }
 }
@@ -101,11 +110,11 @@ impl Outbound {
 impl WasiHttpHooks for Outbound {
     fn send_request(
         &mut self,
-        req: http::Request<WasiBody>,
+        mut req: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         _read: Done,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let admitted = self.admit(&req, options);
+        let admitted = self.admit(&mut req, options);
         let client = self.granted.client.clone();
         Box::new(async move {
             let res = client.send(req, admitted?).await?;

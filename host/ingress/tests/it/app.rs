@@ -117,8 +117,8 @@ impl Application for App {
                 "seen" => {
                     let names = req.headers().keys().map(|k| k.as_str()).collect::<Vec<_>>();
                     let seen = format!("{} {} {names:?}", req.method(), req.uri());
-                    let trace = call.trace_parent.map(|t| t.len());
-                    text(format!("{seen} id={} trace={trace:?}", call.request_id))
+                    let trace = call.trace_parent.len();
+                    text(format!("{seen} id={} trace={trace}", call.request_id))
                 }
                 "hop" => {
                     let mut res = Response::new(ResponseBody::full("x"));

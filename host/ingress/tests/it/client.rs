@@ -49,7 +49,15 @@ pub(crate) async fn rest(client: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     client.read_to_end(&mut bytes).await.expect("an in-memory stream does not break");
     let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
-    text.split_inclusive('\n').filter(|line| !line.starts_with("date: ")).collect()
+    let same = text.split_inclusive('\n').filter(|line| !line.starts_with("date: "));
+    without_trace(same.collect())
+}
+
+/// Traces that begin here are drawn.
+pub(crate) fn without_trace(text: String) -> String {
+    const KEY: &str = "\"trace-id\":\"";
+    let Some((before, trace)) = text.split_once(KEY) else { return text };
+    format!("{before}{KEY}TRACE{}", &trace[32..])
 }
 
 /// Reads until `end` has come.

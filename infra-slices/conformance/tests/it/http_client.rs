@@ -1,7 +1,7 @@
 //! Outgoing HTTP against servers on loopback.
 
 use aether_engine::Slice;
-use aether_infra_conformance::{Host, call, call_within};
+use aether_infra_conformance::{Host, TRACE, call, call_within};
 use aether_telemetry::{Capture, Logs, Query};
 use aether_types::ByteSize;
 use expect_test::expect;
@@ -57,7 +57,7 @@ async fn serve(mut stream: TcpStream, answer: &'static str) {
         };
         if whole {
             let head = text.lines().take_while(|l| !l.is_empty()).collect::<Vec<_>>().join("|");
-            let answer = answer.replace("HEAD", &head).replace("LEN", &head.len().to_string());
+            let answer = answer.replace("HEAD", &head);
             request.clear();
             if stream.write_all(answer.as_bytes()).await.is_err() {
                 return;
@@ -76,7 +76,7 @@ fn get(url: &str) -> String {
     format!(r#"{{"method":"GET","url":"{url}","body":[]}}"#)
 }
 
-const ECHO: &str = "HTTP/1.1 200 OK\r\ncontent-length: LEN\r\n\r\nHEAD";
+const HEARD: &str = "HTTP/1.1 200 OK\r\nx-heard: HEAD\r\ncontent-length: 0\r\n\r\n";
 const HELLO: &str = "HTTP/1.1 201 Created\r\nx-a: b\r\ncontent-length: 5\r\n\r\nhello";
 
 #[tokio::test]
@@ -102,12 +102,12 @@ async fn a_body_goes_out() {
 }
 
 #[tokio::test]
-async fn what_arrives_names_the_host_it_was_sent_to() {
-    let (addr, _) = server(ECHO).await;
+async fn what_arrives_names_its_host_and_the_trace_of_the_call() {
+    let (addr, _) = server(HEARD).await;
     let slice = outbound(&Host::new(), &[&format!("http://{addr}")]);
     let answer = call(&slice, FETCH, &get(&format!("http://{addr}/p"))).await;
-    let head = format!("GET /p HTTP/1.1|host: {addr}");
-    assert!(answer.contains(&format!("\"content-length\",\"{}\"", head.len())), "{answer}");
+    let head = format!("GET /p HTTP/1.1|host: {addr}|traceparent: {TRACE}");
+    assert!(answer.contains(&format!("[\"x-heard\",\"{head}\"]")), "{answer}");
 }
 
 #[tokio::test]

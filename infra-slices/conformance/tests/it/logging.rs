@@ -29,11 +29,11 @@ async fn every_level_arrives_with_slice_and_request() {
         .map(|l| format!("{} {:?} {:?} {:?}", l.level, l.app, l.message, l.fields))
         .collect();
     expect![[r#"
-        TRACE Some("shop") "two\nlines" [("context", "probe")]
-        DEBUG Some("shop") "two\nlines" [("context", "probe")]
-        INFO Some("shop") "two\nlines" [("context", "probe")]
-        WARN Some("shop") "two\nlines" [("context", "probe")]
-        ERROR Some("shop") "two\nlines" [("context", "probe")]
-        ERROR Some("shop") "two\nlines" [("context", "probe")]"#]]
+        TRACE Some("shop") "two\nlines" [("trace_id", "0af7651916cd43dd8448eb211c80319c"), ("context", "probe")]
+        DEBUG Some("shop") "two\nlines" [("trace_id", "0af7651916cd43dd8448eb211c80319c"), ("context", "probe")]
+        INFO Some("shop") "two\nlines" [("trace_id", "0af7651916cd43dd8448eb211c80319c"), ("context", "probe")]
+        WARN Some("shop") "two\nlines" [("trace_id", "0af7651916cd43dd8448eb211c80319c"), ("context", "probe")]
+        ERROR Some("shop") "two\nlines" [("trace_id", "0af7651916cd43dd8448eb211c80319c"), ("context", "probe")]
+        ERROR Some("shop") "two\nlines" [("trace_id", "0af7651916cd43dd8448eb211c80319c"), ("context", "probe")]"#]]
     .assert_eq(&lines.join("\n"));
 }
