@@ -150,6 +150,14 @@ impl Trim for Joint {
 }
 
 impl Reply {
+    /// Who waited has gone away.
+    fn is_unwanted(&self) -> bool {
+        match self {
+            Self::Bytes(tx) => tx.is_closed(),
+            Self::Response(tx) => tx.is_closed(),
+        }
+    }
+
     pub(crate) fn fail(self, error: CallError) {
         match self {
             Self::Bytes(tx) => drop(tx.send(Err(error))),
@@ -313,7 +321,7 @@ impl Guest<'_> {
     /// False when the deadline came first. An error is the end of the instance.
     async fn run(self, entered: Entered) -> wasmtime::Result<bool> {
         let deadline = self.ctx.deadline;
-        if deadline <= Instant::now() {
+        if deadline <= Instant::now() || self.calls.is_unwanted(self.id) {
             // Nothing has begun, so nothing is left behind.
             self.calls.fail(self.id, CallError::DeadlineExceeded);
             return Ok(true);

@@ -1,12 +1,14 @@
 //! One callee as this node calls it: the choice of an instance, attempts, and what is remembered of
 //! both. Decides nothing itself: `aether-routing` chooses and says whether to try again.
 
+mod repeats;
+
 use crate::network::Network;
 use crate::remote::{self, Attempt, BoxError, StreamedBody};
 use aether_engine::{CallContext, HttpBody, Offer, Origin, RemoteSlice, Slice};
 use aether_routing::{
-    Ask, Breaker, Budget, Explained, Failed, Key, NoTarget, Pick, Pin, Signal, Signals, Split,
-    Started, Stop, Tick, Tried, again, choose, explain, is_alive,
+    Ask, Breaker, Budget, Endpoint, Explained, Failed, Key, NoTarget, Pick, Pin, Signal, Signals,
+    Split, Started, Stop, Tick, Tried, again, choose, explain, is_alive,
 };
 use aether_types::{CallError, FunctionName, InterfaceName, Revision};
 use bytes::Bytes;
@@ -16,6 +18,8 @@ use http_body_util::{BodyExt, Either, Full};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
+
+pub(crate) use repeats::Repeats;
 
 /// Who can take the calls of an edge or the requests of a route, now. Made anew whenever that
 /// changes; what is remembered is handed on.
@@ -64,6 +68,8 @@ pub(crate) struct Memory {
     /// Counts all others.
     draws: AtomicU64,
     budget: AtomicU32,
+    /// Of all callees of this node.
+    repeats: Arc<Repeats>,
 }
 
 /// What a call wants of the choice.
@@ -80,23 +86,19 @@ struct Course<'a> {
     turn: u64,
     tried: Tried,
     attempts: u32,
+    /// What is known of the last attempt, when the call is made again.
+    repeats: Option<Started>,
     idempotent: bool,
     origin: Arc<Origin>,
 }
 
-impl Default for Memory {
-    fn default() -> Self {
+impl Memory {
+    /// Takes turns from this one on: see [`Split::first_turn`].
+    pub(crate) fn from_turn(first: u64, repeats: Arc<Repeats>) -> Self {
         let budget = AtomicU32::new(Budget::FULL.to_bits());
         // Routers that begin together shall not all send to the same endpoint first.
         let draws = AtomicU64::new(rand::random());
-        Self { turns: AtomicU64::new(0), draws, budget }
-    }
-}
-
-impl Memory {
-    /// Takes turns from this one on: see [`Split::first_turn`].
-    pub(crate) fn from_turn(first: u64) -> Self {
-        Self { turns: AtomicU64::new(first), ..Self::default() }
+        Self { turns: AtomicU64::new(first), draws, budget, repeats }
     }
 }
 
@@ -105,13 +107,16 @@ impl Record {
         Breaker::from_bits(self.breaker.load(Relaxed))
     }
 
-    fn change(&self, change: impl Fn(Breaker) -> Breaker) {
+    /// Gives back what the breaker was, if it changed.
+    fn change(&self, change: impl Fn(Breaker) -> Breaker) -> Option<Breaker> {
         let known = self.breaker.load(Relaxed);
         // Nearly always nothing changes, and the line stays shared by all threads.
-        if change(Breaker::from_bits(known)).to_bits() != known {
-            let change = |bits| Some(change(Breaker::from_bits(bits)).to_bits());
-            self.breaker.fetch_update(Relaxed, Relaxed, change).expect("every word is a breaker");
+        if change(Breaker::from_bits(known)).to_bits() == known {
+            return None;
         }
+        let change = |bits| Some(change(Breaker::from_bits(bits)).to_bits());
+        let before = self.breaker.fetch_update(Relaxed, Relaxed, change);
+        Some(Breaker::from_bits(before.expect("every word is a breaker")))
     }
 
     fn sent(self: &Arc<Self>) -> OnItsWay {
@@ -229,7 +234,7 @@ impl Callee {
             };
             let attempt = match outcome {
                 Ok(answer) => {
-                    record.change(Breaker::on_answered);
+                    self.answers(pick.endpoint);
                     return Ok(answer);
                 }
                 Err(attempt) => attempt,
@@ -283,7 +288,7 @@ impl Callee {
             };
             let attempt = match outcome {
                 Ok(response) => {
-                    record.change(Breaker::on_answered);
+                    self.answers(pick.endpoint);
                     return Ok(response);
                 }
                 Err(attempt) => attempt,
@@ -340,6 +345,7 @@ impl<'a> Course<'a> {
             turn,
             tried: Tried::new(),
             attempts: 0,
+            repeats: None,
             idempotent,
             origin: Arc::clone(origin),
         }
@@ -351,11 +357,31 @@ impl<'a> Course<'a> {
         match choose(&self.callee.split, &ask, self.callee) {
             Ok(pick) => {
                 self.attempts += 1;
-                self.callee.seats[pick.endpoint].record.change(|b| b.on_sent(ask.now));
+                let record = &self.callee.seats[pick.endpoint].record;
+                let _ = record.change(|breaker| breaker.on_sent(ask.now));
+                if let (Some(started), Some(error)) = (self.repeats.take(), &last) {
+                    self.report(&pick, started, error);
+                }
                 Ok(pick)
             }
             Err(nobody) => Err(last.unwrap_or_else(|| self.callee.nobody(nobody))),
         }
+    }
+
+    /// Says that the call is made again, and so perhaps runs a second time.
+    fn report(&self, pick: &Pick, started: Started, error: &CallError) {
+        self.callee.memory.repeats.count(started);
+        if started == Started::No {
+            return;
+        }
+        let (request_id, variant) = (&self.origin.request_id, self.origin.variant_number());
+        let (trace_id, attempt) = (self.origin.trace_id(), self.attempts);
+        let Endpoint { instance, node, .. } = &self.callee.split.endpoints()[pick.endpoint];
+        let slice = &instance.coordinates;
+        tracing::info!(
+            %request_id, variant, trace_id, %slice, to = %node, attempt, %error,
+            "a call that may have begun is made again"
+        );
     }
 
     fn failed(&self, pick: &Pick, attempt: Attempt) -> CallError {
@@ -364,10 +390,9 @@ impl<'a> Course<'a> {
     }
 
     fn note(&self, pick: &Pick, error: &CallError) {
-        let record = &self.callee.seats[pick.endpoint].record;
         match is_alive(error) {
-            Some(true) => record.change(Breaker::on_answered),
-            Some(false) => record.change(|breaker| breaker.on_failed(now())),
+            Some(true) => self.callee.answers(pick.endpoint),
+            Some(false) => self.callee.fails(pick.endpoint, error),
             None => {}
         }
     }
@@ -394,6 +419,7 @@ impl<'a> Course<'a> {
             }
         };
         if budget.fetch_update(Relaxed, Relaxed, take).is_ok() {
+            self.repeats = Some(started);
             return Ok(error);
         }
         if let Some(stop @ (Stop::Budget | Stop::MayHaveStarted)) = stop {
@@ -406,6 +432,26 @@ impl<'a> Course<'a> {
 }
 
 impl Callee {
+    fn answers(&self, endpoint: usize) {
+        let before = self.seats[endpoint].record.change(Breaker::on_answered);
+        if before.is_some_and(|before| before.until().is_some()) {
+            let Endpoint { instance, node, .. } = &self.split.endpoints()[endpoint];
+            tracing::info!(%instance, on = %node, "an instance that kept failing answers again");
+        }
+    }
+
+    fn fails(&self, endpoint: usize, error: &CallError) {
+        let now = now();
+        let record = &self.seats[endpoint].record;
+        let before = record.change(|breaker| breaker.on_failed(now));
+        let opens =
+            |before: Breaker| before.until().is_none() && before.on_failed(now).until().is_some();
+        if before.is_some_and(opens) {
+            let Endpoint { instance, node, .. } = &self.split.endpoints()[endpoint];
+            tracing::warn!(%instance, on = %node, %error, "an instance keeps failing: it gets no calls for a while");
+        }
+    }
+
     fn nobody(&self, nobody: NoTarget) -> CallError {
         let slices = self.split.slices().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
         CallError::Unavailable(match nobody {

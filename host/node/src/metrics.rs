@@ -13,6 +13,7 @@ impl Office {
         let mut families = self.process();
         families.extend(self.raft());
         families.push(self.links());
+        families.push(self.repeats());
         families.extend(loads(&self.counting.loads()));
         families.extend(calls(self.counting.own(&self.picture()).into_iter()));
         exposition(families)
@@ -71,6 +72,13 @@ impl Office {
             gauge("aether_raft_committed_index", "Last entry of a majority", raft.commit.0),
             gauge("aether_raft_applied_index", "Last entry in the state", raft.applied.0),
         ]
+    }
+
+    fn repeats(&self) -> Family {
+        let label = |(word, count)| (vec![("begun", String::from(word))], count as f64);
+        let counts = self.routing.repeats().counts().map(label);
+        let help = "Calls of this node that were made again, by whether they were begun before";
+        Family { name: "aether_calls_repeated", help, samples: Samples::Counters(counts.into()) }
     }
 
     fn links(&self) -> Family {

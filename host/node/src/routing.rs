@@ -3,7 +3,7 @@
 
 mod leavers;
 
-use crate::callee::{Callee, Memory, Reached, Record, Seat, Wish};
+use crate::callee::{Callee, Memory, Reached, Record, Repeats, Seat, Wish};
 use crate::network::Network;
 use crate::projector::{Picture, Pictures};
 use crate::reach::{Reach, Reaches};
@@ -48,6 +48,7 @@ struct Shared {
     routes: ArcSwap<RouteTrie<Routes>>,
     memories: Mutex<BTreeMap<MemoryKey, Weak<Memory>>>,
     records: Mutex<BTreeMap<Endpoint, Weak<Record>>>,
+    repeats: Arc<Repeats>,
     /// Held while the ways are made anew. Several change what they are made of; whoever is last
     /// must have seen all of it.
     showing: Mutex<()>,
@@ -103,6 +104,7 @@ impl Routing {
             routes: ArcSwap::default(),
             memories: Mutex::default(),
             records: Mutex::default(),
+            repeats: Arc::default(),
             showing: Mutex::default(),
             routers: Mutex::default(),
         }))
@@ -162,6 +164,11 @@ impl Routing {
     /// Pictures as the traffic sees them: what they show, the table already does.
     pub(crate) fn derived(&self) -> Pictures {
         self.0.derived.subscribe()
+    }
+
+    /// Calls that were made again.
+    pub(crate) fn repeats(&self) -> &Repeats {
+        &self.0.repeats
     }
 
     /// This node.
@@ -227,7 +234,7 @@ impl Routing {
             Called::Export(_) => rand::random::<u32>().into(),
             _ => split.first_turn(self.0.node.0 % 16, 16),
         };
-        let memory = || Memory::from_turn(first);
+        let memory = || Memory::from_turn(first, Arc::clone(&self.0.repeats));
         let memory = recall(&self.0.memories, &(app.clone(), called, traffic), memory);
         Callee::new(split, seats, memory, self.0.network.clone(), never_repeated)
     }

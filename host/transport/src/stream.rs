@@ -57,6 +57,7 @@ pub(crate) struct StreamState {
     window: Mutex<Window>,
     may_send: Notify,
     may_read: Notify,
+    unread: Notify,
 }
 
 impl std::fmt::Debug for StreamState {
@@ -86,7 +87,8 @@ impl StreamKey {
 impl StreamState {
     pub(crate) fn new(key: StreamKey, link: Arc<Link>) -> Self {
         let window = Mutex::new(Window::default());
-        Self { key, link, window, may_send: Notify::new(), may_read: Notify::new() }
+        let [may_send, may_read, unread] = [const { Notify::const_new() }; 3];
+        Self { key, link, window, may_send, may_read, unread }
     }
 
     /// A frame of the peer. True: the stream is over.
@@ -102,7 +104,10 @@ impl StreamState {
         drop(window);
         match frame.kind {
             Kind::Data | Kind::Reset => self.may_read.notify_one(),
-            _ => self.may_send.notify_one(),
+            _ => {
+                self.may_send.notify_one();
+                self.unread.notify_one();
+            }
         }
         Ok(finished)
     }
@@ -111,6 +116,7 @@ impl StreamState {
     pub(crate) fn on_lost(&self) {
         self.may_read.notify_one();
         self.may_send.notify_one();
+        self.unread.notify_one();
     }
 
     fn lost(&self) -> Option<StreamError> {
@@ -125,6 +131,18 @@ impl StreamState {
 }
 
 impl SendStream {
+    /// Waits until nobody reads any more: the peer has dropped its end, or the link is gone. One at
+    /// a time can wait.
+    pub fn unread(&self) -> impl Future<Output = ()> + Send + use<> {
+        let state = Arc::clone(&self.0);
+        async move {
+            let is_stopped = || matches!(state.window.lock().sending, Sending::Stopped(_));
+            while state.lost().is_none() && !is_stopped() {
+                state.unread.notified().await;
+            }
+        }
+    }
+
     /// Sends all of `bytes`; waits while the reader is a window behind.
     pub async fn send(&mut self, mut bytes: Bytes) -> Result<(), StreamError> {
         while !bytes.is_empty() {

@@ -36,7 +36,7 @@ fn edges(node: &Node) -> BTreeMap<String, u64> {
 }
 
 /// A number of `/metrics`; 0 where there is none.
-fn metric(text: &str, name: &str, labels: &[&str]) -> f64 {
+pub(crate) fn metric(text: &str, name: &str, labels: &[&str]) -> f64 {
     let is = |line: &&str| {
         line.split(['{', ' ']).next() == Some(name) && labels.iter().all(|l| line.contains(l))
     };
@@ -45,7 +45,7 @@ fn metric(text: &str, name: &str, labels: &[&str]) -> f64 {
     values.sum()
 }
 
-fn metrics(node: &Node, key: &str) -> http::Answer {
+pub(crate) fn metrics(node: &Node, key: &str) -> http::Answer {
     let request = format!(
         "GET /metrics HTTP/1.1\r\nhost: test\r\nconnection: close\r\nauthorization: Bearer {key}\r\n\r\n"
     );

@@ -1,7 +1,9 @@
 //! Nodes that are lost while they work: what they had is done by others.
 
 use crate::apps::write;
-use crate::node::{Node, cluster};
+use crate::counts::{metric, metrics};
+use crate::node::{Node, cluster, wait};
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -15,6 +17,14 @@ fn hosts(node: &Node, app: &str) -> Vec<String> {
     members.into_iter().map(|member| member.id).filter(|id| text.contains(id.as_str())).collect()
 }
 
+/// The ids of the requests of which the node says that it made them again.
+fn repeated(node: &Node) -> Vec<String> {
+    let lines = node.order(&["logs", "--json", "--limit", "1000", "--node", &node.id]).unwrap();
+    let lines = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let again = lines.filter(|l| l["message"] == "a call that may have begun is made again");
+    again.map(|line| line["request-id"].as_str().unwrap().to_owned()).collect()
+}
+
 #[test]
 fn calls_in_flight_to_a_node_that_is_lost_are_answered_by_another() {
     let mut nodes: [Node; 3] = cluster();
@@ -25,6 +35,8 @@ fn calls_in_flight_to_a_node_that_is_lost_are_answered_by_another() {
         [[routes]]\nroute = \"* /web/**\"\nslice = \"t:web\"\nhandler = \"wasi:http\"\n";
     write(&folder, "web", &[bytes], more);
     nodes[0].deployed(&folder);
+    let minted = nodes[0].json(&["keys", "create", "counts", "--role", "viewer"]).unwrap();
+    let key = minted["secret"].as_str().unwrap();
     for node in &nodes {
         node.wait_for("/web/hello", 200);
     }
@@ -41,6 +53,8 @@ fn calls_in_flight_to_a_node_that_is_lost_are_answered_by_another() {
     // What was asked later is answered: the others are where they are to be answered.
     let entry = nodes.iter().find(|node| !hosts.contains(&node.id)).unwrap();
     assert_eq!(entry.get("/web/hello").status, 200);
+    let entry = nodes.iter().position(|node| !hosts.contains(&node.id)).unwrap();
+    wait("the entry knows the key", || metrics(&nodes[entry], key).status == 200);
     nodes.iter_mut().find(|node| node.id == hosts[0]).unwrap().kill();
     let answers = asked.into_iter().map(|mut stream| {
         let mut answer = String::new();
@@ -49,4 +63,11 @@ fn calls_in_flight_to_a_node_that_is_lost_are_answered_by_another() {
     });
     let failed: Vec<String> = answers.filter(|a| !a.starts_with("HTTP/1.1 200 ")).collect();
     assert!(failed.is_empty(), "{} of {CALLS} failed, such as {}", failed.len(), failed[0]);
+    // Those that may have run twice are told, each once.
+    let ids = repeated(&nodes[entry]);
+    assert!(!ids.is_empty() && ids.len() <= CALLS, "{} of {CALLS}", ids.len());
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "none ran three times");
+    let counted = metrics(&nodes[entry], key).text;
+    let perhaps = metric(&counted, "aether_calls_repeated_total", &["begun=\"perhaps\""]);
+    assert_eq!(perhaps, ids.len() as f64);
 }

@@ -14,6 +14,7 @@ mod disk;
 mod faults;
 mod forge;
 mod history;
+mod hops;
 mod hostile;
 mod http;
 mod loss;

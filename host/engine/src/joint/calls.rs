@@ -89,6 +89,12 @@ impl Calls {
         self.state.lock().open.get_mut(&id)?.reply.take()
     }
 
+    /// Whether nobody waits for the call any more.
+    pub(super) fn is_unwanted(&self, id: u64) -> bool {
+        let state = self.state.lock();
+        state.open.get(&id).and_then(|open| open.reply.as_ref()).is_some_and(Reply::is_unwanted)
+    }
+
     pub(super) fn end(&self, id: u64) -> Option<Open> {
         self.state.lock().open.remove(&id)
     }

@@ -10,6 +10,7 @@ use aether_routing::{Endpoint, Started};
 use aether_transport::{Class, RecvStream, SendStream, Stream, StreamError};
 use aether_types::{CallError, NodeId};
 use bytes::Bytes;
+use futures_util::future::select;
 use futures_util::{TryStreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame};
@@ -17,6 +18,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 /// What the reader of a response body is told when its writer fails.
@@ -111,33 +113,39 @@ async fn answered(
     }
 }
 
-/// Serves a request that another node sent.
+/// Serves a request that another node sent, as long as that reads: whoever waits there may go away
+/// while the guest works.
 pub(super) fn serve(callees: &Callees, from: NodeId, head: HttpHead, stream: Stream) {
     let this = callees.clone();
     callees.tasks.spawn("remote request", OnFailure::Log, async move {
-        let Stream { mut send, recv } = stream;
-        match answer(&this, from, head, recv).await {
-            Ok(response) => {
-                let (parts, body) = response.into_parts();
-                let (status, headers) = (parts.status.as_u16(), fields(&parts.headers));
-                let head = Answer::Response { status, headers };
-                if write(&mut send, Part::Head, encode(&head)).await.is_ok() {
-                    send_body(send, body).await;
-                }
-            }
-            Err(Attempt { error, started }) => {
-                let answer = match started {
-                    Started::No => Answer::Refused(error),
-                    Started::Perhaps => Answer::Failed(error),
-                };
-                // The other end may have gone: nobody is left to tell.
-                if write(&mut send, Part::Head, encode(&answer)).await.is_ok() {
-                    drop(send.finish());
-                }
-            }
-        }
+        let unread = pin!(stream.send.unread());
+        select(unread, pin!(respond(&this, from, head, stream))).await;
         Ok::<(), Infallible>(())
     });
+}
+
+async fn respond(callees: &Callees, from: NodeId, head: HttpHead, stream: Stream) {
+    let Stream { mut send, recv } = stream;
+    match answer(callees, from, head, recv).await {
+        Ok(response) => {
+            let (parts, body) = response.into_parts();
+            let (status, headers) = (parts.status.as_u16(), fields(&parts.headers));
+            let head = Answer::Response { status, headers };
+            if write(&mut send, Part::Head, encode(&head)).await.is_ok() {
+                send_body(send, body).await;
+            }
+        }
+        Err(Attempt { error, started }) => {
+            let answer = match started {
+                Started::No => Answer::Refused(error),
+                Started::Perhaps => Answer::Failed(error),
+            };
+            // The other end may have gone: nobody is left to tell.
+            if write(&mut send, Part::Head, encode(&answer)).await.is_ok() {
+                drop(send.finish());
+            }
+        }
+    }
 }
 
 async fn answer(

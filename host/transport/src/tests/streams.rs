@@ -1,6 +1,7 @@
 //! Byte streams: windows, ends, resets.
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 
 use super::support::*;
 use crate::{Class, STREAM_DROPPED, Stream, StreamError, limits::STREAMS_MAX};
@@ -104,6 +105,27 @@ async fn either_end_can_give_up_with_a_code() {
         }
     });
     assert_eq!(stopped.await, StreamError::Stopped(STREAM_DROPPED));
+}
+
+#[tokio::test]
+async fn who_sends_nothing_hears_that_nobody_reads() {
+    let cluster = Cluster::new();
+    let (one, mut two) = cluster.pair().await;
+    let (here, there) = opened(&one, &mut two).await;
+    let mut unread = Box::pin(there.send.unread());
+    assert!((&mut unread).now_or_never().is_none());
+    // What goes the other way does not matter.
+    here.send.finish().unwrap();
+    assert_eq!(all(there.recv).await, Ok(vec![]));
+    assert!((&mut unread).now_or_never().is_none());
+    drop(here.recv);
+    soon(unread).await;
+
+    let (here, there) = opened(&one, &mut two).await;
+    let unread = there.send.unread();
+    one.links.faults().reset(two.id);
+    soon(unread).await;
+    drop((here, there));
 }
 
 #[tokio::test]

@@ -21,6 +21,16 @@ impl Guest for Chain {
             std::hint::spin_loop();
         }
     }
+
+    #[expect(clippy::disallowed_methods, reason = "waiting in the host is what this is for")]
+    fn stall(ms: u64, tag: u64) -> u64 {
+        std::thread::sleep(std::time::Duration::from_millis(ms));
+        tag
+    }
+
+    fn stall_once(ms: u64, tag: u64) -> u64 {
+        Self::stall(ms, tag)
+    }
 }
 
 fn hop() -> Hop {

@@ -25,6 +25,14 @@ impl Guest for Chain {
         bottom::hang();
         Ok(())
     }
+
+    fn stall(ms: u64, tag: u64) -> Result<u64, Failure> {
+        Ok(bottom::stall(ms, tag))
+    }
+
+    fn stall_once(ms: u64, tag: u64) -> Result<u64, Failure> {
+        Ok(bottom::stall_once(ms, tag))
+    }
 }
 
 fn hop() -> Hop {

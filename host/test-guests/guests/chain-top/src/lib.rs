@@ -22,6 +22,14 @@ impl Guest for Chain {
     fn hang() -> Result<(), Failure> {
         middle::hang()
     }
+
+    fn stall(ms: u64, tag: u64) -> Result<u64, Failure> {
+        middle::stall(ms, tag)
+    }
+
+    fn stall_once(ms: u64, tag: u64) -> Result<u64, Failure> {
+        middle::stall_once(ms, tag)
+    }
 }
 
 fn hop() -> Hop {
