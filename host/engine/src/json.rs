@@ -67,6 +67,17 @@ pub fn encode(ty: &Type, wire: &[u8]) -> Result<Vec<u8>, WireError> {
     encode::value(ty, wire)
 }
 
+/// The text of a scalar among the parameters of `function`, as a path or a query would have it.
+///
+/// # Errors
+/// When `args` are not its parameters, up to that one.
+///
+/// # Panics
+/// When there is no parameter of that index.
+pub fn scalar_param(function: &Function, index: usize, args: &[u8]) -> Result<Vec<u8>, WireError> {
+    encode::scalar_param(&function.params, index, args)
+}
+
 /// Splits the answer of `function` into value, business error and technical failure.
 ///
 /// # Errors

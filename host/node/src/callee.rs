@@ -1,17 +1,20 @@
 //! One callee as this node calls it: the choice of an instance, attempts, and what is remembered of
 //! both. Decides nothing itself: `aether-routing` chooses and says whether to try again.
 
+mod course;
 mod repeats;
+mod rules;
 
 use crate::network::Network;
 use crate::remote::{self, Attempt, BoxError, StreamedBody};
-use aether_engine::{CallContext, HttpBody, Offer, Origin, RemoteSlice, Slice};
+use aether_engine::{CallContext, HttpBody, Offer, RemoteSlice, Slice};
 use aether_routing::{
-    Ask, Breaker, Budget, Endpoint, Explained, Failed, Key, NoTarget, Pick, Pin, Signal, Signals,
-    Split, Started, Stop, Tick, Tried, again, choose, explain, is_alive,
+    Breaker, Budget, Endpoint, Explained, Key, NoTarget, Pin, Signal, Signals, Split, Started,
+    Tick, Tried, choose, explain,
 };
 use aether_types::{CallError, FunctionName, InterfaceName, Revision};
 use bytes::Bytes;
+use course::{Course, ask};
 use futures_util::future::BoxFuture;
 use http_body::Body;
 use http_body_util::{BodyExt, Either, Full};
@@ -20,6 +23,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 pub(crate) use repeats::Repeats;
+pub(crate) use rules::Rules;
 
 /// Who can take the calls of an edge or the requests of a route, now. Made anew whenever that
 /// changes; what is remembered is handed on.
@@ -30,8 +34,7 @@ pub(crate) struct Callee {
     seats: Vec<Seat>,
     memory: Arc<Memory>,
     network: Network,
-    /// Functions that may not be called twice.
-    never_repeated: Vec<FunctionName>,
+    rules: Rules,
 }
 
 /// One endpoint.
@@ -77,19 +80,7 @@ pub(crate) struct Memory {
 pub(crate) struct Wish {
     pub(crate) pin: Option<Pin>,
     pub(crate) sticky: Option<Key>,
-}
-
-/// A call on its way, through all of its attempts.
-struct Course<'a> {
-    callee: &'a Callee,
-    wish: Wish,
-    turn: u64,
-    tried: Tried,
-    attempts: u32,
-    /// What is known of the last attempt, when the call is made again.
-    repeats: Option<Started>,
-    idempotent: bool,
-    origin: Arc<Origin>,
+    pub(crate) affinity: Option<Key>,
 }
 
 impl Memory {
@@ -161,10 +152,10 @@ impl Callee {
         seats: Vec<Seat>,
         memory: Arc<Memory>,
         network: Network,
-        never_repeated: Vec<FunctionName>,
+        rules: Rules,
     ) -> Arc<Self> {
         assert_eq!(split.endpoints().len(), seats.len(), "each endpoint has its seat");
-        Arc::new(Self { split, seats, memory, network, never_repeated })
+        Arc::new(Self { split, seats, memory, network, rules })
     }
 
     /// The pool of this node that takes the next call whatever it is, if that needs no thought: one
@@ -172,7 +163,8 @@ impl Callee {
     pub(crate) fn at_hand(&self) -> Option<&Arc<Slice>> {
         let Seat { place: Reached::Here(slice), record } = self.seats.first()? else { return None };
         let here_too = self.seats.get(1).is_some_and(|s| !matches!(s.place, Reached::There));
-        if self.split.versions() != 1 || here_too {
+        let goes_by_key = self.rules.has_keys() && self.seats.len() > 1;
+        if self.split.versions() != 1 || here_too || goes_by_key {
             return None;
         }
         let load = slice.occupancy();
@@ -182,7 +174,7 @@ impl Callee {
 
     /// The version whose turn it is, or the one that the key belongs to.
     pub(crate) fn version(&self, sticky: Option<Key>) -> Result<Revision, NoTarget> {
-        let wish = Wish { pin: None, sticky };
+        let wish = Wish { sticky, ..Wish::default() };
         let turn = self.memory.turns.fetch_add(1, Relaxed);
         choose(&self.split, &ask(turn, wish, &Tried::new()), self).map(|pick| pick.version)
     }
@@ -196,13 +188,8 @@ impl Callee {
         explain(&self.split, &ask(turn, wish, &Tried::new()), self)
     }
 
-    /// Whether a call that may have begun can be made again.
-    pub(crate) fn repeats(&self, function: &FunctionName) -> bool {
-        // In whatever version: a callee may serve those who want an older one.
-        let is = |name: &FunctionName| {
-            name.function == function.function && name.interface.path() == function.interface.path()
-        };
-        !self.never_repeated.iter().any(is)
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Calls a function of an instance that takes the call, of several if the first ones fail.
@@ -216,7 +203,9 @@ impl Callee {
         ctx: CallContext,
         wish: Wish,
     ) -> Result<Vec<u8>, CallError> {
-        let mut course = Course::new(self, wish, self.repeats(function), &ctx.origin);
+        let affinity = wish.affinity.or_else(|| self.rules.key(function, &args));
+        let wish = Wish { affinity, ..wish };
+        let mut course = Course::new(self, wish, self.rules.repeats(function), &ctx.origin);
         let mut offer = Some(Offer { args, ctx });
         let mut last = None;
         loop {
@@ -329,108 +318,6 @@ where
     Ok((None, Some(http::Request::from_parts(parts, body.to_bytes()))))
 }
 
-impl<'a> Course<'a> {
-    fn new(callee: &'a Callee, wish: Wish, idempotent: bool, origin: &Arc<Origin>) -> Self {
-        let memory = &callee.memory;
-        let turns = if wish.pin.is_some() { &memory.draws } else { &memory.turns };
-        let turn = turns.fetch_add(1, Relaxed);
-        let known = Budget::from_bits(memory.budget.load(Relaxed));
-        if known < Budget::FULL {
-            let paid = |bits| Some(Budget::from_bits(bits).on_call().to_bits());
-            memory.budget.fetch_update(Relaxed, Relaxed, paid).expect("every call can pay in");
-        }
-        Self {
-            callee,
-            wish,
-            turn,
-            tried: Tried::new(),
-            attempts: 0,
-            repeats: None,
-            idempotent,
-            origin: Arc::clone(origin),
-        }
-    }
-
-    /// The next instance; `last` is why the one before did not do.
-    fn pick(&mut self, last: Option<CallError>) -> Result<Pick, CallError> {
-        let ask = ask(self.turn, self.wish, &self.tried);
-        match choose(&self.callee.split, &ask, self.callee) {
-            Ok(pick) => {
-                self.attempts += 1;
-                let record = &self.callee.seats[pick.endpoint].record;
-                let _ = record.change(|breaker| breaker.on_sent(ask.now));
-                if let (Some(started), Some(error)) = (self.repeats.take(), &last) {
-                    self.report(&pick, started, error);
-                }
-                Ok(pick)
-            }
-            Err(nobody) => Err(last.unwrap_or_else(|| self.callee.nobody(nobody))),
-        }
-    }
-
-    /// Says that the call is made again, and so perhaps runs a second time.
-    fn report(&self, pick: &Pick, started: Started, error: &CallError) {
-        self.callee.memory.repeats.count(started);
-        if started == Started::No {
-            return;
-        }
-        let (request_id, variant) = (&self.origin.request_id, self.origin.variant_number());
-        let (trace_id, attempt) = (self.origin.trace_id(), self.attempts);
-        let Endpoint { instance, node, .. } = &self.callee.split.endpoints()[pick.endpoint];
-        let slice = &instance.coordinates;
-        tracing::info!(
-            %request_id, variant, trace_id, %slice, to = %node, attempt, %error,
-            "a call that may have begun is made again"
-        );
-    }
-
-    fn failed(&self, pick: &Pick, attempt: Attempt) -> CallError {
-        self.note(pick, &attempt.error);
-        attempt.error
-    }
-
-    fn note(&self, pick: &Pick, error: &CallError) {
-        match is_alive(error) {
-            Some(true) => self.callee.answers(pick.endpoint),
-            Some(false) => self.callee.fails(pick.endpoint, error),
-            None => {}
-        }
-    }
-
-    /// Whether another instance is asked: then it gives back why this one did not do.
-    fn again(&mut self, pick: &Pick, attempt: Attempt, left: u64) -> Result<CallError, CallError> {
-        let Attempt { error, started } = attempt;
-        self.note(pick, &error);
-        self.tried.add(pick.endpoint);
-        let failed = Failed {
-            error: &error,
-            started,
-            idempotent: self.idempotent,
-            attempts: self.attempts,
-            remaining_ms: left,
-        };
-        let budget = &self.callee.memory.budget;
-        let mut stop = None;
-        let take = |bits| match again(&failed, Budget::from_bits(bits)) {
-            Ok(left) => Some(left.to_bits()),
-            Err(why) => {
-                stop = Some(why);
-                None
-            }
-        };
-        if budget.fetch_update(Relaxed, Relaxed, take).is_ok() {
-            self.repeats = Some(started);
-            return Ok(error);
-        }
-        if let Some(stop @ (Stop::Budget | Stop::MayHaveStarted)) = stop {
-            let (request_id, variant) = (&self.origin.request_id, self.origin.variant_number());
-            let trace_id = self.origin.trace_id();
-            tracing::debug!(%request_id, variant, trace_id, %error, %stop, "a call is not made again");
-        }
-        Err(error)
-    }
-}
-
 impl Callee {
     fn answers(&self, endpoint: usize) {
         let before = self.seats[endpoint].record.change(Breaker::on_answered);
@@ -474,11 +361,6 @@ async fn local(
         return Err(not_begun(CallError::Unavailable(format!("{callee} has no {function}"))));
     };
     slice.offer(place, offer).await.map_err(not_begun)
-}
-
-fn ask(turn: u64, wish: Wish, tried: &Tried) -> Ask<'_> {
-    let Wish { pin, sticky } = wish;
-    Ask { turn, now: now(), affinity: None, sticky, pin, tried }
 }
 
 /// Since the first call of the process.

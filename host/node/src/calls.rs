@@ -101,7 +101,7 @@ pub(crate) async fn call(
     let body = call.object(&names)?;
     let binding = Binding { params: vec![Source::BodyKey; names.len()] };
     let pin = version.map(|version| Pin { version, only: true });
-    let wish = Wish { pin, sticky: None };
+    let wish = Wish { pin, ..Wish::default() };
     let invoked = Invoked { callee: &callee, here: callee.at_hand(), wish };
     let origin = Origin {
         principal: Some(call.by.name.clone()),

@@ -1,5 +1,6 @@
 //! The front door's port: routes to pools, typed requests to wire bytes and back. Knows no sockets.
 
+use crate::callee::Wish;
 use crate::calls::{InvokeError, Invoked, invoke};
 use crate::projector::Pictures;
 use crate::routing::{Route, Routes, Routing};
@@ -9,7 +10,8 @@ use aether_ingress::{
     TakesBody, TypedRequest,
 };
 use aether_routing::{Key, Match};
-use aether_types::checked::RouteTarget;
+use aether_types::affinity::Affinity;
+use aether_types::checked::{BoundRoute, RouteTarget};
 use aether_types::description::Description;
 use aether_types::traffic::Sticky;
 use aether_types::{CallError, Digest, Method, Revision};
@@ -29,16 +31,17 @@ impl Application for Door {
     fn find(&self, method: Method, path: &str, headers: &HeaderMap) -> Found {
         match self.routing.routes().find(method, path) {
             Match::Found { target, params } => {
-                let route = self.version(target, headers);
-                match &route.route.target {
-                    RouteTarget::Handler(_) => Found::Http { route },
+                let chosen = self.version(target, headers, &params);
+                match &Way::of(&chosen).route.route.target {
+                    RouteTarget::Handler(_) => Found::Http { route: chosen },
                     RouteTarget::Typed { binding, .. } => {
                         let body = if binding.has_body() { TakesBody::Json } else { TakesBody::No };
                         // Versions may call the same parameter by different names.
-                        let names = route.route.pattern.params().map(str::to_owned);
+                        let pattern = &Way::of(&chosen).route.route.pattern;
+                        let names = pattern.params().map(str::to_owned);
                         let params = names.zip(params.into_iter().map(|(_, value)| value));
                         let params = params.collect();
-                        Found::Typed { route, params, body }
+                        Found::Typed { route: chosen, params, body }
                     }
                 }
             }
@@ -48,20 +51,21 @@ impl Application for Door {
     }
 
     fn variant(&self, route: &RouteRef) -> Option<Revision> {
-        Some(of_ours(route).revision)
+        Some(Way::of(route).route.revision)
     }
 
     fn typed(&self, route: RouteRef, req: TypedRequest) -> Answering<'_, Result<Answer, Failure>> {
         Box::pin(async move {
-            let route = of_ours(&route);
+            let way = Way::of(&route);
+            let route = way.route;
             let RouteTarget::Typed { function, binding, status } = &route.route.target else {
                 unreachable!("the front door calls a typed route that it found as one")
             };
-            let here = route.callee.at_hand();
+            let here = way.at_hand();
             let description = self.types(here, route).map_err(Failure::Call)?;
             let request = json::Request { path: &req.path, query: &req.query, body: &req.body };
             let ctx = context(req.call);
-            let callee = Invoked { callee: &route.callee, here, wish: route.wish };
+            let callee = Invoked { callee: &route.callee, here, wish: way.wish() };
             let invoked = invoke(callee, &description, function, binding, request, ctx).await;
             let good = status.and_then(|s| StatusCode::from_u16(s.get() as u16).ok());
             answer(&description, invoked.map_err(failure)?, good)
@@ -75,9 +79,9 @@ impl Application for Door {
         call: Call,
     ) -> Answering<'_, Result<http::Response<ResponseBody>, CallError>> {
         Box::pin(async move {
-            let route = of_ours(&route);
+            let way = Way::of(&route);
             let (ctx, mut offer) = (context(call), Some(req));
-            if let Some(slice) = route.callee.at_hand() {
+            if let Some(slice) = way.at_hand() {
                 match slice.offer_request(&mut offer, ctx.clone()).await {
                     Ok(response) => {
                         let body = |body: HttpBody| ResponseBody::stream(body.map_err(Into::into));
@@ -89,23 +93,35 @@ impl Application for Door {
                 }
             }
             let request = offer.expect("what was not begun is still there");
-            let response = route.callee.handle(request, ctx, route.wish).await?;
+            let response = way.route.callee.handle(request, ctx, way.wish()).await?;
             Ok(response.map(ResponseBody::stream))
         })
     }
 }
 
 impl Door {
-    /// The version that a request gets: its key's, or the one whose turn it is.
-    fn version(&self, routes: &Routes, headers: &HeaderMap) -> Arc<Route> {
+    /// The version that a request gets, its key's or the one whose turn it is, and the key by which
+    /// it finds its instance.
+    fn version(
+        &self,
+        routes: &Routes,
+        headers: &HeaderMap,
+        params: &[(String, String)],
+    ) -> RouteRef {
         let [first, others @ ..] = &*routes.versions else { unreachable!("a route has a version") };
-        if others.is_empty() {
-            return Arc::clone(first);
+        let mut route = first;
+        if !others.is_empty() {
+            let sticky = first.sticky.as_ref();
+            let sticky = sticky.and_then(|sticky| sticky_key(sticky, first, headers, params));
+            let version = first.callee.version(sticky);
+            let chosen = routes.versions.iter().find(|route| Ok(route.revision) == version);
+            route = chosen.unwrap_or(first);
         }
-        let sticky = first.sticky.as_ref().and_then(|sticky| key(sticky, headers));
-        let version = first.callee.version(sticky);
-        let chosen = routes.versions.iter().find(|route| Ok(route.revision) == version);
-        Arc::clone(chosen.unwrap_or(first))
+        let route = Arc::clone(route);
+        match affinity(&route.route, headers, params) {
+            Some(key) => Arc::new(Keyed { route, key }),
+            None => route,
+        }
     }
 
     /// The types of the slice that answers.
@@ -124,13 +140,70 @@ impl Door {
     }
 }
 
-/// What a request is known by, if it says so.
-fn key(sticky: &Sticky, headers: &HeaderMap) -> Option<Key> {
+/// A route with the key of a request to it.
+struct Keyed {
+    route: Arc<Route>,
+    key: Key,
+}
+
+/// What the front door hands back: a route, or one with a key.
+struct Way<'a> {
+    route: &'a Route,
+    affinity: Option<Key>,
+}
+
+impl<'a> Way<'a> {
+    fn of(route: &'a RouteRef) -> Self {
+        match route.downcast_ref::<Route>() {
+            Some(route) => Self { route, affinity: None },
+            None => {
+                let keyed = route.downcast_ref::<Keyed>();
+                let Keyed { route, key } = keyed.expect("the front door hands back what it got");
+                Self { route, affinity: Some(*key) }
+            }
+        }
+    }
+
+    /// The instance of this node that can take it, whoever else is there.
+    fn at_hand(&self) -> Option<&'a Arc<Slice>> {
+        self.route.callee.at_hand().filter(|_| self.affinity.is_none())
+    }
+
+    fn wish(&self) -> Wish {
+        Wish { affinity: self.affinity, ..self.route.wish }
+    }
+}
+
+/// By what a request finds its version, if it says so.
+fn sticky_key(
+    sticky: &Sticky,
+    route: &Route,
+    headers: &HeaderMap,
+    params: &[(String, String)],
+) -> Option<Key> {
     match sticky {
         Sticky::Header(name) => headers.get(name).map(|value| Key::of(value.as_bytes())),
         Sticky::Cookie(name) => cookie(headers, name).map(|value| Key::of(value.as_bytes())),
-        // Calls between slices have one; requests from outside do not.
-        Sticky::Key => None,
+        Sticky::Key => affinity(&route.route, headers, params),
+    }
+}
+
+/// By what a request finds its instance, if its route says so and the request has it.
+pub(crate) fn affinity(
+    route: &BoundRoute,
+    headers: &HeaderMap,
+    params: &[(String, String)],
+) -> Option<Key> {
+    match route.affinity.as_ref()? {
+        Affinity::Header(name) => headers.get(name).map(|value| Key::of(value.as_bytes())),
+        Affinity::Cookie(name) => cookie(headers, name).map(|value| Key::of(value.as_bytes())),
+        Affinity::Path(name) => {
+            // Versions may call the same segment by different names.
+            let values = route.pattern.params().zip(params.iter().map(|(_, value)| value));
+            let named = values.into_iter().find(|(param, _)| param == name);
+            named.map(|(_, value)| Key::of(value.as_bytes()))
+        }
+        Affinity::Param(_) => unreachable!("a route has no key of a function"),
     }
 }
 
@@ -156,10 +229,6 @@ impl std::ops::Deref for Types {
             Self::Stored(artifacts, digest) => &artifacts[digest],
         }
     }
-}
-
-fn of_ours(route: &RouteRef) -> &Route {
-    route.downcast_ref().expect("the front door hands back what `find` gave it")
 }
 
 fn context(call: Call) -> CallContext {

@@ -4,10 +4,12 @@ use crate::callee::Wish;
 use crate::routing::{Route, Routing};
 use crate::views::Views;
 use aether_api::{ApiError, Candidate, Explanation, InstanceState};
-use aether_routing::{Endpoint, Explained, Match, Standing, VersionShown};
+use aether_routing::{Endpoint, Explained, Key, Match, Standing, VersionShown};
+use aether_types::affinity::Affinity;
 use aether_types::checked::{Checked, RouteTarget};
 use aether_types::code::Code;
 use aether_types::{AppName, Coordinates, FunctionName, Method, Revision, SliceName};
+use http::HeaderMap;
 
 /// `target`: a method and a concrete path, a function, or a slice.
 pub(crate) fn explain(
@@ -53,7 +55,8 @@ fn explain_route(
             // Of several versions, the heaviest: its choice shows all of them.
             let Some(route) = target.versions.first() else { return Ok(()) };
             describe_route(route, &params, out);
-            let explained = route.callee.explain(Wish::default());
+            let affinity = key(route, &params, out);
+            let explained = route.callee.explain(Wish { affinity, ..Wish::default() });
             candidates(views, &route.app, &route.route.slice, &explained, out);
         }
         Match::WrongMethod { allow } => {
@@ -87,6 +90,35 @@ fn describe_route(route: &Route, params: &[(String, String)], out: &mut Explanat
     });
 }
 
+/// The key of such a request, as far as its path says; what else it may go by is said.
+fn key(route: &Route, params: &[(String, String)], out: &mut Explanation) -> Option<Key> {
+    let says = |out: &mut Explanation, what: &str| {
+        out.lines.push(format!("requests with the same {what} go to the same instance"));
+    };
+    match (&route.route.affinity, &route.route.target) {
+        (Some(Affinity::Path(name)), _) => says(out, &format!("{{{name}}}")),
+        (Some(Affinity::Header(name)), _) => {
+            says(out, &format!("header {name}"));
+            out.lines.push("shown is one without it".to_owned());
+        }
+        (Some(Affinity::Cookie(name)), _) => {
+            says(out, &format!("cookie {name}"));
+            out.lines.push("shown is one without it".to_owned());
+        }
+        (_, RouteTarget::Typed { function, .. }) => {
+            let name = route.callee.rules().keyed_by(function)?;
+            says(out, &format!("parameter {name}"));
+            let given = params.iter().find(|(param, _)| param == name);
+            if given.is_none() {
+                out.lines.push("shown is one without it".to_owned());
+            }
+            return given.map(|(_, value)| Key::of(value.as_bytes()));
+        }
+        _ => {}
+    }
+    crate::door::affinity(&route.route, &HeaderMap::new(), params)
+}
+
 fn explain_function(
     views: &Views<'_>,
     routing: &Routing,
@@ -99,7 +131,12 @@ fn explain_function(
     for (app, _, slice) in &found {
         out.lines.push(format!("{function} is exported by {slice} in {app}"));
         callers(views, app, function, out);
-        let explained = routing.export(app, &function.interface).explain(Wish::default());
+        let callee = routing.export(app, &function.interface);
+        if let Some(name) = callee.rules().keyed_by(function) {
+            let line = format!("calls with the same parameter {name} go to the same instance");
+            out.lines.push(line + "; shown is one without it");
+        }
+        let explained = callee.explain(Wish::default());
         candidates(views, app, slice, &explained, out);
     }
     non_empty(&found, || format!("no application exports {}", function.interface))

@@ -3,7 +3,7 @@
 
 mod leavers;
 
-use crate::callee::{Callee, Memory, Reached, Record, Repeats, Seat, Wish};
+use crate::callee::{Callee, Memory, Reached, Record, Repeats, Rules, Seat, Wish};
 use crate::network::Network;
 use crate::projector::{Picture, Pictures};
 use crate::reach::{Reach, Reaches};
@@ -13,11 +13,8 @@ use aether_routing::{Arm, Endpoint, HttpRoute, Pin, RouteTrie, Split, Table};
 use aether_types::checked::BoundRoute;
 use aether_types::observed::Observed;
 use aether_types::plan::InstanceKey;
-use aether_types::slice_toml::Retry;
 use aether_types::traffic::{Sticky, TrafficRevision, Weight};
-use aether_types::{
-    AppName, CallError, Coordinates, FunctionName, InterfaceName, NodeId, Revision,
-};
+use aether_types::{AppName, CallError, Coordinates, InterfaceName, NodeId, Revision};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -195,8 +192,7 @@ impl Routing {
         let version = endpoints.first().map_or(revision, |first| first.revision);
         let same = endpoints.into_iter().filter(|e| e.revision == version).collect();
         let arm = Arm { version, slice: slice.clone(), weight: Weight::WHOLE, endpoints: same };
-        let never = self.never_repeated(app, revision, slice);
-        self.callee(app, Called::Slice(slice.clone()), None, vec![arm], never)
+        self.callee(app, Called::Slice(slice.clone()), None, vec![arm])
     }
 
     /// Who takes the calls of an interface that come from outside its application: every version
@@ -205,9 +201,7 @@ impl Routing {
         let (table, picture) = (self.table(), self.0.picture.load());
         let (applications, traffics) = (&picture.applications, &picture.world.traffics);
         let (arms, traffic) = table.arms_of_export(applications, traffics, app, interface);
-        let never = arms.iter().flat_map(|arm| self.never_repeated(app, arm.version, &arm.slice));
-        let never = never.collect();
-        self.callee(app, Called::Export(interface.clone()), traffic, arms, never)
+        self.callee(app, Called::Export(interface.clone()), traffic, arms)
     }
 
     fn callee(
@@ -216,8 +210,8 @@ impl Routing {
         called: Called,
         traffic: Option<TrafficRevision>,
         arms: Vec<Arm>,
-        never_repeated: Vec<FunctionName>,
     ) -> Arc<Callee> {
+        let rules = self.rules(app, &arms);
         let split = Split::new(self.0.node, traffic, arms);
         let local = self.0.local.load();
         let seat = |endpoint: &Endpoint| {
@@ -236,16 +230,14 @@ impl Routing {
         };
         let memory = || Memory::from_turn(first, Arc::clone(&self.0.repeats));
         let memory = recall(&self.0.memories, &(app.clone(), called, traffic), memory);
-        Callee::new(split, seats, memory, self.0.network.clone(), never_repeated)
+        Callee::new(split, seats, memory, self.0.network.clone(), rules)
     }
 
     fn http_route(&self, http: &HttpRoute) -> Routes {
         let HttpRoute { app, revision, traffic, versions, .. } = http;
         let arms = versions.iter().map(|version| version.arm.clone()).collect();
         let called = Called::Route(http.route.pattern.shape().to_string());
-        let slices = versions.iter().map(|v| (&v.arm.version, &v.route.slice));
-        let never = slices.flat_map(|(version, slice)| self.never_repeated(app, *version, slice));
-        let callee = self.callee(app, called, *traffic, arms, never.collect());
+        let callee = self.callee(app, called, *traffic, arms);
         let traffics = &self.0.picture.load().world.traffics;
         let sticky = traffics.get(app).and_then(|traffic| traffic.sticky.clone());
         let one = |version: &aether_routing::RouteVersion| {
@@ -259,7 +251,7 @@ impl Routing {
                 // Decoded for one version, a request means nothing to another that differs.
                 wish: Wish {
                     pin: shared.then_some(Pin { version: version.arm.version, only: !same }),
-                    sticky: None,
+                    ..Wish::default()
                 },
                 sticky: sticky.clone(),
             })
@@ -267,19 +259,16 @@ impl Routing {
         Routes { versions: versions.iter().map(one).collect() }
     }
 
-    /// Functions of a slice that may not be called twice.
-    fn never_repeated(
-        &self,
-        app: &AppName,
-        revision: Revision,
-        slice: &Coordinates,
-    ) -> Vec<FunctionName> {
-        let picture = self.0.picture.load();
-        let checked = picture.applications.get(app, revision).and_then(|c| c.slice(slice));
-        let description = checked.and_then(|slice| picture.world.artifacts.get(&slice.digest));
-        let functions = description.into_iter().flat_map(|d| &d.settings.functions);
-        let never = functions.filter(|(_, settings)| settings.retry == Retry::Never);
-        never.map(|(name, _)| name.clone()).collect()
+    /// What the authors of the slices say, in each version.
+    fn rules(&self, app: &AppName, arms: &[Arm]) -> Rules {
+        let (picture, mut rules) = (self.0.picture.load(), Rules::default());
+        for arm in arms {
+            let checked = picture.applications.get(app, arm.version);
+            let slice = checked.and_then(|checked| checked.slice(&arm.slice));
+            let description = slice.and_then(|slice| picture.world.artifacts.get(&slice.digest));
+            description.into_iter().for_each(|description| rules.add(description));
+        }
+        rules
     }
 
     /// The pool of an instance of this node.
@@ -400,13 +389,8 @@ impl SliceRouter {
         let table = routing.table();
         let edges = table.edges(&self.app, self.revision, &self.importer).iter();
         let import = |edge: &aether_routing::Edge| {
-            let slices = edge.arms.iter().map(|arm| (arm.version, &arm.slice));
-            let never = slices.flat_map(|(version, slice)| {
-                routing.never_repeated(&self.app, version, slice).into_iter()
-            });
             let called = Called::Import(edge.interface.clone());
-            let (arms, never) = (edge.arms.clone(), never.collect());
-            let callee = routing.callee(&self.app, called, edge.traffic, arms, never);
+            let callee = routing.callee(&self.app, called, edge.traffic, edge.arms.clone());
             Import { interface: edge.interface.clone(), callee }
         };
         self.imports.store(Arc::new(edges.map(import).collect()));

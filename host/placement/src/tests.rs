@@ -3,6 +3,7 @@
 mod budget;
 mod check;
 mod cluster;
+mod dependencies;
 mod dependents;
 mod hints;
 mod plan;

@@ -5,8 +5,10 @@ use crate::slice_toml::{Bounded, Route, check_memory, check_timeout};
 use crate::strict::{Document, Step};
 use crate::versioned::Versioned;
 use crate::{
-    AppName, ByteSize, Coordinates, Digest, Problem, Problems, SliceName, TimeSpan, code::Code,
+    AppName, ByteSize, Coordinates, Digest, InterfaceName, Problem, Problems, SliceName, TimeSpan,
+    code::Code,
 };
+use semver::VersionReq;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,6 +84,10 @@ pub struct SliceEntry {
     /// ones. 0 to `instances`; default 1.
     #[serde(default)]
     pub min_ready: Option<Bounded<0, 1_000>>,
+    /// Who provides what the slice imports, where the newest compatible one is not wanted. By
+    /// interface; its version may be left out.
+    #[serde(default)]
+    pub dependencies: BTreeMap<InterfaceName, Dependency>,
     #[serde(default)]
     pub placement: Placement,
     #[serde(default)]
@@ -91,6 +97,18 @@ pub struct SliceEntry {
     /// Values for this slice alone; they win over those of the application.
     #[serde(default)]
     pub config: BTreeMap<String, String>,
+}
+
+/// Narrows who may provide an import.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Dependency {
+    /// Versions of the interface, of those that are compatible with the imported one.
+    pub interface: Option<VersionReq>,
+    /// The slice that provides it.
+    pub slice: Option<SliceName>,
+    /// Versions of that slice.
+    pub versions: Option<VersionReq>,
 }
 
 /// Narrows what the slice's author asked for; a larger value than the author's is refused.
@@ -128,6 +146,8 @@ pub struct RouteEntry {
     pub handler: Option<crate::slice_toml::Handler>,
     #[serde(default)]
     pub status: Option<crate::slice_toml::OkStatus>,
+    #[serde(default)]
+    pub affinity: Option<crate::affinity::Affinity>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,6 +195,7 @@ impl RouteEntry {
             call: self.call.clone(),
             handler: self.handler,
             status: self.status,
+            affinity: self.affinity.clone(),
         }
     }
 }
@@ -248,6 +269,16 @@ impl SliceEntry {
             let problem = Problem::new(Code::TomlValue, place(&["min-ready"]), message);
             problems.push(problem.help("raise `instances`, or lower `min-ready`"));
         }
+        for (interface, wish) in &self.dependencies {
+            if wish.versions.is_some() && wish.slice.is_none() {
+                let message = format!("`versions` for `{interface}` are of no slice");
+                let problem = Problem::new(Code::TomlValue, place(&["dependencies"]), message);
+                problems.push(
+                    problem
+                        .help("name the slice; versions of the interface are called `interface`"),
+                );
+            }
+        }
         self.placement.check(|key| place(&["placement", key]), problems);
         if let Some(memory) = self.limits.memory {
             check_memory(memory, || place(&["limits", "memory"]), problems);
@@ -299,7 +330,7 @@ pub struct Bound {
 }
 
 impl Versioned for Application {
-    const FORMAT: u8 = 3;
+    const FORMAT: u8 = 4;
 }
 
 impl Application {
@@ -361,6 +392,33 @@ mod tests {
         check(
             &format!("{slice}[slices.placement]\nmax-skew = 0\nnaer = []"),
             expect!["blueprint.toml:7:12: 0 is not a number from 1 to 1000 [toml-value]"],
+        );
+    }
+
+    #[test]
+    fn dependencies_are_ranges_of_what_is_named() {
+        let slice = "[[slices]]\nfile = \"a.wasm\"\n[slices.dependencies.\"t:b/api\"]\n";
+        check(
+            &format!("{slice}interface = \"~1.2\"\nslice = \"t:b\"\nversions = \">=1, <3\""),
+            expect!["1 slices"],
+        );
+        check(
+            &format!("{slice}versions = \"1\""),
+            expect![[r#"
+            blueprint.toml:6:9: `versions` for `t:b/api` are of no slice [toml-value]
+              help: name the slice; versions of the interface are called `interface`"#]],
+        );
+        check(
+            &format!("{slice}interface = \"one\""),
+            expect![
+                "blueprint.toml:7:13: unexpected character 'o' while parsing major version number [toml-value]"
+            ],
+        );
+        check(
+            &format!("{slice}version = \"1\""),
+            expect![[r#"
+            blueprint.toml:7:1: there is no key `version` here [toml-unknown-key]
+              help: did you mean `versions`?"#]],
         );
     }
 

@@ -1,6 +1,7 @@
 //! An application that passed its check: what every node derives the same from blueprint and
 //! artifacts. Made by `placement`, read by `lifecycle` and `routing`. Knows no plan and no node.
 
+use crate::affinity::Affinity;
 use crate::binding::Binding;
 use crate::blueprint::Placement;
 use crate::description::HttpVersion;
@@ -52,6 +53,8 @@ pub struct BoundRoute {
     pub pattern: RoutePattern,
     pub slice: Coordinates,
     pub target: RouteTarget,
+    /// The key of its requests; that of the function is another one.
+    pub affinity: Option<Affinity>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

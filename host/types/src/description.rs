@@ -38,7 +38,7 @@ pub enum HttpVersion {
 }
 
 impl Versioned for Description {
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
 }
 
 impl Description {

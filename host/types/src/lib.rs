@@ -1,6 +1,7 @@
 //! The words of the domain, shared by every crate. Knows no clock, thread, file, socket or engine.
 #![forbid(unsafe_code)]
 
+pub mod affinity;
 pub mod binding;
 pub mod blueprint;
 pub mod checked;

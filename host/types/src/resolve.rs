@@ -17,11 +17,11 @@ pub struct Want<'a> {
     pub importer: &'a Coordinates,
     /// With the functions that the importer uses.
     pub interface: &'a Interface,
-    /// Versions of the interface; absent: those that are compatible with the imported one, as
-    /// Cargo and the component model see it.
+    /// Which versions of the interface, of those that are compatible with the imported one, as
+    /// Cargo and the component model see it; absent: all of them.
     pub versions: Option<&'a VersionReq>,
     /// The slice that must provide it, and which versions of it. Needed where several could.
-    pub slice: Option<(&'a SliceName, &'a VersionReq)>,
+    pub slice: Option<(&'a SliceName, Option<&'a VersionReq>)>,
 }
 
 /// What a slice exports. Several versions of one slice may be there side by side.
@@ -114,7 +114,8 @@ impl<'a> Want<'a> {
             return Verdict::Own;
         }
         if let Some((name, versions)) = self.slice
-            && (offer.slice.slice != *name || !versions.matches(&offer.slice.version))
+            && (offer.slice.slice != *name
+                || versions.is_some_and(|range| !range.matches(&offer.slice.version)))
         {
             return Verdict::OtherSlice;
         }
@@ -126,12 +127,10 @@ impl<'a> Want<'a> {
     }
 
     /// Whether the version of an interface is one of those that are wanted. One without a version
-    /// is the only one of its name.
+    /// is the only one of its name, and in no range.
     fn takes(&self, offered: &InterfaceName) -> bool {
-        match self.versions {
-            Some(range) => offered.version().is_some_and(|version| range.matches(version)),
-            None => offered.serves(&self.interface.name),
-        }
+        let in_range = |range: &VersionReq| offered.version().is_some_and(|v| range.matches(v));
+        offered.serves(&self.interface.name) && self.versions.is_none_or(in_range)
     }
 
     /// What to tell a person about an import that nobody satisfies; the place is the importer.
@@ -176,7 +175,10 @@ impl<'a> Want<'a> {
     /// ` in >=1.2, <2 from shop:stock ^1.4`: what is asked for beyond the import itself.
     fn wanted(&self) -> String {
         let versions = self.versions.map(|versions| format!(" in {versions}"));
-        let slice = self.slice.map(|(slice, versions)| format!(" from {slice} {versions}"));
+        let slice = self.slice.map(|(slice, versions)| match versions {
+            Some(versions) => format!(" from {slice} {versions}"),
+            None => format!(" from {slice}"),
+        });
         versions.unwrap_or_default() + &slice.unwrap_or_default()
     }
 }

@@ -1,5 +1,6 @@
 //! `slice.toml`: what a slice's author knows and WIT cannot say. Reads it strictly; binds nothing.
 
+use crate::affinity::Affinity;
 use crate::strict::{Document, Step};
 use crate::{
     ByteSize, Coordinates, FunctionName, Problem, Problems, RoutePattern, TimeSpan, code::Code,
@@ -67,6 +68,8 @@ pub enum Reuse {
 pub struct FunctionSettings {
     pub timeout: Option<TimeSpan>,
     pub retry: Retry,
+    /// Calls with the same value of this parameter go to the same instance, while it is there.
+    pub affinity: Option<Affinity>,
 }
 
 /// Whether a call may be made again after a technical failure.
@@ -92,6 +95,9 @@ pub struct Route {
     /// Status of a good answer of a typed route; default 200, or 204 where there is no result.
     #[serde(default)]
     pub status: Option<OkStatus>,
+    /// Requests with the same value of this go to the same instance, while it is there.
+    #[serde(default)]
+    pub affinity: Option<Affinity>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,10 +174,15 @@ impl SliceToml {
             route.check(place, &mut problems);
         }
         for (function, settings) in &self.functions {
+            let function = function.to_string();
+            let place = || document.place(&[Step::Key("functions"), Step::Key(&function)]);
             if let Some(timeout) = settings.timeout {
-                let place =
-                    || document.place(&[Step::Key("functions"), Step::Key(&function.to_string())]);
                 check_timeout(timeout, place, &mut problems);
+            }
+            if let Some(affinity) = settings.affinity.as_ref().filter(|a| !a.is_of_function()) {
+                let message = format!("calls of a function have no `{affinity}`");
+                let problem = Problem::new(Code::TomlValue, place(), message);
+                problems.push(problem.help("name a parameter, such as `param:id`"));
             }
         }
         Problems(problems)
@@ -221,6 +232,18 @@ impl Route {
                     "a typed route cannot end with **",
                     "name each segment, or use `handler = \"wasi:http\"`",
                 )
+            }
+            _ => {}
+        }
+        let has = |name: &str| self.route.params().any(|param| param == name);
+        match &self.affinity {
+            Some(Affinity::Param(_)) => refuse(
+                "requests to a route have no parameters of a function",
+                "write `path:`, `header:` or `cookie:`, or give the function the affinity",
+            ),
+            Some(Affinity::Path(name)) if !has(name) => {
+                let message = format!("`{{{name}}}` is not in the path");
+                refuse(&message, "name one of the path's segments, without its braces");
             }
             _ => {}
         }
@@ -274,6 +297,47 @@ mod tests {
             expect![[
                 r#"Some(shop:place-order:1.2.0) Instances { reuse: Fresh, max_concurrency: Bounded(64), queue: Bounded(256), memory: ByteSize(8388608), timeout: TimeSpan(5s) }"#
             ]],
+        );
+    }
+
+    #[test]
+    fn keys_of_calls_are_where_they_can_be_read() {
+        let route = "[[routes]]\nroute = \"GET /a/{id}\"\nhandler = \"wasi:http\"\n";
+        for good in ["path:id", "header:X-User", "cookie:session"] {
+            let text = format!("{route}affinity = \"{good}\"");
+            let parsed = SliceToml::parse("slice.toml", &text).unwrap();
+            let affinity = parsed.routes[0].affinity.as_ref().unwrap();
+            assert_eq!(affinity.to_string(), good.to_lowercase());
+        }
+        check(
+            &format!("{route}affinity = \"id\""),
+            expect![[
+                r#"slice.toml:4:12: "id" is no key: write path:NAME, header:NAME or cookie:NAME; of a function, param:NAME [toml-value]"#
+            ]],
+        );
+        check(
+            &format!("{route}affinity = \"header:x user\""),
+            expect![[
+                r#"slice.toml:4:12: "header:x user" is no key: write path:NAME, header:NAME or cookie:NAME; of a function, param:NAME [toml-value]"#
+            ]],
+        );
+        check(
+            &format!("{route}affinity = \"path:ident\""),
+            expect![[r#"
+            slice.toml:1:1: `{ident}` is not in the path [route-invalid]
+              help: name one of the path's segments, without its braces"#]],
+        );
+        check(
+            &format!("{route}affinity = \"param:id\""),
+            expect![[r#"
+            slice.toml:1:1: requests to a route have no parameters of a function [route-invalid]
+              help: write `path:`, `header:` or `cookie:`, or give the function the affinity"#]],
+        );
+        check(
+            "[functions.\"a:b/c#f\"]\naffinity = \"path:id\"",
+            expect![[r#"
+            slice.toml:1:1: calls of a function have no `path:id` [toml-value]
+              help: name a parameter, such as `param:id`"#]],
         );
     }
 

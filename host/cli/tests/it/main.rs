@@ -2,6 +2,7 @@
 //! Knows nothing of what is inside.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod affinity;
 mod apps;
 mod bad_input;
 mod canary;

@@ -3,7 +3,7 @@
 use super::JSON_BYTES_MAX;
 use crate::codec::WireError;
 use crate::codec::wire::{Budget, Reader};
-use aether_types::wit::Type;
+use aether_types::wit::{Field, Type};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::Serialize;
 
@@ -15,6 +15,30 @@ pub(super) fn value(ty: &Type, wire: &[u8]) -> Result<Vec<u8>, WireError> {
     };
     encoder.put(ty)?;
     encoder.wire.finish()?;
+    Ok(encoder.out)
+}
+
+/// The text of one parameter of several, a scalar: strings and names of cases without quotes.
+pub(super) fn scalar_param(
+    params: &[Field],
+    index: usize,
+    wire: &[u8],
+) -> Result<Vec<u8>, WireError> {
+    let wire = Reader::new(wire)?;
+    let mut encoder = Encoder { wire, budget: Budget::new(), out: Vec::new() };
+    for before in &params[..index] {
+        encoder.put(&before.ty)?;
+    }
+    encoder.out.clear();
+    match &params[index].ty {
+        Type::String => encoder.out.extend_from_slice(encoder.wire.str()?.as_bytes()),
+        Type::Char => encoder.out.extend_from_slice(encoder.wire.char()?.to_string().as_bytes()),
+        Type::Enum(names) => {
+            let case = encoder.wire.case(names.len())?;
+            encoder.out.extend_from_slice(names[case].as_bytes());
+        }
+        ty => encoder.put(ty)?,
+    }
     Ok(encoder.out)
 }
 

@@ -34,6 +34,27 @@ fn order() -> Type {
     ])
 }
 
+#[test]
+fn the_text_of_a_scalar_parameter_is_that_of_a_path() {
+    let colors = Type::Enum(names(&["red", "green"]));
+    let params = vec![
+        field("order", order()),
+        field("id", Type::U64),
+        field("name", Type::String),
+        field("letter", Type::Char),
+        field("color", colors),
+    ];
+    let function = Function { name: "f".to_owned(), params, result: None, is_async: false };
+    let binding = Binding { params: vec![Source::BodyKey; 5] };
+    let body = r#"{"order":{"id":1,"items":[]},"id":"18446744073709551615","name":"a \"b\"",
+        "letter":"\u00e9","color":"green"}"#;
+    let request = Request { path: &[], query: &[], body: body.as_bytes() };
+    let args = decode_params(&function, &binding, request).unwrap();
+    let text = |index| String::from_utf8(scalar_param(&function, index, &args).unwrap()).unwrap();
+    assert_eq!([1, 2, 3, 4].map(text), ["18446744073709551615", "a \"b\"", "é", "green"]);
+    assert!(scalar_param(&function, 2, &args[..3]).is_err());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 

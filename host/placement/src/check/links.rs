@@ -1,6 +1,7 @@
 //! Who calls whom: imports joined to exports, types compared, circles refused, load order found.
 
 use super::Part;
+use aether_types::blueprint::Dependency;
 use aether_types::checked::Edge;
 use aether_types::code::Code;
 use aether_types::resolve::{Offer, Unresolved, Want, resolve};
@@ -47,14 +48,19 @@ pub(super) fn edges(
 ) -> Vec<Edge> {
     let mut edges = Vec::new();
     for part in parts {
+        unknown_wishes(part, problems);
         for wanted in &part.description.dependencies {
             let before = problems.len();
-            let exporter = match exporters.get(&wanted.name) {
-                Some((exporter, offered)) => {
+            let wish = part.entry.dependencies.iter().find(|(name, _)| name.means(&wanted.name));
+            let exporter = match (exporters.get(&wanted.name), wish) {
+                (Some((exporter, offered)), None) => {
                     compare(part, wanted, exporter, offered, problems);
                     Some(&exporter.bound.coordinates)
                 }
-                None => compatible(part, wanted, exporters, problems),
+                (_, wish) => {
+                    let wish = wish.map(|(_, wish)| wish);
+                    compatible(part, wanted, wish, exporters, problems)
+                }
             };
             if let Some(exporter) = exporter.filter(|_| problems.len() == before) {
                 edges.push(Edge {
@@ -69,15 +75,39 @@ pub(super) fn edges(
     edges
 }
 
-/// The slice that exports the newest compatible version, where nobody exports the very one.
+/// Refuses what the blueprint says of imports that the slice does not have.
+fn unknown_wishes(part: &Part<'_>, problems: &mut Vec<Problem>) {
+    let imports = || part.description.dependencies.iter().map(|wanted| &wanted.name);
+    for name in part.entry.dependencies.keys() {
+        if imports().any(|import| name.means(import)) {
+            continue;
+        }
+        let message = format!("`dependencies` names `{name}`, which the slice does not import");
+        let problem = Problem::new(Code::TomlValue, &part.bound.coordinates, message);
+        let names: Vec<String> = imports().map(ToString::to_string).collect();
+        problems.push(problem.help(match names.is_empty() {
+            true => "it imports nothing of other slices".to_string(),
+            false => format!("it imports {}", names.join(", ")),
+        }));
+    }
+}
+
+/// The slice that exports the newest compatible version, where nobody exports the very one or the
+/// blueprint wants another.
 fn compatible<'a>(
     part: &Part<'_>,
     wanted: &Interface,
+    wish: Option<&Dependency>,
     exporters: &Exporters<'a>,
     problems: &mut Vec<Problem>,
 ) -> Option<&'a Coordinates> {
     let importer = &part.bound.coordinates;
-    let want = Want { importer, interface: wanted, versions: None, slice: None };
+    let want = Want {
+        importer,
+        interface: wanted,
+        versions: wish.and_then(|wish| wish.interface.as_ref()),
+        slice: wish.and_then(|wish| Some((wish.slice.as_ref()?, wish.versions.as_ref()))),
+    };
     let offer = |(exporter, interface): &(Part<'a>, &'a Interface)| Offer {
         slice: &exporter.bound.coordinates,
         interface,
@@ -86,8 +116,16 @@ fn compatible<'a>(
     let resolution = resolve(&want, offers.iter().copied());
     match &resolution.outcome {
         Ok(found) => {
-            let found = offers.iter().find(|o| o.interface.name == found.interface.name);
-            found.map(|offer| offer.slice)
+            // Within a slice, calls go to the imported version, else to the newest that serves.
+            let serve = offers.iter().filter(|o| o.slice == found.slice);
+            let serve = serve.filter(|o| o.interface.name.serves(&wanted.name));
+            let is_exact = |o: &&Offer<'_>| o.interface.name == wanted.name;
+            let called = serve.max_by_key(|o| (is_exact(o), o.interface.name.version()));
+            let called = called.filter(|o| o.interface.name == found.interface.name);
+            if called.is_none() {
+                problems.push(several_versions(&want, found));
+            }
+            called.map(|offer| offer.slice)
         }
         Err(Unresolved::Nobody) => {
             problems.push(unknown_import(part, wanted, exporters));
@@ -98,6 +136,15 @@ fn compatible<'a>(
             None
         }
     }
+}
+
+fn several_versions(want: &Want<'_>, found: &Offer<'_>) -> Problem {
+    let message = format!(
+        "wants `{}`, and {} exports other versions of it as well",
+        found.interface.name, found.slice
+    );
+    Problem::new(Code::TomlValue, want.importer, message)
+        .help("within a slice no version can be chosen: name another slice, or widen the range")
 }
 
 fn unknown_import(part: &Part<'_>, wanted: &Interface, exporters: &Exporters<'_>) -> Problem {

@@ -80,7 +80,8 @@ fn bind_one(part: &Part<'_>, route: &Route) -> Result<BoundRoute, Problem> {
         None => handler(part, route)?,
     };
     let slice = part.bound.coordinates.clone();
-    Ok(BoundRoute { pattern: route.route.clone(), slice, target })
+    let affinity = route.affinity.clone();
+    Ok(BoundRoute { pattern: route.route.clone(), slice, target, affinity })
 }
 
 fn typed(part: &Part<'_>, route: &Route) -> Result<RouteTarget, Problem> {

@@ -1,10 +1,12 @@
 //! What each slice must be by itself: named as its component says, within its author's limits.
 
 use super::Part;
+use aether_types::affinity::Affinity;
 use aether_types::blueprint::Limits;
 use aether_types::code::Code;
 use aether_types::limits::EffectiveLimits;
 use aether_types::slice_toml::Reuse;
+use aether_types::wit::Function;
 use aether_types::{Coordinates, FunctionName, Problem, Problems, nearest};
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -22,12 +24,35 @@ pub(super) fn check_each(parts: &[Part<'_>], problems: &mut Vec<Problem>) {
             problems
                 .push(problem.help("keep one entry; `instances` says on how many nodes it runs"));
         }
-        for name in part.description.settings.functions.keys() {
-            if part.description.export(name).is_none() {
-                problems.push(unknown_function(part, "[functions] names", name));
+        for (name, settings) in &part.description.settings.functions {
+            match (part.description.export(name), &settings.affinity) {
+                (None, _) => problems.push(unknown_function(part, "[functions] names", name)),
+                (Some((_, function)), Some(Affinity::Param(key))) => {
+                    problems.extend(check_key(part, name, function, key));
+                }
+                _ => {}
             }
         }
     }
+}
+
+/// Whether the function has a parameter of that name that can be a key.
+fn check_key(
+    part: &Part<'_>,
+    name: &FunctionName,
+    function: &Function,
+    key: &str,
+) -> Option<Problem> {
+    let param = function.params.iter().find(|param| param.name == key);
+    let message = match param {
+        None => format!("`{name}` has no parameter `{key}` to go by"),
+        Some(param) if !param.ty.is_scalar() => {
+            format!("calls of `{name}` cannot go by `{param}`: only a scalar is a key")
+        }
+        Some(_) => return None,
+    };
+    let problem = Problem::new(Code::TomlValue, &part.bound.coordinates, message);
+    Some(problem.help(format!("it is `{function}`")))
 }
 
 fn check_reuse(part: &Part<'_>, problems: &mut Vec<Problem>) {

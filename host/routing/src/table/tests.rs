@@ -21,6 +21,7 @@ fn application(app: &str, version: &str, routes: &[&str]) -> Arc<Checked> {
     let slice = |name: &str| format!("shop:{name}:{version}").parse().unwrap();
     let handler = RouteTarget::Handler(HttpVersion::V02);
     let route = |pattern: &&str| BoundRoute {
+        affinity: None,
         pattern: pattern.parse().unwrap(),
         slice: slice("web"),
         target: handler.clone(),
