@@ -1,5 +1,5 @@
-//! Calls with the same key on three nodes: the same instance takes them, whatever node is asked, and
-//! another one when it is lost.
+//! Calls with the same key on three nodes: the same instance takes them, whatever node is asked,
+//! and another one when it is lost.
 
 use crate::counts::{metric, metrics};
 use crate::http;
