@@ -166,15 +166,17 @@ impl Planner {
         let beside = rollouts::side_by_side(&picture.world);
         let (next, report) = plan_versions(&picture.applications, &beside, &view, previous);
         let notes = lint_versions(&picture.applications, &beside, &view, &next);
-        // Where there are two versions, the one that applies is not all that serves.
-        let mut applications = picture.applications.clone();
-        beside.keys().for_each(|app| applications.remove(app));
-        let applications = &applications;
+        let (applications, side_by_side) = (&picture.applications, &beside);
+        let (view_now, next_plan) = (&view, &next);
         let breaches = match next == *previous {
             true => Vec::new(),
-            false => {
-                lint_transition(Transition { applications, view: &view, previous, next: &next })
-            }
+            false => lint_transition(Transition {
+                applications,
+                side_by_side,
+                view: view_now,
+                previous,
+                next: next_plan,
+            }),
         };
         self.outlooks.send_replace(Arc::new(Outlook { view, report }));
         match notes.is_empty() && breaches.is_empty() {

@@ -130,6 +130,12 @@ fn shares_are_exact_and_a_rollback_gives_everything_back() {
     let before = node.aether(&["status", "web", "--json"]).text;
     let before: aether_api::Application = serde_json::from_str(&before).unwrap();
     write(&folder, "web", &[web(2)], "");
+    // A canary that nothing else is said of begins with one percent.
+    roll(&node, &folder, "canary");
+    wait("it has its first stage", || status(&node).phase == RolloutPhase::Holding);
+    assert_eq!(answers(&node, 200), "198 x 200 1, 2 x 200 2");
+    command(&node, "rollback");
+    reaches(&node, RolloutPhase::Ended);
     roll(&node, &folder, "rolling = { steps = [\"25%\", \"100%\"], pause = \"1h\" }");
     reaches(&node, RolloutPhase::Holding);
     assert_eq!(answers(&node, 100), "75 x 200 1, 25 x 200 2");

@@ -70,7 +70,7 @@ fn is_good(answer: &http::Answer) -> bool {
 }
 
 /// Short, so that there can be many.
-const STRATEGIES: [(&str, &str); 4] = [
+const STRATEGIES: [(&str, &str); 5] = [
     ("immediate", "immediate"),
     (
         "rolling",
@@ -80,7 +80,19 @@ const STRATEGIES: [(&str, &str); 4] = [
     ),
     ("blue-green", "blue-green = { keep = \"100ms\" }"),
     ("a-b", "a-b = { weight = \"50%\", sticky = { header = \"user\" } }"),
+    (
+        "canary",
+        "canary = { stages = [\"50%\", \"100%\"], requests-min = 20, time-min = \"200ms\", \
+         grace = \"100ms\" }",
+    ),
 ];
+
+/// Those that a soak goes through. A canary waits for enough requests to judge by, for some ten
+/// seconds: that it fails no request is tested once, with canaries of all kinds.
+fn strategies() -> &'static [(&'static str, &'static str)] {
+    let has_time = wanted().1.is_some();
+    if has_time { &STRATEGIES } else { &STRATEGIES[..4] }
+}
 
 fn status(node: &Node) -> Option<RolloutStatus> {
     let shown = node.aether(&["rollout", "show", "web", "--json"]);
@@ -126,13 +138,13 @@ fn rollouts_fail_no_request() {
     let started = Instant::now();
     let (mut done, mut switched, mut number) = (BTreeMap::<&str, u32>::new(), 0, 0);
     for round in 0..rounds {
-        for (name, strategy) in STRATEGIES {
+        for (name, strategy) in strategies() {
             number += 1;
             let by = &nodes[number as usize % 3];
             write(&folder, number);
             let old = revision(by);
             by.order(&["deploy", folder.to_str().unwrap(), "--strategy", strategy]).unwrap();
-            if name == "a-b" {
+            if *name == "a-b" {
                 by.order(&["rollout", "conclude", "web", "--winner", "new"]).unwrap();
             }
             let ended = ended(by, old);
@@ -181,8 +193,9 @@ const PHASES: [RolloutPhase; 6] = [
 fn rollouts_survive_their_leaders() {
     let (rounds, result) = wanted();
     // One of each kind is enough where nobody asks for more.
+    let strategies = strategies();
     let kills =
-        if result.is_some() { PHASES.len() * STRATEGIES.len() * rounds as usize } else { 1 };
+        if result.is_some() { PHASES.len() * strategies.len() * rounds as usize } else { 1 };
     let mut nodes = cluster::<3>();
     let folder = nodes[0].folder("web");
     write(&folder, 0);
@@ -191,8 +204,8 @@ fn rollouts_survive_their_leaders() {
     let (mut requests, mut number, mut failed) = (0, 0, Vec::new());
     let mut killed = BTreeMap::<String, u32>::new();
     for (phase, (name, strategy)) in (0..kills).map(|kill| {
-        let strategy = (kill + 2) % STRATEGIES.len();
-        (PHASES[(kill + 4) / STRATEGIES.len() % PHASES.len()], STRATEGIES[strategy])
+        let (phase, strategy) = (kill / strategies.len() + 1, kill + 2);
+        (PHASES[phase % PHASES.len()], strategies[strategy % strategies.len()])
     }) {
         // A split does not end by itself.
         let endless = name == "a-b" && phase == RolloutPhase::Retiring;

@@ -1,12 +1,13 @@
 //! Looks at two plans in a row from outside: what goes must leave enough that are ready. Shares no
 //! code with the planner.
 
+use crate::versions::{LANE, SideBySide};
 use crate::view::{Duty, NodeView, View};
 use aether_types::blueprint::Spread;
-use aether_types::checked::Applications;
+use aether_types::checked::{Applications, Checked, CheckedSlice};
 use aether_types::observed::InstanceState;
 use aether_types::plan::{Assignment, InstanceKey, Plan};
-use aether_types::{AppName, Coordinates, NodeId, SliceName};
+use aether_types::{AppName, ByteSize, Coordinates, NodeId, Revision, SliceName};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::fmt;
@@ -15,6 +16,8 @@ use core::fmt;
 #[derive(Debug, Clone, Copy)]
 pub struct Transition<'a> {
     pub applications: &'a Applications,
+    /// Versions that are wanted beside the current one, or instead of it.
+    pub side_by_side: &'a SideBySide,
     pub view: &'a View,
     pub previous: &'a Plan,
     pub next: &'a Plan,
@@ -37,54 +40,128 @@ pub fn lint_transition(transition: Transition<'_>) -> Vec<Breach> {
     breaches
 }
 
+/// What stays and what goes from one plan to the next, by version.
+#[derive(Default)]
+struct Moves<'a> {
+    /// Ready ones that stay. By the revision that they stay with.
+    left: BTreeMap<Version<'a>, usize>,
+    /// Versions from which one goes that may be ready.
+    robbed: BTreeSet<Version<'a>>,
+}
+
+type Version<'a> = (&'a AppName, Revision, &'a Coordinates);
+
+/// A version that is wanted of an application, and how many instances of each slice.
+struct Wanted<'a> {
+    revision: Revision,
+    checked: &'a Checked,
+    instances: Option<&'a BTreeMap<Coordinates, u32>>,
+}
+
 fn budgets(transition: Transition<'_>) -> Vec<Breach> {
-    let Transition { applications, view, previous, next } = transition;
-    let after: BTreeSet<(&InstanceKey, NodeId)> =
-        next.assignments.iter().map(|a| (&a.instance, a.node)).collect();
-    // By version: ready ones that stay in the plan; versions from which a possibly ready one goes.
-    let mut left: BTreeMap<(&AppName, &Coordinates), usize> = BTreeMap::new();
-    let mut robbed: BTreeSet<(&AppName, &Coordinates)> = BTreeSet::new();
-    for assignment in &previous.assignments {
-        let key = (&assignment.instance.app, &assignment.instance.coordinates);
-        let is_kept = after.contains(&(&assignment.instance, assignment.node));
-        match is_ready(view, assignment) {
-            Some(true) if is_kept => *left.entry(key).or_default() += 1,
-            Some(true) | None if !is_kept && is_there(view, assignment) => {
-                robbed.insert(key);
-            }
-            _ => {}
-        }
-    }
+    let moves = Moves::of(transition);
+    let Transition { applications, side_by_side, .. } = transition;
     let mut breaches = Vec::new();
-    for (_, checked) in applications.all_current() {
-        for slice in &checked.slices {
-            let (app, name) = (&checked.app, &slice.coordinates.slice);
-            let is_wanted = |c: &Coordinates| checked.slice(c).is_some();
-            let same = |(a, c): &(&AppName, &Coordinates)| *a == app && c.slice == *name;
-            let ready = left.get(&(app, &slice.coordinates)).copied().unwrap_or(0);
-            let old = left.iter().filter(|(key, _)| same(key) && !is_wanted(key.1));
-            let old: usize = old.map(|(_, count)| count).sum();
-            let min_ready = slice.min_ready.min(slice.instances) as usize;
-            let is_robbed = robbed.contains(&(app, &slice.coordinates));
-            let is_replaced = robbed.iter().any(|key| same(key) && !is_wanted(key.1));
-            if (is_robbed && ready < min_ready) || (is_replaced && ready + old < min_ready) {
-                let (app, slice) = (app.clone(), name.clone());
-                breaches.push(Breach::MinReady { app, slice, ready: ready + old, min_ready });
+    for (current, checked) in applications.all_current() {
+        let wanted: Vec<Wanted<'_>> = match side_by_side.get(&checked.app) {
+            Some(versions) => {
+                let known = versions.iter().filter_map(|version| {
+                    let checked = applications.get(&checked.app, version.revision)?;
+                    let instances = Some(&version.instances);
+                    Some(Wanted { revision: version.revision, checked, instances })
+                });
+                known.collect()
             }
-        }
+            None => [Wanted { revision: current, checked, instances: None }].into(),
+        };
+        let robbed = moves.robbed.iter().filter(|(app, ..)| **app == checked.app);
+        breaches.extend(robbed.filter_map(|version| moves.breach(*version, &wanted)));
     }
     breaches
 }
 
+impl<'a> Moves<'a> {
+    fn of(transition: Transition<'a>) -> Self {
+        let Transition { view, previous, next, .. } = transition;
+        let after: BTreeMap<(&InstanceKey, NodeId), Revision> =
+            next.assignments.iter().map(|a| ((&a.instance, a.node), a.blueprint)).collect();
+        let mut moves = Self::default();
+        for assignment in &previous.assignments {
+            let InstanceKey { app, coordinates, .. } = &assignment.instance;
+            let kept = after.get(&(&assignment.instance, assignment.node));
+            match (is_ready(view, assignment), kept) {
+                (Some(true), Some(revision)) => {
+                    *moves.left.entry((app, *revision, coordinates)).or_default() += 1;
+                }
+                (Some(true) | None, None) if is_there(view, assignment) => {
+                    moves.robbed.insert((app, assignment.blueprint, coordinates));
+                }
+                _ => {}
+            }
+        }
+        moves
+    }
+
+    /// Whether too few are left when an instance of this version goes: of the version, if it is
+    /// wanted; else of every one that could stand in for it.
+    fn breach(&self, robbed: Version<'_>, wanted: &[Wanted<'_>]) -> Option<Breach> {
+        let (_, revision, _) = robbed;
+        let mut own = wanted.iter().filter(|w| w.revision == revision);
+        let lacks = match own.next() {
+            Some(own) => [self.lack(robbed, own, wanted)].into(),
+            None => wanted.iter().map(|other| self.lack(robbed, other, wanted)).collect::<Vec<_>>(),
+        };
+        // One that stands is enough; one that has no such slice says nothing.
+        let said: Vec<Option<Breach>> = lacks.into_iter().flatten().collect();
+        said.into_iter().collect::<Option<Vec<Breach>>>()?.into_iter().next()
+    }
+
+    /// What a wanted version lacks of the slice; None where it has none. Ready ones of versions that
+    /// are not wanted any more count as well.
+    fn lack(
+        &self,
+        (app, _, coordinates): Version<'_>,
+        version: &Wanted<'_>,
+        wanted: &[Wanted<'_>],
+    ) -> Option<Option<Breach>> {
+        let name = &coordinates.slice;
+        let slices = &version.checked.slices;
+        let is_same = version.checked.slice(coordinates).is_some();
+        let means = |c: &Coordinates| if is_same { c == coordinates } else { c.slice == *name };
+        let is_old = |(a, revision, c): &Version<'_>| {
+            *a == app && means(c) && wanted.iter().all(|w| w.revision != *revision)
+        };
+        let old = self.left.iter().filter(|(version, _)| is_old(version));
+        let old: usize = old.map(|(_, count)| count).sum();
+        let breach = |slice: &CheckedSlice| {
+            let own = (app, version.revision, &slice.coordinates);
+            let ready = self.left.get(&own).copied().unwrap_or(0) + old;
+            let min_ready = version.min_ready(slice);
+            let (app, slice) = (app.clone(), name.clone());
+            (ready < min_ready).then_some(Breach::MinReady { app, slice, ready, min_ready })
+        };
+        let mut slices = slices.iter().filter(|slice| means(&slice.coordinates)).peekable();
+        slices.peek()?;
+        Some(slices.find_map(breach))
+    }
+}
+
+impl Wanted<'_> {
+    fn min_ready(&self, slice: &CheckedSlice) -> usize {
+        let instances = self.instances.and_then(|all| all.get(&slice.coordinates));
+        slice.min_ready.min(instances.copied().unwrap_or(slice.instances)) as usize
+    }
+}
+
 fn skews(transition: Transition<'_>) -> Vec<Breach> {
-    let Transition { applications, view, previous, next } = transition;
+    let Transition { applications, view, previous, next, .. } = transition;
     let before: BTreeSet<(&InstanceKey, NodeId)> =
         previous.assignments.iter().map(|a| (&a.instance, a.node)).collect();
     let is_new = |a: &&Assignment| !before.contains(&(&a.instance, a.node));
     let mut breaches = Vec::new();
     for new in next.assignments.iter().filter(is_new) {
         let InstanceKey { app, coordinates, .. } = &new.instance;
-        let checked = applications.current(app).map(|(_, checked)| checked);
+        let checked = applications.get(app, new.blueprint);
         let Some(slice) = checked.and_then(|checked| checked.slice(coordinates)) else { continue };
         let Some(skew) = slice.placement.max_skew else { continue };
         let domain = |node: NodeId| {
@@ -94,13 +171,22 @@ fn skews(transition: Transition<'_>) -> Vec<Breach> {
                 Spread::Node => (Some(node), None),
             }
         };
+        // Versions beside each other are spread each by itself.
+        let lane = |a: &Assignment| a.instance.ordinal >= LANE;
         let of_slice = |a: &&Assignment| {
-            !a.leaving && a.instance.app == *app && a.instance.coordinates == *coordinates
+            let same = a.instance.app == *app && a.instance.coordinates == *coordinates;
+            same && !a.leaving && lane(a) == lane(new)
         };
         let all = next.assignments.iter().filter(of_slice);
         let count = |node| all.clone().filter(|a| domain(a.node) == domain(node)).count();
+        // At most: what is replaced by another may be counted twice.
+        let taken = |node| {
+            let others = next.assignments.iter().filter(|a| a.node == node && lane(a) != lane(new));
+            ByteSize(others.map(|a| a.memory.bytes()).sum())
+        };
         let could = |n: &&NodeView| {
-            n.duty == Duty::OnDuty && !n.suspect && n.memory >= slice.limits.reservation()
+            let room = ByteSize(n.memory.bytes().saturating_sub(taken(n.id).bytes()));
+            n.duty == Duty::OnDuty && !n.suspect && room >= slice.limits.reservation()
         };
         let emptiest = view.nodes.iter().filter(could).map(|n| count(n.id)).min();
         if emptiest.is_some_and(|emptiest| count(new.node) > emptiest + skew.get() as usize) {

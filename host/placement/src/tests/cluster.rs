@@ -2,7 +2,7 @@
 //! Uses the planner and the check; knows no reconciler.
 
 use super::world::{application, descriptions, slices};
-use crate::{Duty, NodeView, Report, Transition, View, lint, lint_transition, plan};
+use crate::{Duty, NodeView, Report, SideBySide, Transition, View, lint, lint_transition, plan};
 use aether_types::checked::Applications;
 use aether_types::observed::{InstanceState, InstanceStatus, Observed};
 use aether_types::plan::{InstanceKey, Plan};
@@ -220,7 +220,8 @@ impl Cluster {
         assert_eq!(lint(&self.applications, &view, &next), [], "{next:#?}");
         let Self { applications, plan: previous, .. } = &*self;
         let (view, next_plan) = (&view, &next);
-        let transition = Transition { applications, view, previous, next: next_plan };
+        let side_by_side = &SideBySide::new();
+        let transition = Transition { applications, side_by_side, view, previous, next: next_plan };
         assert_eq!(lint_transition(transition), []);
 
         // Planned again, in any order of nodes: nothing to do.

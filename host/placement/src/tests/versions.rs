@@ -1,7 +1,9 @@
 //! Two versions of an application beside each other: both have what they want, and either can go.
 
 use super::cluster::{Cluster, show_report};
-use crate::{Report, SideBySide, WantedVersion, lint_versions, plan_versions};
+use crate::{
+    Report, SideBySide, Transition, WantedVersion, lint_transition, lint_versions, plan_versions,
+};
 use aether_types::checked::Checked;
 use aether_types::plan::Plan;
 use aether_types::{AppName, NodeId, Revision};
@@ -9,7 +11,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::format;
-use std::string::String;
+use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
@@ -64,6 +66,10 @@ impl World {
         assert_eq!((again, quiet.changes), (next.clone(), vec![]), "idempotent");
         let applications = &self.cluster.applications;
         assert_eq!(lint_versions(applications, &self.side_by_side, &view, &next), []);
+        let (side_by_side, previous) = (&self.side_by_side, &self.cluster.plan);
+        let (view, next_plan) = (&view, &next);
+        let transition = Transition { applications, side_by_side, view, previous, next: next_plan };
+        assert_eq!(lint_transition(transition), []);
         let mut memory: BTreeMap<NodeId, u64> = BTreeMap::new();
         for a in next.assignments.iter().filter(|a| !a.leaving) {
             *memory.entry(a.node).or_default() += a.memory.bytes();
@@ -328,4 +334,36 @@ fn hints_hold_within_each_version() {
         > want 1 2
         a#0 on 1, a@2#10000 on 1, b#0 on 1, b@2#10000 on 1"#]],
     );
+}
+
+/// What the linter says of a plan that only leaves these ordinals.
+fn lint_of(world: &World, stays: &[u32]) -> Vec<String> {
+    let previous = &world.cluster.plan;
+    let mut next = previous.clone();
+    next.assignments.retain(|a| stays.contains(&a.instance.ordinal));
+    let (applications, side_by_side) = (&world.cluster.applications, &world.side_by_side);
+    let view = &world.cluster.view();
+    let transition = Transition { applications, side_by_side, view, previous, next: &next };
+    lint_transition(transition).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_linter_sees_what_is_taken_from_either_version() {
+    let mut world = World::new("1 2", "a=2");
+    world.cluster.apply("app", "a@2=2");
+    world.want("1 2");
+    world.settle();
+    let few = ["app/x:a would have 0 ready instances of at least 1"];
+    assert_eq!(lint_of(&world, &[0, 1, 10_000]), [""; 0]);
+    assert_eq!(lint_of(&world, &[0, 1]), few, "the new version has none left");
+    assert_eq!(lint_of(&world, &[10_000]), few, "the old one has none left, and is wanted");
+    // Nobody wants the old one any more: the new one stands in.
+    world.want("2");
+    assert_eq!(lint_of(&world, &[10_000]), [""; 0]);
+    assert_eq!(lint_of(&world, &[0]), few);
+    // A third one is wanted that is not there yet: the old one may not go for it.
+    world.cluster.apply("app", "a@3=2");
+    world.want("3");
+    assert_eq!(lint_of(&world, &[0]), [""; 0], "one that nobody wants stands in");
+    assert_eq!(lint_of(&world, &[]), [few[0], few[0]]);
 }

@@ -8,7 +8,9 @@ use aether_consensus::Term;
 use aether_control::{Answer, Write};
 use aether_kv::{Condition, Operation, Transaction};
 use aether_lifecycle::{AttemptId, Effect, Outbox, Reconciler, Tick, active_elsewhere};
-use aether_placement::{Duty, NodeView, Report, Transition, View, lint, lint_transition, plan};
+use aether_placement::{
+    Duty, NodeView, Report, SideBySide, Transition, View, lint, lint_transition, plan,
+};
 use aether_routing::Table;
 use aether_types::code::Code;
 use aether_types::observed::{InstanceState, Observed, Reason};
@@ -317,7 +319,8 @@ impl Up {
         let (next, report) = plan(applications, view, previous);
         let notes = lint(applications, view, &next);
         assert!(notes.is_empty(), "the plan breaks a rule: {notes:?}");
-        let transition = Transition { applications, view, previous, next: &next };
+        let side_by_side = &SideBySide::new();
+        let transition = Transition { applications, side_by_side, view, previous, next: &next };
         let breaches = lint_transition(transition);
         assert!(breaches.is_empty(), "the step to the plan breaks a rule: {breaches:?}");
         (next, report)
