@@ -116,8 +116,8 @@ impl<'a> Moves<'a> {
         said.into_iter().collect::<Option<Vec<Breach>>>()?.into_iter().next()
     }
 
-    /// What a wanted version lacks of the slice; None where it has none. Ready ones of versions that
-    /// are not wanted any more count as well.
+    /// What a wanted version lacks of the slice; None where it has none. Ready ones of versions
+    /// that are not wanted any more count as well.
     fn lack(
         &self,
         (app, _, coordinates): Version<'_>,
