@@ -24,10 +24,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use warp::Filter;
 use warp::filters::path::FullPath;
 use warp::reply::Response;
 use warp::ws::Ws;
-use warp::Filter;
 
 /// Connections at the same time: people, dashboards, and tools that keep a thousand of them busy
 /// with the store. Each costs some 20 KiB; only holders of an operator's key can make one buffer a
