@@ -66,21 +66,27 @@ fn timeline(f: &mut fmt::Formatter<'_>, events: &[Event], took_s: f64) -> fmt::R
     writeln!(f, "<h2>What happened</h2>")?;
     writeln!(f, "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"Time line\">")?;
     for (row, event) in done.iter().enumerate() {
-        let Event { text, from_s, took_s: lasted, outcome, expects, .. } = event;
-        let (x, y) = (at(*from_s, took_s), ROW * row as f64);
-        let width = (at(from_s + lasted, took_s) - x).max(3.0);
+        let Event { text, from_s, took_s: lasted, lasts_s, outcome, expects, .. } = event;
+        let (x, y, end) = (at(*from_s, took_s), ROW * row as f64, from_s + lasted);
         let colour = match (outcome, expects) {
             (Outcome::Failed, _) => "bad",
             (_, true) => "good",
             (_, false) => "other",
         };
-        writeln!(
-            f,
-            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{:.1}\" rx=\"2\" \
-             fill=\"var(--{colour})\" opacity=\".45\"><title>{}</title></rect>",
-            ROW - 2.0,
-            escaped(text)
-        )?;
+        let mut bar = |from: f64, to: f64, opacity: f64| {
+            writeln!(
+                f,
+                "<rect x=\"{from:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\" rx=\"2\" \
+                 fill=\"var(--{colour})\" opacity=\"{opacity}\"><title>{}</title></rect>",
+                (to - from).max(3.0),
+                ROW - 2.0,
+                escaped(text)
+            )
+        };
+        bar(x, at(end, took_s), 0.45)?;
+        if *lasts_s > 0.0 {
+            bar(at(end, took_s), at((end + lasts_s).min(took_s), took_s), 0.2)?;
+        }
         // Where there is more room: after the beginning of the bar, or before it.
         let (anchor, x) = if x < WIDTH / 2.0 { ("start", x + 2.0) } else { ("end", x - 3.0) };
         let label: String = text.chars().take(70).collect();

@@ -46,6 +46,8 @@ pub struct Event {
     /// Seconds since the scenario began.
     pub from_s: f64,
     pub took_s: f64,
+    /// How long a fault goes on after that, unless something ends it before; 0 for all others.
+    pub lasts_s: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +81,7 @@ impl Event {
             seen: String::new(),
             from_s,
             took_s: 0.0,
+            lasts_s: 0.0,
         }
     }
 }
@@ -93,7 +96,8 @@ mod tests {
         let steps = steps.iter().map(|step| (*step).to_owned()).collect();
         let (place, expects) = ("a.forge:3:1".to_owned(), text.contains("expect"));
         let (text, seen) = (text.to_owned(), seen.to_owned());
-        Event { place, steps, text, expects, outcome, seen, from_s, took_s: 0.5 }
+        let lasts_s = if text.starts_with("kill") { 2.0 } else { 0.0 };
+        Event { place, steps, text, expects, outcome, seen, from_s, took_s: 0.5, lasts_s }
     }
 
     fn report() -> Report {
@@ -164,6 +168,8 @@ mod tests {
             // The second second of a load that began after half of one: 2 of 4 seconds.
             "480.0,39.2\" fill=\"none\" stroke=\"var(--good)\"",
             "<rect x=\"240.0\" y=\"14.0\" width=\"120.0\"",
+            // And what went wrong until it was over.
+            "<rect x=\"360.0\" y=\"14.0\" width=\"480.0\"",
         ] {
             assert!(page.contains(shown), "{shown}: {page}");
         }

@@ -170,7 +170,13 @@ impl Player<'_> {
     fn event(&self, at: &Place, what: &What, event: Event) -> Event {
         let expects = matches!(what, What::Expect { .. });
         let (place, text) = (at.to_string(), what.to_string());
-        Event { steps: self.steps.clone(), place, text, expects, ..event }
+        let lasts_s = match what {
+            What::Do(order) if event.outcome == Outcome::Passed => {
+                order.value("for").map_or(0.0, |time| duration(time).as_secs_f64())
+            }
+            _ => 0.0,
+        };
+        Event { steps: self.steps.clone(), place, text, expects, lasts_s, ..event }
     }
 
     fn watch(&mut self, number: usize, at: &Place, condition: &Condition<Value>) {
@@ -199,7 +205,8 @@ impl Player<'_> {
         let text = What::Watch(*number, condition.clone()).to_string();
         let (took_s, from_s) = (self.now() - from_s, *from_s);
         let (place, steps) = (at.to_string(), steps.clone());
-        Event { place, steps, text, expects: true, outcome, seen, from_s, took_s }
+        let (expects, lasts_s) = (true, 0.0);
+        Event { place, steps, text, expects, outcome, seen, from_s, took_s, lasts_s }
     }
 
     /// What was watched when the play ended before its end.

@@ -136,6 +136,7 @@ Each argument is one parameter, in JSON. A word that is no JSON is a string:
 const AFTER_FORGE: &str = "\
 Its commands find the one that runs:
   aether forge --nodes 3 --blueprint shop/ --load load.toml
+  aether forge --script leader-loss.forge --junit report.xml
   aether forge status
   aether forge node kill 2";
 const AFTER_GRAPH: &str = "\
