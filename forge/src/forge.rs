@@ -6,11 +6,13 @@ mod faults;
 mod loads;
 mod marks;
 mod nodes;
+mod watch;
 
 use crate::desk::Desk;
 use crate::load::{Load, Report};
 use crate::model::{
     FaultOrder, FaultView, Happening, LiveView, LoadRequest, NodeAction, NodeView, Overview,
+    WatchView,
 };
 use crate::note::Note;
 use crate::sandbox::{Sandbox, Settings as SandboxSettings};
@@ -24,6 +26,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use tokio::sync::watch::Receiver;
+use watch::Watch;
 
 use anyhow::{Context, ensure};
 
@@ -37,6 +41,8 @@ pub struct Settings {
     pub nodes: usize,
     /// A blueprint or its folder.
     pub blueprint: Option<PathBuf>,
+    /// Build and roll out whatever changes in the application's sources.
+    pub watch: bool,
     /// Where the nodes' folders stay: it must be empty, or not exist.
     pub keep: Option<PathBuf>,
     /// Where commands look for the Forges that run; none: they do not find this one.
@@ -65,13 +71,15 @@ pub(crate) struct Shared {
     faults: Faults,
     loads: Loads,
     marks: Arc<Marks>,
+    watch: Option<Watch>,
 }
 
 impl Forge {
     /// Starts the nodes, then builds and deploys the application; says what it does. Returns when
     /// the application answers.
     pub fn start(settings: Settings, say: &mut dyn FnMut(&str, &str)) -> anyhow::Result<Self> {
-        let Settings { program, listen, nodes: count, blueprint, keep, notes } = settings;
+        let Settings { program, listen, nodes: count, blueprint, watch, keep, notes } = settings;
+        ensure!(!watch || blueprint.is_some(), "there is no application to watch");
         ensure!((1..=NODES_MAX).contains(&count), "a Forge has 1 to {NODES_MAX} nodes");
         if let Some(folder) = &keep {
             let empty =
@@ -92,11 +100,22 @@ impl Forge {
             nodes.with_any(|node| node.order(&["deploy", &application.path.to_string_lossy()]))?;
         }
         nodes.wait_until_ready()?;
+        let watched = application.as_ref().filter(|_| watch);
+        let watch = watched.map(|it| Watch::start(it, sandbox.program(), &folder, nodes.clone()));
+        let watch = watch.transpose()?;
         let application = application.map(|application| application.name);
         let marks: Arc<Marks> = Arc::default();
         let (faults, loads) = (Faults::new(marks.clone()), Loads::default());
-        let shared = Shared { url: url.clone(), folder, application, nodes, faults, loads, marks };
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared {
+            url: url.clone(),
+            folder,
+            application,
+            nodes,
+            faults,
+            loads,
+            marks,
+            watch,
+        });
         let key = shared.nodes.key();
         let desk = Desk::open(listener, shared.clone(), key.clone())?;
         let note = notes.map(|folder| Note::leave(&folder, &url, &key)).transpose()?;
@@ -126,6 +145,11 @@ impl Forge {
         script::play(self.shared.clone(), plan, cancelled, say)
     }
 
+    /// How the application's sources fare, if they are watched: each change of it.
+    pub fn watched(&self) -> Option<Receiver<WatchView>> {
+        self.shared.watch.as_ref().map(Watch::views)
+    }
+
     /// Completes when somebody asks for the end over HTTP.
     pub async fn asked_to_end(&self) {
         self.desk.asked_to_end().await;
@@ -152,6 +176,7 @@ impl Shared {
             faults: self.faults.views(),
             marks: self.marks.all(),
             load: self.loads.view(since_ms),
+            watch: self.watch.as_ref().map(Watch::view),
         }
     }
 

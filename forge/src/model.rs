@@ -34,6 +34,30 @@ pub struct LiveView {
     pub marks: Vec<Mark>,
     /// The load that runs, or else the last one.
     pub load: Option<LoadView>,
+    /// How the application's sources fare, where they are watched.
+    pub watch: Option<WatchView>,
+}
+
+/// The work on an application's sources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct WatchView {
+    pub state: WatchState,
+    /// What is built or rolled out, or why that failed: what the compiler said.
+    pub said: String,
+    /// Since when, in milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WatchState {
+    /// What is there is what was written.
+    Watching,
+    Building,
+    RollingOut,
+    /// What was there before goes on.
+    Failed,
 }
 
 /// Something that was done to the cluster.

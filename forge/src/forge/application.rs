@@ -19,7 +19,7 @@ pub(crate) struct Application {
     /// Of the blueprint.
     pub(crate) path: PathBuf,
     /// Components that the blueprint names by file.
-    files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// The blueprint that is deployed where nothing is said: the example, if this folder or one above
@@ -41,6 +41,11 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Application> {
 }
 
 impl Application {
+    /// That of the blueprint.
+    pub(crate) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
     /// Builds the slices below the blueprint's folder if a component is missing, or older than
     /// what it was made of.
     pub(crate) fn build(
@@ -48,7 +53,7 @@ impl Application {
         program: &Path,
         say: &mut dyn FnMut(&str, &str),
     ) -> anyhow::Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let folder = self.folder();
         let mut sources = Sources::default();
         sources.read(folder, DEPTH_MAX)?;
         let built = self.files.iter().map(|file| file.metadata().and_then(|it| it.modified()));

@@ -1,9 +1,11 @@
 // Forge's face in a real browser: things are broken and load is changed from the pages.
 
 import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Browser, Locator, Page } from "playwright-core";
-import { Hands } from "./support/hands.ts";
+import { Hands, type Forge } from "./support/hands.ts";
 import { axe, go, launch, link, open, picture, type Opened } from "./support/page.ts";
 
 /** A node that is lost has to be seen so soon. */
@@ -12,7 +14,7 @@ const LOAD = '[[targets]]\nname = "look"\npath = "/web"\nrate = "40/s"\n';
 
 let hands: Hands;
 let browser: Browser;
-let forge: { address: string; key: string };
+let forge: Forge;
 
 before(async () => {
   hands = new Hands();
@@ -171,6 +173,24 @@ test("the load is steered while it runs, ended, and replaced", async () => {
   await button(page, "Start").click();
   await now.waitFor();
   await look.getByText(/^\d+ × 404$/).waitFor();
+  assert.deepEqual(complaints, []);
+  await page.context().close();
+});
+
+test("sources that cannot be rolled out are said to on every page, until they can", async () => {
+  const { page, complaints } = await inside("Chaos");
+  const blueprint = join(forge.folder, "blueprint.toml");
+  const text = await readFile(blueprint, "utf8");
+  await writeFile(blueprint, `${text}nonsense = 1\n`);
+  const banner = page.getByRole("alert").filter({ hasText: "there is no key `nonsense` here" });
+  await banner.waitFor();
+  await go(page, "Deployments");
+  await banner.getByText("what was there goes on serving").waitFor();
+  await page.getByText("ACTIVE").first().waitFor();
+  assert.deepEqual(await axe(page), []);
+  await picture(page, "forge-sources");
+  await writeFile(blueprint, text);
+  await banner.waitFor({ state: "detached" });
   assert.deepEqual(complaints, []);
   await page.context().close();
 });

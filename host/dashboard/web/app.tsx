@@ -7,7 +7,7 @@ import { browser, Feed, type Link, type View } from "./feed.ts";
 import { clock, short } from "./format.ts";
 import { changes } from "./health.ts";
 import { Desk, type ForgeView } from "./forge/desk.ts";
-import { news, type Live } from "./forge/model.ts";
+import { news, type Live, type WatchView } from "./forge/model.ts";
 import { Calls } from "./pages/calls.tsx";
 import { Chaos } from "./pages/chaos.tsx";
 import { Deployments } from "./pages/deployments.tsx";
@@ -145,6 +145,7 @@ function Inside({ secret, leave }: { secret: string; leave(refused: boolean): vo
         </div>
       </header>
       <Banner view={view} />
+      <Sources watch={forge?.live.watch} />
       <main id="main" tabIndex={-1}>
         {view.picture ? (
           <Page
@@ -177,6 +178,29 @@ function useForge(secret: string): ForgeView | undefined {
     return () => desk.close();
   }, [secret]);
   return view;
+}
+
+/** What becomes of the application's sources, where they are watched. */
+function Sources({ watch }: { watch: WatchView | null | undefined }) {
+  const failed = watch?.state === "failed";
+  const works = watch?.state === "building" || watch?.state === "rolling-out";
+  return (
+    <>
+      <div role="alert" class={failed ? "banner lost" : "gone"}>
+        {failed && (
+          <>
+            What was written last is not rolled out; what was there goes on serving.
+            <pre tabIndex={0} aria-label="Why">
+              {watch.said}
+            </pre>
+          </>
+        )}
+      </div>
+      <div role="status" class={works ? "banner" : "gone"}>
+        {works && `${watch.state === "building" ? "Building" : "Rolling out"} ${watch.said}`}
+      </div>
+    </>
+  );
 }
 
 /** For ears: what was done, by whomever. */

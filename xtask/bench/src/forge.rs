@@ -95,6 +95,7 @@ fn start(application: &Path) -> anyhow::Result<(Forge, f64)> {
         listen: (std::net::Ipv4Addr::LOCALHOST, 0).into(),
         nodes: NODES,
         blueprint: Some(application.to_owned()),
+        watch: false,
         keep: None,
         notes: None,
     };

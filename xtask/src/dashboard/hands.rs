@@ -29,6 +29,7 @@ enum Wish {
         nodes: usize,
     },
     /// A Forge with the application `web` on each of so many nodes, in the place of the cluster.
+    /// It watches the folder of the application.
     Forge {
         nodes: usize,
         /// The text of a load that it sends.
@@ -124,9 +125,9 @@ fn fulfil(held: &mut Held, wish: Wish) -> anyhow::Result<Value> {
             let (forge, folder) = forge(count, load)?;
             let url = forge.overview().url;
             let address = url.trim_start_matches("http://").to_owned();
-            let key = forge.key();
+            let (key, path) = (forge.key(), folder.path().display().to_string());
             held.forge = Some((forge, folder));
-            return Ok(json!({ "address": address, "key": key }));
+            return Ok(json!({ "address": address, "key": key, "folder": path }));
         }
         Wish::Kill { node } => at(nodes, node)?.kill()?,
         Wish::Again { node } => at(nodes, node)?.start_again(At::Another)?,
@@ -160,6 +161,7 @@ fn forge(nodes: usize, load: String) -> anyhow::Result<(Forge, TempDir)> {
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
         nodes,
         blueprint: Some(folder.path().to_owned()),
+        watch: true,
         keep: None,
         notes: None,
     };

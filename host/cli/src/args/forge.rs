@@ -27,6 +27,9 @@ pub(crate) struct ForgeRunArgs {
     /// Load to send as soon as the application answers
     #[arg(long, value_name = "FILE")]
     pub(crate) load: Option<PathBuf>,
+    /// Build and roll out each slice whose sources change
+    #[arg(long)]
+    pub(crate) watch: bool,
     #[command(flatten)]
     pub(crate) scenario: ScenarioArgs,
     /// Keep the nodes' folders here: an empty folder, or one to be made

@@ -10,12 +10,15 @@ use crate::args::{
 use crate::exit::{Exit, Failure, Result};
 use crate::target::Surroundings;
 use crate::ui::{Cell, Table, Tone, Ui, cell, toned};
-use aether_forge::model::{FaultView, LoadRequest, NodeView, Overview, ProcessState, Refused};
+use aether_forge::model::{
+    FaultView, LoadRequest, NodeView, Overview, ProcessState, Refused, WatchState, WatchView,
+};
 use aether_forge::{Forge, ForgeSettings, Found, Remote, RemoteError};
 use aether_types::Problems;
 use std::path::Path;
 use std::time::Instant;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch::Receiver;
 
 pub(super) fn run(args: ForgeArgs, around: &Surroundings, ui: &mut Ui) -> Result {
     let Some(command) = args.command else { return start(args.run, around, ui) };
@@ -102,7 +105,7 @@ const NODES: usize = 5;
 
 /// Everything up, then the wait for a signal or for somebody who asks for the end.
 fn start(args: ForgeRunArgs, around: &Surroundings, ui: &mut Ui) -> Result {
-    let ForgeRunArgs { nodes, blueprint, load, scenario, keep, listen, .. } = args;
+    let ForgeRunArgs { nodes, blueprint, load, watch, scenario, keep, listen, .. } = args;
     let bug = |error: std::io::Error| Failure::Bug(error.into());
     let begun = Instant::now();
     // Read first: who made a mistake in it learns it before anything is started.
@@ -118,6 +121,7 @@ fn start(args: ForgeRunArgs, around: &Surroundings, ui: &mut Ui) -> Result {
         listen,
         nodes,
         blueprint,
+        watch,
         keep,
         notes: around.forges.clone(),
     };
@@ -159,13 +163,33 @@ fn start(args: ForgeRunArgs, around: &Surroundings, ui: &mut Ui) -> Result {
     }
     runtime.block_on(async {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            () = forge.asked_to_end() => {}
+            _ = interrupt.recv() => Ok(()),
+            _ = terminate.recv() => Ok(()),
+            () = forge.asked_to_end() => Ok(()),
+            told = tell(forge.watched(), ui) => told,
         }
-    });
+    })?;
     ui.step("Ending", "all nodes")?;
     Ok(())
+}
+
+/// Says how the application's sources fare, for ever.
+async fn tell(watched: Option<Receiver<WatchView>>, ui: &mut Ui) -> Result {
+    let Some(mut watched) = watched else { return std::future::pending().await };
+    // Fails at the end of the forge, which somebody else waits for.
+    while watched.changed().await.is_ok() {
+        let WatchView { state, said, .. } = watched.borrow_and_update().clone();
+        match state {
+            WatchState::Building => ui.step("Building", said)?,
+            WatchState::RollingOut => ui.step("Rolling out", said)?,
+            WatchState::Watching => ui.step("Up to date", "the application is as its sources")?,
+            WatchState::Failed => {
+                ui.step("Failed", "what was there goes on serving")?;
+                ui.note(said)?;
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 /// For scripts, on one line.

@@ -30,3 +30,4 @@ mod soak;
 mod store;
 mod troubles;
 mod update;
+mod watch;

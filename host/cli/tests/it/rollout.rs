@@ -9,7 +9,7 @@ use aether_api::{RolloutPhase, RolloutStatus};
 use std::path::Path;
 
 /// `t:web:1.0.ANSWER`, which answers `GET /web` with a number.
-fn web(answer: u32) -> Vec<u8> {
+pub(crate) fn web(answer: u32) -> Vec<u8> {
     let slice_toml = format!(
         "[slice]\nartifact = \"t:web:1.0.{answer}\"\n[[routes]]\nroute = \"GET /web\"\ncall = \"t:web/api#f\""
     );

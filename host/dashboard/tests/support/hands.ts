@@ -10,6 +10,13 @@ export interface Node {
   key: string;
 }
 
+export interface Forge {
+  address: string;
+  key: string;
+  /** Of its application, which is watched. */
+  folder: string;
+}
+
 /** One wish after another, over one connection. */
 export class Hands {
   #socket;
@@ -38,7 +45,7 @@ export class Hands {
   resume = (node: number) => this.#wish<Node[]>({ do: "resume", node });
   /** A Forge with the application `web` in place of the cluster. */
   forge = (nodes: number, load: string) =>
-    this.#wish<{ address: string; key: string }>({ do: "forge", nodes, load });
+    this.#wish<Forge>({ do: "forge", nodes, load });
   aether = (node: number, ...words: string[]) => this.#wish<string>({ do: "aether", node, words });
   web = (wish: {
     node: number;

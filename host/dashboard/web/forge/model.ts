@@ -96,6 +96,15 @@ export interface Live {
   faults: FaultView[];
   marks: Mark[];
   load?: { "started-ms": number; report: Report } | null;
+  watch?: WatchView | null;
+}
+
+/** The work on the application's sources. */
+export interface WatchView {
+  state: "watching" | "building" | "rolling-out" | "failed";
+  /** What is built or rolled out, or why that failed. */
+  said: string;
+  "at-ms": number;
 }
 
 const nodes = (numbers: number[]): string =>
