@@ -187,6 +187,19 @@ async fn a_call_that_nobody_waits_for_has_its_place_until_it_ends() {
     assert_eq!(refused, Err(CallError::Unavailable("the slice is being stopped".to_owned())));
 }
 
+#[tokio::test]
+async fn a_call_that_nobody_waits_for_is_not_begun() {
+    let node = Node::new();
+    let slice = meeting(&node);
+    assert_eq!(count(&slice).await, 1);
+    let mut call = Box::pin(ask(&slice, "count", vec![], "a"));
+    // It is on its way into the instance, which has not heard of it.
+    assert!(is_pending(&mut call).await);
+    drop(call);
+    assert_eq!(count(&slice).await, 2, "in the same instance");
+    assert_eq!((slice.stats().idle, slice.stats().busy), (1, 0));
+}
+
 fn http3(node: &Node, limits: Limits) -> Arc<Slice> {
     node.guest(
         "http3-hello",
