@@ -9,7 +9,7 @@
 //! lock        held while a process uses the directory; names its pid
 //! identity    who this node is; written once
 //! starts      how often it has started; counted up by each start
-//! tls/        certificates and keys with which it proves that, or that they are elsewhere; written once
+//! tls/        its certificates and keys, or that they are elsewhere; written once
 //! raft/       log, hard state and snapshots of every group
 //! artifacts/  one file per artifact, named by its SHA-256
 //! compiled/   compiled code; may be deleted at any time

@@ -26,8 +26,8 @@
 //! while let Some(bytes) = stream.recv.next().await? { drop(bytes) }
 //! // A new node, with a token from a member whose handler then gets `admit`:
 //! let token: Token = "aether1.…".parse()?;
-//! let admission = join("10.0.0.1:8090", &token, NodeId(3), &NodeKey::generate()?,
-//!     &Settings::new(Addresses::default())).await?;
+//! let (key, settings) = (NodeKey::generate()?, Settings::new(Addresses::default()));
+//! let admission = join("10.0.0.1:8090", &token, NodeId(3), Some(&key), &settings).await?;
 //! links.shutdown(Duration::from_secs(5)).await;
 //! # Ok(()) }
 //! ```

@@ -60,7 +60,8 @@ fn groups(log: &mut Log) -> Result<Groups, Error> {
 proptest! {
     #![proptest_config(settings(48))]
 
-    /// Cut the power while a record is written, and while files are removed after it, over and over.
+    /// Cut the power while a record is written, and while files are removed after it, again and
+    /// again.
     #[test]
     fn a_cut_loses_nothing_acknowledged(
         steps in some_persists(),
