@@ -100,6 +100,19 @@ impl Three {
         one.unwrap_or_else(|| panic!("{path}: {before:?} {after:?}"))
     }
 
+    /// The node on which two of three instances are, none of them on the lost node, as all see it.
+    fn crowded(&self, lost: &str) -> Option<usize> {
+        let seen = self.nodes.iter().map(|node| {
+            let explained = self.explained(node, "/user/a");
+            let candidates = explained["candidates"].as_array().unwrap();
+            let on = |id: &str| candidates.iter().filter(|it| it["node"] == *id).count();
+            let two = self.nodes.iter().position(|node| on(&node.id) == 2);
+            two.filter(|_| on(lost) == 0 && candidates.len() == 3)
+        });
+        let seen: BTreeSet<_> = seen.collect();
+        seen.first().copied().flatten().filter(|_| seen.len() == 1)
+    }
+
     /// The node that `explain` shows.
     fn shown(&self, from: usize, path: &str) -> usize {
         let explained = self.explained(&self.nodes[from], path);
@@ -135,13 +148,17 @@ fn calls_with_the_same_key_go_to_the_same_instance_and_elsewhere_when_it_is_lost
     let lost = places[0];
     let id = three.nodes[lost].id.clone();
     three.nodes.remove(lost).kill();
-    wait("nobody routes there any more", || {
-        let gone = |node: &Node| !three.explained(node, "/user/a").to_string().contains(&id);
-        three.nodes.iter().all(gone)
+    // Another instance takes the place of the lost one, beside one of the two that are left.
+    let mut beside = None;
+    wait("three instances take calls again", || {
+        beside = three.crowded(&id);
+        beside.is_some()
     });
     for (user, place) in users.iter().zip(places) {
         let now = three.one_takes("echo", &format!("/user/{user}"), "");
         let kept = place.checked_sub(usize::from(place > lost)).filter(|_| place != lost);
-        assert!(kept.is_none_or(|kept| kept == now), "{user} moved from {place} to {now}");
+        // Nothing moves but to what is new.
+        let stayed = kept.is_none_or(|kept| kept == now);
+        assert!(stayed || Some(now) == beside, "{user} moved from {place} to {now}");
     }
 }
