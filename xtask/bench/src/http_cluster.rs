@@ -18,7 +18,7 @@ use crate::tools;
 pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let nginx = tools::debian("nginx", "usr/sbin/nginx", folder)?;
     let guests = Guests::build(&["guest-http-hello"], folder)?;
-    let nodes = aether::sandbox(folder, "http-cluster")?.cluster(2)?;
+    let nodes = aether::sandbox(folder, "http-cluster")?.cluster(3)?;
     let routes = [("* /**", "handler = \"wasi:http\"")];
     aether::deploy(&nodes[0], &plain("hello", guests.path("guest-http-hello"), &routes))?;
     let (near, far) = near_and_far(&nodes)?;
@@ -59,13 +59,12 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     report::publish(folder, "http-cluster", &measures)
 }
 
-/// The node on which the only instance runs, and the other one.
+/// The node on which the only instance runs, and another one.
 fn near_and_far(nodes: &[Node]) -> anyhow::Result<(&Node, &Node)> {
     let listed = nodes[0].json(&["slices"])?.to_string();
-    let [first, second] = nodes else { unreachable!("two nodes were started") };
-    let (here, there) = (listed.contains(&first.id), listed.contains(&second.id));
-    ensure!(here != there, "the slice is not on one node: {listed}");
-    Ok(if here { (first, second) } else { (second, first) })
+    let (near, far): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| listed.contains(&node.id));
+    ensure!(near.len() == 1, "the slice is not on one node: {listed}");
+    Ok((near[0], far[0]))
 }
 
 /// nginx as its manual says a proxy is set up: connections to the server are kept, nothing is
