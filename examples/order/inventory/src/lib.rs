@@ -1,6 +1,7 @@
-//! Keeps stock and reservations. Owns the bucket `inventory`: one entry per product, changed in one
-//! atomic step, so that a piece is never promised twice and never lost. The configuration gives the
-//! first stock of each product: `stock.PRODUCT = "1000"`.
+//! Keeps stock and reservations. Owns the bucket `inventory`: one entry per product and one per
+//! reservation, so that no entry grows with what is sold. Calls come one at a time (slice.toml), and
+//! each of their steps can be repeated: a call that is cut short loses no piece and makes none. The
+//! configuration gives the first stock of each product: `stock.PRODUCT = "1000"`.
 
 mod shelf;
 
@@ -27,30 +28,63 @@ impl Guest for Inventory {
     fn reserve(product: String, quantity: u32, order: String) -> Result<Reservation, StockError> {
         let quantity = checked(quantity)?;
         let first = first_stock(&product)?;
-        let quantity = Bucket::open("inventory")?.update(&product, |stored| {
-            let mut shelf = shelf(stored, first)?;
-            let reserved = shelf.reserve(&order, quantity).map_err(|available| {
+        let bucket = Bucket::open("inventory")?;
+        let id = format!("{product}:{order}");
+        if let Some(quantity) = standing(&bucket, &id)? {
+            return Ok(Reservation { id, product, quantity, order });
+        }
+        let quantity = change(&bucket, &product, first, |shelf| {
+            shelf.take(&order, quantity).map_err(|available| {
                 let product = product.clone();
                 StockError::Insufficient(Shortage { product, requested: quantity, available })
-            })?;
-            Ok::<_, StockError>((shelf.to_bytes(), reserved))
+            })
         })?;
-        Ok(Reservation { id: format!("{product}:{order}"), product, quantity, order })
+        bucket.put(&id, quantity.to_string())?;
+        change(&bucket, &product, first, |shelf| {
+            shelf.settle(&order);
+            Ok(())
+        })?;
+        Ok(Reservation { id, product, quantity, order })
     }
 
-    fn release(reservation: String) -> Result<Reservation, StockError> {
-        let Some((product, order)) = reservation.split_once(':') else {
-            return Err(StockError::InvalidReservation(reservation));
+    fn release(id: String) -> Result<Reservation, StockError> {
+        let Some((product, order)) = id.split_once(':') else {
+            return Err(StockError::InvalidReservation(id));
         };
         let first = first_stock(product)?;
-        let quantity = Bucket::open("inventory")?.update(product, |stored| {
-            let mut shelf = shelf(stored, first)?;
-            let released = shelf.release(order);
-            Ok::<_, StockError>((shelf.to_bytes(), released))
-        })?;
+        let bucket = Bucket::open("inventory")?;
+        if let Some(quantity) = standing(&bucket, &id)? {
+            change(&bucket, product, first, |shelf| {
+                shelf.unsettle(order, quantity);
+                Ok(())
+            })?;
+            bucket.delete(&id)?;
+        }
+        let quantity = change(&bucket, product, first, |shelf| Ok(shelf.put_back(order)))?;
         let (product, order) = (product.to_owned(), order.to_owned());
-        Ok(Reservation { id: reservation, product, quantity, order })
+        Ok(Reservation { id, product, quantity, order })
     }
+}
+
+/// How many pieces a reservation has; none: it does not stand.
+fn standing(bucket: &Bucket, id: &str) -> Result<Option<u32>, StockError> {
+    let Some(quantity) = bucket.get_text(id)? else { return Ok(None) };
+    let number = quantity.parse();
+    number.map(Some).map_err(|_| StockError::Storage(format!("{id} holds no number")))
+}
+
+/// Changes the shelf of a product in one atomic step.
+fn change<T>(
+    bucket: &Bucket,
+    product: &str,
+    first: u32,
+    change: impl Fn(&mut Shelf) -> Result<T, StockError>,
+) -> Result<T, StockError> {
+    bucket.update(product, |stored| {
+        let mut shelf = shelf(stored, first)?;
+        let answer = change(&mut shelf)?;
+        Ok((shelf.to_bytes(), answer))
+    })
 }
 
 fn checked(quantity: u32) -> Result<u32, StockError> {
