@@ -1,7 +1,7 @@
 //! Keeps stock and reservations. Owns the bucket `inventory`: one entry per product and one per
-//! reservation, so that no entry grows with what is sold. Calls come one at a time (slice.toml), and
-//! each of their steps can be repeated: a call that is cut short loses no piece and makes none. The
-//! configuration gives the first stock of each product: `stock.PRODUCT = "1000"`.
+//! reservation, so that no entry grows with what is sold. Calls come one at a time (slice.toml),
+//! and each of their steps can be repeated: a call that is cut short loses no piece and makes none.
+//! The configuration gives the first stock of each product: `stock.PRODUCT = "1000"`.
 
 mod shelf;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What is left of a product. Pieces are out for an order exactly while its reservation stands in an
-/// entry of its own, or the order is unsettled.
+/// What is left of a product. Pieces are out for an order exactly while its reservation stands in
+/// an entry of its own, or the order is unsettled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shelf {
     pub(crate) available: u32,

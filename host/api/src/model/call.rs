@@ -21,7 +21,9 @@ pub struct CallRequest {
 #[serde(rename_all = "kebab-case")]
 pub struct CallAnswer {
     pub outcome: Outcome,
-    /// The result, or the payload of its `ok` or `err`; `null` where there is none.
+    /// The result, or the payload of its `ok`; `null` where there is none. Of an error its case, as
+    /// variants are written: `"case"` or `{"case": payload}`; an error that is no variant and no
+    /// enum has the case `error`.
     #[schema(value_type = Object)]
     pub value: Value,
     pub request_id: String,

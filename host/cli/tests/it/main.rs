@@ -29,5 +29,6 @@ mod scenario;
 mod soak;
 mod store;
 mod troubles;
+mod types;
 mod update;
 mod watch;
