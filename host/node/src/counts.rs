@@ -6,7 +6,7 @@ use crate::projector::{Picture, Pictures};
 use aether_api::{Graph, GraphEdge};
 use aether_engine::{Slice, Stats, Tally};
 use aether_rollout::{Rollout, Time, Window};
-use aether_telemetry::{Board, Report};
+use aether_telemetry::{Board, Rate, Report, Span, Traffic, TrafficPoint};
 use aether_transport::Class;
 use aether_types::counts::{CallKey, Caller, Counts};
 use aether_types::versioned::encode;
@@ -33,6 +33,7 @@ struct State {
     ended: BTreeMap<CallKey, Counts>,
     board: Board,
     marks: BTreeMap<AppName, Mark>,
+    traffic: Traffic,
 }
 
 /// A slice that was loaded on this node.
@@ -159,8 +160,26 @@ impl Counting {
         rollouts.values().for_each(|at| drop(self.measured(&at.value)));
     }
 
-    fn tick(&self, elapsed: Duration) {
-        self.0.lock().board.tick(elapsed);
+    /// How often a slice of a version is called now, by anyone, over all nodes.
+    pub(crate) fn rate(&self, app: &AppName, version: Revision, slice: &Coordinates) -> Rate {
+        self.0
+            .lock()
+            .board
+            .rate_of(|key| key.version == version && key.app == *app && key.slice == *slice)
+    }
+
+    /// Requests from outside over all nodes: now, and slot by slot.
+    pub(crate) fn traffic(&self, span: &Span) -> (TrafficPoint, Vec<Option<TrafficPoint>>) {
+        let state = self.0.lock();
+        (state.traffic.now(), state.traffic.history(span))
+    }
+
+    /// `now`: since the moment from which slots are counted.
+    fn tick(&self, now: Duration, elapsed: Duration) {
+        let mut state = self.0.lock();
+        state.board.tick(elapsed);
+        let counted = state.board.lately(|key| key.caller == Caller::Outside);
+        state.traffic.tick(now, elapsed, counted);
     }
 }
 
@@ -235,7 +254,7 @@ fn window(counts: Counts) -> Window {
 /// Tells every other node what this one has counted.
 pub(crate) async fn tell(
     own: (NodeId, u64),
-    counting: Counting,
+    (counting, started): (Counting, Instant),
     pictures: Pictures,
     network: Network,
     shutdown: CancellationToken,
@@ -248,7 +267,7 @@ pub(crate) async fn tell(
         let reports = counting.take_up(own, &picture);
         // So that any node shows what is compared.
         counting.follow(&picture);
-        counting.tick(last.elapsed());
+        counting.tick(started.elapsed(), last.elapsed());
         last = Instant::now();
         let Some(links) = network.links() else { continue };
         let statuses = links.statuses().borrow().clone();

@@ -29,7 +29,11 @@ impl Office {
                 help: "The program\u{2019}s version",
                 samples: of_node,
             },
-            gauge("aether_node_uptime_seconds", "Time since the start", sample.uptime_seconds),
+            gauge(
+                "aether_node_uptime_seconds",
+                "Time since the start",
+                sample.uptime_millis / 1_000,
+            ),
             counter(
                 "aether_node_cpu_seconds",
                 "Processor time of the process",

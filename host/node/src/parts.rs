@@ -95,7 +95,8 @@ impl Parts {
         let routing = Routing::new(node, self.run, self.network.clone());
         routing.derive(self.pictures.borrow().clone(), &Reach::default());
         let depot = self.depot(&reaches, tasks);
-        let (samples, counting) = (Samples::new(self.clock.clone()), Counting::default());
+        let samples = Samples::new(self.clock.clone(), self.started);
+        let counting = Counting::default();
         let code = SharedCode { engine: self.engine.clone(), depot: depot.clone() };
         let leavers = Arc::new(Leavers::default());
         let answers = Answers {
@@ -120,7 +121,7 @@ impl Parts {
             Reconcile::new(lifecycle, loader, routing.clone(), tasks.clone(), pictures.clone());
         tasks.spawn("projector", vital, projector.run(runs.clone(), stop_rest.clone()));
         self.route(tasks, &routing, &reaches, &runs, &stop_rest);
-        let sampled = self.tell(tasks, counting, &stop_rest);
+        let sampled = self.tell(tasks, counting, &samples, &stop_rest);
         let published = tokio::spawn(publish(self.control.clone(), observed, runs.clone()));
         let reconciled = tokio::spawn(reconcile.run(stops.instances.clone()));
         let instances = watched(tasks, "instances", async move {
@@ -265,10 +266,17 @@ impl Parts {
     }
 
     /// Says every second how this node is, and what it has counted.
-    fn tell(&self, tasks: &Tasks, counting: Counting, stop: &CancellationToken) -> samples::Node {
+    fn tell(
+        &self,
+        tasks: &Tasks,
+        counting: Counting,
+        samples: &Samples,
+        stop: &CancellationToken,
+    ) -> samples::Node {
         let (own, network) = ((self.identity.node, self.run), self.network.clone());
         let pictures = self.pictures.clone();
-        let counts = counts::tell(own, counting.clone(), pictures, network.clone(), stop.clone());
+        let counted = (counting.clone(), self.started);
+        let counts = counts::tell(own, counted, pictures, network.clone(), stop.clone());
         tasks.spawn("counts", OnFailure::StopNode, counts);
         let node = samples::Node {
             engine: self.engine.clone(),
@@ -277,9 +285,11 @@ impl Parts {
             clock: self.clock.clone(),
             started: self.started,
             data: self.settings.data.clone().into(),
+            processors: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
         };
-        let samples = samples::tell(node.clone(), network, stop.clone());
-        tasks.spawn("samples", OnFailure::StopNode, samples);
+        let sampled = (self.identity.node, node.clone());
+        let told = samples::tell(sampled, samples.clone(), network, stop.clone());
+        tasks.spawn("samples", OnFailure::StopNode, told);
         node
     }
 

@@ -1,6 +1,7 @@
 //! What all nodes have counted, as far as this one has heard: the newest numbers of each run of
 //! each node. Knows no clock, no network and no slice.
 
+use crate::ema;
 use aether_types::NodeId;
 use aether_types::counts::{CallKey, Counts};
 use aether_types::versioned::Versioned;
@@ -23,8 +24,12 @@ pub const REPORT_KEYS_MAX: usize = 64;
 /// counted.
 pub const KEYS_MAX: usize = 4_096;
 
-/// How fast rates follow: after this time, a change is there by 63 %.
-const RATE_TIME: Duration = Duration::from_secs(5);
+/// Ticks without a report after which a node comes back as a stranger: what it counted meanwhile
+/// stands in the sums, and did not happen now.
+const SILENT_TICKS_MAX: u32 = 5;
+
+/// Ticks in which the reports of a stranger say what it had counted before.
+const STRANGE_TICKS: u32 = 2;
 
 impl Versioned for Report {
     const FORMAT: u8 = 1;
@@ -35,22 +40,27 @@ impl Versioned for Report {
 pub struct Board {
     nodes: BTreeMap<NodeId, Node>,
     rates: BTreeMap<CallKey, Rate>,
+    /// Heard since the last tick, and in the time between the two before.
+    heard: BTreeMap<CallKey, Counts>,
+    lately: BTreeMap<CallKey, Counts>,
 }
 
 #[derive(Debug, Default)]
 struct Node {
     run: u64,
+    /// Ticks since it was heard first, and last.
+    known_ticks: u32,
+    silent_ticks: u32,
     calls: BTreeMap<CallKey, Counts>,
     /// Of earlier runs together, as they were last heard of.
     before: BTreeMap<CallKey, Counts>,
 }
 
-/// How often something happens now, in times per second.
+/// How often something happens now, in times per second: a mean that follows within 5 s.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct Rate {
     pub calls: f64,
     pub failures: f64,
-    seen: (u64, u64),
 }
 
 impl Report {
@@ -73,10 +83,26 @@ impl Board {
                 node.before.entry(key).or_default().add(&counts);
             }
         }
+        let was_silent = node.silent_ticks > SILENT_TICKS_MAX;
+        node.silent_ticks = 0;
+        if was_silent {
+            node.known_ticks = 0;
+        }
         for (key, counts) in report.calls {
-            if node.calls.len() < KEYS_MAX || node.calls.contains_key(&key) {
-                node.calls.insert(key, counts);
+            let known = node.calls.get(&key);
+            if known.is_none() && node.calls.len() >= KEYS_MAX {
+                continue;
             }
+            // What somebody brings along who is heard first was not counted in this time.
+            let is_news = match known {
+                Some(_) => !was_silent,
+                None => node.known_ticks >= STRANGE_TICKS,
+            };
+            if is_news {
+                let since = known.map_or_else(|| counts.clone(), |known| counts.since(known));
+                self.heard.entry(key.clone()).or_default().add(&since);
+            }
+            node.calls.insert(key, counts);
         }
     }
 
@@ -87,6 +113,7 @@ impl Board {
             node.before.retain(|key, _| keeps(key));
         }
         self.rates.retain(|key, _| keeps(key));
+        self.heard.retain(|key, _| keeps(key));
     }
 
     /// The sum over all nodes and all keys that are wanted.
@@ -111,21 +138,42 @@ impl Board {
         if seconds <= 0.0 {
             return;
         }
-        let share = 1.0 - (-seconds / RATE_TIME.as_secs_f64()).exp();
-        for (key, counts) in self.sums() {
-            let now = (counts.calls(), counts.failures());
-            // What a key brings along when it is seen first was not counted in this time.
-            let rate = self.rates.entry(key).or_insert(Rate { seen: now, ..Rate::default() });
-            let per_second = |now: u64, seen: u64| now.saturating_sub(seen) as f64 / seconds;
-            rate.calls += share * (per_second(now.0, rate.seen.0) - rate.calls);
-            rate.failures += share * (per_second(now.1, rate.seen.1) - rate.failures);
-            rate.seen = now;
+        for node in self.nodes.values_mut() {
+            node.known_ticks = node.known_ticks.saturating_add(1);
+            node.silent_ticks = node.silent_ticks.saturating_add(1);
+        }
+        self.lately = std::mem::take(&mut self.heard);
+        for key in self.lately.keys() {
+            self.rates.entry(key.clone()).or_default();
+        }
+        for (key, rate) in &mut self.rates {
+            let lately = self.lately.get(key);
+            let per_second = |of: fn(&Counts) -> u64| lately.map_or(0, of) as f64 / seconds;
+            ema::follow(&mut rate.calls, per_second(Counts::calls), elapsed);
+            ema::follow(&mut rate.failures, per_second(Counts::failures), elapsed);
         }
     }
 
     /// How often it happens now, over all nodes.
     pub fn rate(&self, key: &CallKey) -> Rate {
         self.rates.get(key).copied().unwrap_or_default()
+    }
+
+    /// How often those happen now that are wanted, together.
+    pub fn rate_of(&self, wants: impl Fn(&CallKey) -> bool) -> Rate {
+        let wanted = self.rates.iter().filter(|(key, _)| wants(key));
+        wanted.fold(Rate::default(), |sum, (_, rate)| Rate {
+            calls: sum.calls + rate.calls,
+            failures: sum.failures + rate.failures,
+        })
+    }
+
+    /// What was counted between the last two ticks, of all keys that are wanted.
+    pub fn lately(&self, wants: impl Fn(&CallKey) -> bool) -> Counts {
+        let mut sum = Counts::default();
+        let wanted = self.lately.iter().filter(|(key, _)| wants(key));
+        wanted.for_each(|(_, counts)| sum.add(counts));
+        sum
     }
 
     fn all(&self) -> impl Iterator<Item = (&CallKey, &Counts)> {
@@ -217,5 +265,31 @@ mod tests {
             }
         }
         assert_eq!(seen, [(0.0, 0.0), (70.0, 6.0), (95.0, 9.0), (110.0, 10.0)]);
+    }
+    #[test]
+    fn what_happens_lately_is_of_now_whoever_comes_and_goes() {
+        let (mut board, [one, two]) = (Board::default(), [1, 2].map(NodeId));
+        let tick = |board: &mut Board, reports: &[(NodeId, u64, u64)]| {
+            for (node, run, calls) in reports {
+                board.on_report(*node, report(*run, &[(key(1, "f"), counts(*calls, 0))]));
+            }
+            board.tick(Duration::from_secs(1));
+            board.lately(|_| true).calls()
+        };
+        // Both have counted before this one heard of them.
+        assert_eq!(tick(&mut board, &[(one, 7, 5_000), (two, 8, 9_000)]), 0);
+        assert_eq!(tick(&mut board, &[(one, 7, 5_010), (two, 8, 9_001)]), 11);
+        // One is lost, and the next one has it; one comes twice.
+        assert_eq!(tick(&mut board, &[(two, 8, 9_003), (two, 8, 9_003)]), 2);
+        assert_eq!(tick(&mut board, &[(one, 7, 5_030), (two, 8, 9_003)]), 20);
+        // It is started again and counts from the beginning.
+        assert_eq!(tick(&mut board, &[(one, 9, 4), (two, 8, 9_003)]), 4);
+        // It is cut off for long, and what it did meanwhile was not done now.
+        (0..9).for_each(|_| assert_eq!(tick(&mut board, &[(two, 8, 9_003)]), 0));
+        assert_eq!(tick(&mut board, &[(one, 9, 8_000), (two, 8, 9_004)]), 1);
+        assert_eq!(tick(&mut board, &[(one, 9, 8_002), (two, 8, 9_004)]), 2);
+        assert_eq!(board.sums()[&key(1, "f")].calls(), 5_030 + 8_002 + 9_004);
+        let rate = board.rate_of(|_| true).calls;
+        assert!(rate > 0.0 && rate == board.rate(&key(1, "f")).calls, "{rate}");
     }
 }

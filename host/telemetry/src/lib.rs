@@ -5,14 +5,21 @@
 
 mod board;
 mod capture;
+mod ema;
 mod exposition;
+mod fleet;
+mod history;
 mod line;
 mod ring;
 mod settings;
+mod traffic;
 
 pub use board::{Board, KEYS_MAX, REPORT_KEYS_MAX, Rate, Report};
 pub use capture::Capture;
 pub use exposition::{Family, Labels, Samples, Times, exposition};
+pub use fleet::{Fleet, Measures, NodeHistory, NodeLoad, NodePoint, Reading};
+pub use history::{HISTORY, HISTORY_FINE, Span, Step};
 pub use line::{LINE_BYTES_MAX, Line};
 pub use ring::{Cursor, Logs, PAGE_LINES_MAX, Page, Query};
 pub use settings::{Error, Format, Settings, init};
+pub use traffic::{Traffic, TrafficPoint};

@@ -28,7 +28,7 @@ impl Office {
         NodeStatus {
             id: node.to_string(),
             version: record.version,
-            uptime_seconds: sample.uptime_seconds,
+            uptime_seconds: sample.uptime_millis / 1_000,
             api: record.api,
             http: record.http,
             generation: observed.map_or(0, |o| o.generation.0),
