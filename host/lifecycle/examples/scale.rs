@@ -31,6 +31,7 @@ fn checked(app: usize, slices: usize) -> Checked {
             .expect("no limits are no wider ones"),
         instances: INSTANCES as u32,
         min_ready: 1,
+        max_instances: None,
         placement: Placement::default(),
         exports: Vec::new(),
     };

@@ -127,7 +127,7 @@ impl Versioned for Member {
 }
 
 impl Versioned for Change {
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
 }
 
 impl Versioned for JoinToken {

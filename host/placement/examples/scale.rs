@@ -34,6 +34,7 @@ fn checked(app: usize, slices: usize, version: u32) -> Checked {
             .expect("no limits are no wider ones"),
         instances: INSTANCES,
         min_ready: INSTANCES - 1,
+        max_instances: None,
         placement: Placement {
             spread: if i % 10 == 1 { Spread::Zone } else { Spread::Node },
             near: (i % 10 == 2).then(|| coordinates(i - 1, 1).slice).into_iter().collect(),

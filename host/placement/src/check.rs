@@ -17,6 +17,7 @@ use aether_types::blueprint::{Application, Bound, SliceEntry};
 use aether_types::checked::{Checked, CheckedSlice};
 use aether_types::code::Code;
 use aether_types::description::Description;
+use aether_types::slice_toml::Bounded;
 use aether_types::{Digest, Problem, Problems};
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -65,6 +66,7 @@ pub fn check<'a>(
         limits: limits[index],
         instances: parts[index].entry.instances.get(),
         min_ready: parts[index].entry.min_ready(),
+        max_instances: parts[index].entry.max_instances.map(Bounded::get),
         placement: parts[index].entry.placement.clone(),
         exports: parts[index].description.exports.iter().map(|i| i.name.clone()).collect(),
     };

@@ -86,6 +86,10 @@ pub struct SliceEntry {
     /// ones. 0 to `instances`; default 1.
     #[serde(default)]
     pub min_ready: Option<Bounded<0, 1_000>>,
+    /// How many instances the controller may go up to under load, from `instances`, which stay
+    /// the fewest. Absent: it leaves the slice alone.
+    #[serde(default)]
+    pub max_instances: Option<Bounded<1, 1_000>>,
     /// Who provides what the slice imports, where the newest compatible one is not wanted. By
     /// interface; its version may be left out.
     #[serde(default)]
@@ -178,7 +182,7 @@ pub const BUCKET_BYTES_MIN: ByteSize = ByteSize(64 << 10);
 pub const BUCKET_BYTES_MAX: ByteSize = ByteSize::mib(64 << 10);
 
 /// Keys that a later version honours.
-const LATER: &[&str] = &["max-instances", "security", "secrets", "topics"];
+const LATER: &[&str] = &["security", "secrets", "topics"];
 
 fn one_instance() -> Bounded<1, 1_000> {
     Bounded::new(1).expect("1 is within 1 to 1,000")
@@ -271,6 +275,12 @@ impl SliceEntry {
             let problem = Problem::new(Code::TomlValue, place(&["min-ready"]), message);
             problems.push(problem.help("raise `instances`, or lower `min-ready`"));
         }
+        if let Some(max) = self.max_instances.filter(|max| max.get() < self.instances.get()) {
+            let (max, instances) = (max.get(), self.instances.get());
+            let message = format!("max-instances is {max}, and there are {instances} instances");
+            let problem = Problem::new(Code::TomlValue, place(&["max-instances"]), message);
+            problems.push(problem.help("raise `max-instances`, or lower `instances`"));
+        }
         for (interface, wish) in &self.dependencies {
             if wish.versions.is_some() && wish.slice.is_none() {
                 let message = format!("`versions` for `{interface}` are of no slice");
@@ -332,7 +342,7 @@ pub struct Bound {
 }
 
 impl Versioned for Application {
-    const FORMAT: u8 = 4;
+    const FORMAT: u8 = 5;
 }
 
 impl Application {

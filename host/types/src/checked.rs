@@ -33,6 +33,8 @@ pub struct CheckedSlice {
     pub instances: u32,
     /// At most `instances`.
     pub min_ready: u32,
+    /// At least `instances`. None: the controller leaves the slice alone.
+    pub max_instances: Option<u32>,
     /// Names only slices of the application, without contradiction.
     pub placement: Placement,
     /// Interfaces that it alone exports in this application.

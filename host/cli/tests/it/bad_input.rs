@@ -194,8 +194,8 @@ fn texts() -> Vec<Row> {
         row(
             "a key of a later version",
             one(),
-            "max-instances = 1",
-            &["blueprint.toml:6:1", "`max-instances` is not supported yet", "remove it"],
+            "security = \"public\"",
+            &["blueprint.toml:6:1", "`security` is not supported yet", "remove it"],
         ),
         row(
             "a file that is not there",

@@ -203,6 +203,7 @@ fn checked(slices: &[Slice]) -> Checked {
         limits: EffectiveLimits::narrow("x", &Instances::default(), &Default::default()).unwrap(),
         instances: s.nodes.len() as u32,
         min_ready: 0,
+        max_instances: None,
         placement: Placement::default(),
         exports: Vec::new(),
     };

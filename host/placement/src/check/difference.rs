@@ -3,6 +3,7 @@
 
 use aether_types::blueprint::{Application, SliceEntry};
 use aether_types::checked::Checked;
+use aether_types::slice_toml::Bounded;
 use aether_types::{Coordinates, Digest};
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -110,6 +111,13 @@ impl Part<'_> {
         }
         if old.min_ready() != new.min_ready() {
             said.push(format!("min-ready {} -> {}", old.min_ready(), new.min_ready()));
+        }
+        if old.max_instances != new.max_instances {
+            let show = |max: Option<Bounded<1, 1_000>>| {
+                max.map_or("none".to_string(), |max| max.get().to_string())
+            };
+            let (from, to) = (show(old.max_instances), show(new.max_instances));
+            said.push(format!("max-instances {from} -> {to}"));
         }
         let other = [
             ("placement", old.placement != new.placement),

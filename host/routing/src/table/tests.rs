@@ -35,6 +35,7 @@ fn application(app: &str, version: &str, routes: &[&str]) -> Arc<Checked> {
             limits: EffectiveLimits::narrow("", &Instances::default(), &Limits::default()).unwrap(),
             instances: 1,
             min_ready: 1,
+            max_instances: None,
             placement: Placement::default(),
             exports: vec!["shop:stock/api@1.0.0".parse().unwrap()],
         }],

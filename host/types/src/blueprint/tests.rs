@@ -52,6 +52,27 @@ fn placement_is_read_and_contradictions_are_refused() {
 }
 
 #[test]
+fn the_controller_has_room_above_the_instances() {
+    let slice = "[[slices]]\nfile = \"a.wasm\"\n";
+    check(&format!("{slice}instances = 2\nmax-instances = 2"), expect!["1 slices"]);
+    check(&format!("{slice}max-instances = 1000"), expect!["1 slices"]);
+    check(
+        &format!("{slice}instances = 3\nmax-instances = 2"),
+        expect![[r#"
+            blueprint.toml:7:17: max-instances is 2, and there are 3 instances [toml-value]
+              help: raise `max-instances`, or lower `instances`"#]],
+    );
+    check(
+        &format!("{slice}max-instances = 1001"),
+        expect!["blueprint.toml:6:17: 1001 is not a number from 1 to 1000 [toml-value]"],
+    );
+    check(
+        &format!("{slice}max-instances = \"2\""),
+        expect![[r#"blueprint.toml:6:17: invalid type: string "2", expected u32 [toml-value]"#]],
+    );
+}
+
+#[test]
 fn dependencies_are_ranges_of_what_is_named() {
     let slice = "[[slices]]\nfile = \"a.wasm\"\n[slices.dependencies.\"t:b/api\"]\n";
     check(
@@ -161,9 +182,9 @@ fn every_key_is_honoured_or_refused() {
         expect!["blueprint.toml:6:13: 0 is not a number from 1 to 1000 [toml-value]"],
     );
     check(
-        &format!("{slice}max-instances = 2"),
+        &format!("{slice}security = \"public\""),
         expect![[r#"
-        blueprint.toml:6:1: `max-instances` is not supported yet [not-supported-yet]
+        blueprint.toml:6:1: `security` is not supported yet [not-supported-yet]
           help: remove it: this version would not act on it"#]],
     );
     check(
