@@ -100,10 +100,10 @@ impl Settings {
         let mut problems: Vec<_> =
             bands.flat_map(|(rule, band, max)| band.problems(rule, max)).collect();
         let spans = [
-            ("up_cool_down", self.up_cool_down),
-            ("down_cool_down", self.down_cool_down),
-            ("down_after", self.down_after),
-            ("warm_up", self.warm_up),
+            ("up-cool-down", self.up_cool_down),
+            ("down-cool-down", self.down_cool_down),
+            ("down-after", self.down_after),
+            ("warm-up", self.warm_up),
         ];
         let long = spans.into_iter().filter(|(_, value)| *value > SPAN_MAX);
         problems.extend(long.map(|(name, value)| SettingsProblem::Span { name, value }));
