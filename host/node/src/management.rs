@@ -427,7 +427,9 @@ impl Office {
 
     fn with_views<T>(&self, picture: &Picture, show: impl FnOnce(&Views<'_>) -> T) -> T {
         let (outlook, table) = (self.reports.borrow().clone(), self.routing.table());
-        show(&Views { picture, report: &outlook.report, table: &table })
+        let reach = self.reaches.borrow().clone();
+        let answers = |node| reach.is_up(node, self.identity.node);
+        show(&Views { picture, report: &outlook.report, table: &table, answers: &answers })
     }
 
     pub(crate) fn unknown(&self, app: &AppName) -> ApiError {

@@ -7,16 +7,19 @@ use aether_routing::Table;
 use aether_types::checked::{BoundRoute, Checked, CheckedSlice, RouteTarget};
 use aether_types::code::Code;
 use aether_types::description::Description;
-use aether_types::observed::{InstanceStatus, Reason};
+use aether_types::observed::{InstanceStatus, Observed, Reason};
 use aether_types::plan::{Assignment, InstanceKey};
 use aether_types::{AppName, Coordinates, NodeId, Revision};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Everything that the views are made of.
 pub(crate) struct Views<'a> {
     pub(crate) picture: &'a Picture,
     pub(crate) report: &'a Report,
     pub(crate) table: &'a Table,
+    /// Whether a node answers now: what one that does not has said is not true any more.
+    pub(crate) answers: &'a dyn Fn(NodeId) -> bool,
 }
 
 impl Views<'_> {
@@ -109,11 +112,12 @@ impl Views<'_> {
                 ordinal: key.ordinal % LANE,
                 node: node.to_string(),
                 state: api::InstanceState::Planned,
-                reason: None,
+                reason: (!(self.answers)(node)).then(|| api::Reason::from(&silent(node))),
             };
             instances.insert((key.ordinal % LANE, node), planned);
         }
-        for observed in self.picture.world.observed.values() {
+        let answering = |observed: &&Arc<Observed>| (self.answers)(observed.node);
+        for observed in self.picture.world.observed.values().filter(answering) {
             let of_slice = |i: &InstanceKey| i.app == *app && i.coordinates == *slice;
             let current = |s: &&InstanceStatus| s.blueprint == revision && of_slice(&s.instance);
             for status in observed.instances.iter().filter(current) {
@@ -210,6 +214,11 @@ pub(crate) fn notes(report: &Report) -> Vec<api::Note> {
         reason: api::Reason::from(&crowding(crowded)),
     });
     unplaced.chain(staying).chain(crowded).collect()
+}
+
+fn silent(node: NodeId) -> Reason {
+    let message = format!("node {node} does not answer");
+    Reason { code: Code::Unavailable, message, retryable: true }
 }
 
 fn crowding(crowded: &Crowded) -> Reason {

@@ -226,7 +226,7 @@ pub struct Instance {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum InstanceState {
-    /// The plan wants it; its node has not said anything yet.
+    /// The plan wants it; its node has not said anything yet, or does not answer.
     Planned,
     Loading,
     Loaded,
