@@ -7,7 +7,7 @@ use aether_api::Graph;
 use std::collections::BTreeMap;
 
 /// `t:top`, which answers `GET /top` with what `t:bottom` says.
-fn top() -> Vec<u8> {
+pub(crate) fn top() -> Vec<u8> {
     let text = "(component
         (import \"t:bottom/api@1.0.0\" (instance $b (export \"f\" (func (result u32)))))
         (core func $below (canon lower (func $b \"f\")))

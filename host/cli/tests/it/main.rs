@@ -12,6 +12,7 @@ mod code;
 mod counts;
 mod crash;
 mod disk;
+mod e2e;
 mod faults;
 mod forge;
 mod history;

@@ -66,7 +66,7 @@ pub(crate) fn command(node: &Node, command: &str) {
 }
 
 /// How often each answer came.
-fn answers(node: &Node, count: usize) -> String {
+pub(crate) fn answers(node: &Node, count: usize) -> String {
     let mut seen = std::collections::BTreeMap::<String, usize>::new();
     for _ in 0..count {
         let answer = http::get(node.http, "/web").unwrap();
