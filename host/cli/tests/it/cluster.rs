@@ -35,43 +35,6 @@ fn any_node_takes_any_request_and_losing_one_loses_nothing() {
 }
 
 #[test]
-fn all_nodes_lose_power_and_bring_everything_back() {
-    let mut nodes = cluster::<3>();
-    let folder = nodes[2].folder("shop");
-    write(&folder, "shop", &[web("shop", "/shop")], "");
-    nodes[2].deployed(&folder);
-    nodes.iter_mut().for_each(Node::kill);
-    nodes.iter_mut().for_each(|node| node.again(At::Same));
-    for node in &nodes {
-        node.wait_for("/shop", 200);
-    }
-}
-
-#[test]
-fn a_minority_serves_and_refuses_writes() {
-    let mut nodes = cluster::<3>();
-    let folder = nodes[0].folder("shop");
-    write(&folder, "shop", &[web("shop", "/shop")], "instances = 3");
-    nodes[0].deployed(&folder);
-    for node in &nodes {
-        node.wait_for("/shop", 200);
-    }
-    nodes[1].kill();
-    nodes[2].kill();
-    nodes[0].wait_for("/shop", 200);
-    let late = nodes[0].folder("late");
-    write(&late, "late", &[web("late", "/late")], "");
-    let refused = nodes[0].deploy(&late);
-    assert_ne!(refused.exit, 0, "{}", refused.text);
-    assert_eq!(nodes[0].get("/shop").status, 200, "nothing is unloaded for want of a quorum");
-    nodes[2].again(At::Another);
-    // Until the two have found each other, there is no majority yet.
-    wait_for_voters([&nodes[0]], 2);
-    nodes[0].deployed(&late);
-    nodes[2].wait_for("/late", 200);
-}
-
-#[test]
 fn a_node_is_drained_and_removed() {
     let nodes = cluster::<3>();
     let folder = nodes[0].folder("shop");

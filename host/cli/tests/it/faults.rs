@@ -1,7 +1,6 @@
 //! A cluster under load while nodes are killed, stopped, restarted, or lose power together: what
 //! was acknowledged is there, and what clients saw has one order.
 
-use crate::apps::{web, write};
 use crate::history::{History, Op, Told};
 use crate::http;
 use crate::node::{At, Node, cluster, leader, wait, wait_for_voters};
@@ -12,7 +11,7 @@ use std::sync::{Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 /// Ends the clients of a test when it ends, well or not.
-struct StopAtEnd<'a>(&'a AtomicBool);
+pub(crate) struct StopAtEnd<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for StopAtEnd<'_> {
     fn drop(&mut self) {
@@ -22,9 +21,11 @@ impl Drop for StopAtEnd<'_> {
 
 /// What has been acknowledged under keys of its own, and when to stop.
 #[derive(Default)]
-struct Log {
-    acknowledged: Mutex<Vec<String>>,
-    stop: AtomicBool,
+pub(crate) struct Log {
+    pub(crate) acknowledged: Mutex<Vec<String>>,
+    pub(crate) stop: AtomicBool,
+    /// How long a client rests after each write.
+    pub(crate) pace: Duration,
 }
 
 impl Log {
@@ -32,27 +33,30 @@ impl Log {
         self.acknowledged.lock().unwrap().len()
     }
 
-    fn wait_for_more(&self, count: usize) {
+    pub(crate) fn wait_for_more(&self, count: usize) {
         let wanted = self.count() + count;
         wait(&format!("{count} more writes are acknowledged"), || self.count() >= wanted);
     }
 
     /// Writes to this node until it is told to stop, each time another key.
-    fn write(&self, store: &Store, at: usize) {
+    pub(crate) fn write(&self, store: &Store, at: usize) {
         for turn in 0.. {
             if self.stop.load(Ordering::Relaxed) {
                 return;
             }
             let key = format!("log/{at}/{turn}");
             match store.put(at, &key, &key, None) {
-                Written::At(_) => self.acknowledged.lock().unwrap().push(key),
+                Written::At(_) => {
+                    self.acknowledged.lock().unwrap().push(key);
+                    std::thread::park_timeout(self.pace);
+                }
                 // Nothing answers there any more: the next try costs little, but not nothing.
                 _ => std::thread::park_timeout(Duration::from_millis(5)),
             }
         }
     }
 
-    fn check(&self, store: &Store, at: usize) {
+    pub(crate) fn check(&self, store: &Store, at: usize) {
         for key in self.acknowledged.lock().unwrap().iter() {
             let mut held = None;
             wait(&format!("{key} is read"), || {
@@ -177,7 +181,11 @@ fn what_clients_saw_while_leaders_were_lost_has_one_order() {
 /// Asks for the slice at a fixed rate, whatever the answers; says what failed. A request that a
 /// node closed its door to, before or after it was sent, goes to the next one: asking twice is
 /// harmless.
-fn ask(fronts: &RwLock<Vec<SocketAddr>>, asked: &AtomicUsize, stop: &AtomicBool) -> Vec<String> {
+pub(crate) fn ask(
+    fronts: &RwLock<Vec<SocketAddr>>,
+    asked: &AtomicUsize,
+    stop: &AtomicBool,
+) -> Vec<String> {
     let (mut due, mut failed) = (Instant::now(), Vec::new());
     for turn in 0.. {
         if stop.load(Ordering::Relaxed) {
@@ -199,7 +207,7 @@ fn ask(fronts: &RwLock<Vec<SocketAddr>>, asked: &AtomicUsize, stop: &AtomicBool)
 }
 
 /// The same with writes: says what was not acknowledged, and remembers what was.
-fn write_each(store: &Store, log: &Log) -> Vec<String> {
+pub(crate) fn write_each(store: &Store, log: &Log) -> Vec<String> {
     let (mut due, mut failed) = (Instant::now(), Vec::new());
     for turn in 0_usize.. {
         if log.stop.load(Ordering::Relaxed) {
@@ -216,42 +224,6 @@ fn write_each(store: &Store, log: &Log) -> Vec<String> {
         }
     }
     failed
-}
-
-#[test]
-fn a_rolling_restart_of_all_nodes_fails_no_request() {
-    let mut nodes = cluster::<3>();
-    let folder = nodes[0].folder("shop");
-    write(&folder, "shop", &[web("shop", "/shop")], "instances = 3");
-    nodes[0].deployed(&folder);
-    nodes.iter().for_each(|node| node.wait_for("/shop", 200));
-    let fronts = RwLock::new(nodes.each_ref().map(|node| node.http).to_vec());
-    let (store, log, asked) = (Store::of(&nodes), Log::default(), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
-        let asking = scope.spawn(|| ask(&fronts, &asked, &log.stop));
-        let writing = scope.spawn(|| write_each(&store, &log));
-        let more = |count| {
-            let wanted = asked.load(Ordering::Relaxed) + count;
-            wait("clients are answered", || asked.load(Ordering::Relaxed) >= wanted);
-            log.wait_for_more(count / 2);
-        };
-        let stop = StopAtEnd(&log.stop);
-        for at in 0..3 {
-            more(20);
-            assert!(nodes[at].stop().unwrap().success());
-            more(20);
-            nodes[at].again(At::Same);
-            nodes[at].wait_for("/shop", 200);
-            *fronts.write().unwrap() = nodes.iter().map(|node| node.http).collect();
-            store.moved(&nodes);
-            wait_for_voters(&nodes, 3);
-        }
-        drop(stop);
-        for failed in [asking.join().unwrap(), writing.join().unwrap()] {
-            assert!(failed.is_empty(), "{} failed: {failed:?}", failed.len());
-        }
-    });
-    log.check(&store, 0);
 }
 
 /// Largest value, and so many keys that the store is nearly full.

@@ -14,11 +14,12 @@ pub(crate) struct Node(aether_forge::Node);
 
 /// A sandbox with a temporary folder.
 fn sandbox() -> Sandbox {
-    sandbox_of(env!("CARGO_BIN_EXE_aether").into())
+    sandbox_of(env!("CARGO_BIN_EXE_aether").into(), &[])
 }
 
-fn sandbox_of(program: PathBuf) -> Sandbox {
-    Sandbox::new(Settings { program, folder: None, arguments: Vec::new() }).unwrap()
+fn sandbox_of(program: PathBuf, arguments: &[&str]) -> Sandbox {
+    let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+    Sandbox::new(Settings { program, folder: None, arguments }).unwrap()
 }
 
 impl Node {
@@ -112,7 +113,16 @@ pub(crate) fn cluster<const N: usize>() -> [Node; N] {
 
 /// The same with another program.
 pub(crate) fn cluster_of<const N: usize>(program: PathBuf) -> [Node; N] {
-    let nodes = sandbox_of(program).cluster(N).unwrap();
+    nodes_of(&sandbox_of(program, &[]))
+}
+
+/// Nodes of one cluster that all vote, and take faults.
+pub(crate) fn sandboxed<const N: usize>() -> [Node; N] {
+    nodes_of(&sandbox_of(env!("CARGO_BIN_EXE_aether").into(), &["--sandbox"]))
+}
+
+fn nodes_of<const N: usize>(sandbox: &Sandbox) -> [Node; N] {
+    let nodes = sandbox.cluster(N).unwrap();
     let nodes: [_; N] = nodes.try_into().expect("as many as were asked for");
     nodes.map(Node)
 }

@@ -59,9 +59,15 @@ fn fault(node: &Node, method: &str, body: Option<Value>) {
     assert!(answer.status < 300, "{}", answer.body);
 }
 
-fn cut(node: &Node, from: &[&str]) {
+/// Cuts all links between a node and these others.
+pub(crate) fn cut(node: &Node, from: &[&str]) {
     let kind = json!({ "partition": { "links": { "nodes": from } } });
     fault(node, "POST", Some(json!({ "faults": [{ "kind": kind, "duration": "1h" }] })));
+}
+
+/// Ends all faults of a node.
+pub(crate) fn heal(node: &Node) {
+    fault(node, "DELETE", None);
 }
 
 #[test]
@@ -111,7 +117,7 @@ fn calls_fail_over_fail_as_what_they_are_and_recover() {
         assert!(refused.text.contains("urn:aether:error:unavailable"), "{}", refused.text);
         assert!(refused.text.to_lowercase().contains("retry-after: "), "{}", refused.text);
     }
-    fault(here, "DELETE", None);
+    heal(here);
     for (node, path) in all {
         wait(path, || get(node, path).status == 200);
     }

@@ -2,9 +2,8 @@
 
 use crate::apps::{Part, write};
 use crate::http;
-use crate::node::{At, Node, cluster, leader, wait};
+use crate::node::{Node, wait};
 use crate::soak::write_with;
-use crate::update::load::Load;
 use aether_api::{RolloutPhase, RolloutStatus};
 use std::path::Path;
 
@@ -44,7 +43,7 @@ pub(crate) fn roll(node: &Node, folder: &Path, strategy: &str) {
     assert_eq!(ended.exit, 0, "{}", ended.text);
 }
 
-fn status(node: &Node) -> RolloutStatus {
+pub(crate) fn status(node: &Node) -> RolloutStatus {
     let shown = node.aether(&["rollout", "show", "web", "--json"]).text;
     serde_json::from_str(&shown).unwrap_or_else(|error| panic!("{error}: {shown}"))
 }
@@ -74,51 +73,6 @@ pub(crate) fn answers(node: &Node, count: usize) -> String {
         *seen.entry(format!("{} {body}", answer.status)).or_default() += 1;
     }
     seen.iter().map(|(answer, count)| format!("{count} x {answer}")).collect::<Vec<_>>().join(", ")
-}
-
-#[test]
-fn no_request_fails_while_versions_change_in_three_processes() {
-    let nodes = cluster::<3>();
-    let folder = nodes[0].folder("web");
-    write(&folder, "web", &[web(0)], "instances = 2");
-    nodes[0].deployed(&folder);
-    nodes.iter().for_each(|node| node.wait_for("/web", 200));
-    let loads: Vec<Load> = nodes.iter().map(|node| Load::start(1, node.http, "/web")).collect();
-    let strategies = [
-        "immediate",
-        "rolling = { steps = [\"50%\", \"100%\"], pause = \"500ms\", grace = \"500ms\" }",
-        "blue-green = { switch = \"manual\", keep = \"1h\" }",
-        "a-b = { weight = \"50%\", sticky = { header = \"user\" } }",
-    ];
-    for (i, strategy) in strategies.iter().enumerate() {
-        let version = i as u32 + 1;
-        write(&folder, "web", &[web(version)], "instances = 2");
-        let by = &nodes[i % 3];
-        roll(by, &folder, strategy);
-        match version {
-            3 => {
-                reaches(by, RolloutPhase::Holding);
-                assert!(!answers(by, 10).contains(" 3"), "nothing is switched by itself");
-                command(by, "promote");
-                wait("it is switched", || status(by).stage == Some(2));
-                reaches(by, RolloutPhase::Holding);
-                command(by, "complete");
-            }
-            4 => {
-                reaches(by, RolloutPhase::Holding);
-                let ended = by.aether(&["rollout", "conclude", "web", "--winner", "new"]);
-                assert_eq!(ended.exit, 0, "{}", ended.text);
-            }
-            _ => {}
-        }
-        let ended = reaches(by, RolloutPhase::Ended);
-        assert_eq!(ended.outcome.as_deref(), Some("completed"), "{ended:?}");
-        for node in &nodes {
-            assert_eq!(answers(node, 5), format!("5 x 200 {version}"));
-        }
-    }
-    let failed: Vec<String> = loads.into_iter().flat_map(Load::stop).collect();
-    assert!(failed.is_empty(), "{} failed, such as {:?}", failed.len(), &failed[0]);
 }
 
 #[test]
@@ -192,28 +146,6 @@ fn a_version_that_does_not_start_gets_nothing_and_a_better_one_takes_its_place()
     let ended = reaches(&node, RolloutPhase::Ended);
     assert_eq!(ended.outcome.as_deref(), Some("completed"));
     assert_eq!(answers(&node, 10), "10 x 200 3");
-}
-
-#[test]
-fn a_rollout_goes_on_when_its_leader_is_lost() {
-    let mut nodes = cluster::<3>();
-    let folder = nodes[0].folder("web");
-    write(&folder, "web", &[web(1)], "instances = 3");
-    nodes[0].deployed(&folder);
-    write(&folder, "web", &[web(2)], "instances = 3");
-    let settings = "rolling = { steps = [\"50%\", \"100%\"], pause = \"1h\", grace = \"1h\" }";
-    roll(&nodes[0], &folder, settings);
-    reaches(&nodes[0], RolloutPhase::Holding);
-    let lost = leader(&nodes);
-    nodes[lost].kill();
-    let other = &nodes[(lost + 1) % 3];
-    wait("somebody leads", || other.aether(&["rollout", "complete", "web"]).exit == 0);
-    let ended = reaches(other, RolloutPhase::Ended);
-    assert_eq!(ended.outcome.as_deref(), Some("completed"));
-    assert_eq!(answers(other, 10), "10 x 200 2");
-    nodes[lost].again(At::Another);
-    nodes[lost].wait_for("/web", 200);
-    assert_eq!(answers(&nodes[lost], 10), "10 x 200 2");
 }
 
 #[test]

@@ -23,40 +23,6 @@ fn partition(from: &[&str]) -> Value {
     json!({ "faults": [{ "kind": kind, "duration": "1h" }] })
 }
 
-fn is_writable(node: &Node) -> bool {
-    node.json(&["status"]).is_ok_and(|status| status["cluster"]["writable"] == json!(true))
-}
-
-#[test]
-fn a_leader_that_is_cut_off_refuses_writes_and_follows_when_it_is_healed() {
-    let nodes = sandbox(&["--sandbox"]).cluster(3).unwrap();
-    let cut = aether_forge::leader(&nodes).expect("a node leads");
-    let others: Vec<usize> = (0..3).filter(|i| *i != cut).collect();
-    let names: Vec<&str> = others.iter().map(|i| nodes[*i].id.as_str()).collect();
-    nodes[cut].order(&["kv", "put", "t/before", "1"]).unwrap();
-
-    assert_eq!(faults(&nodes[cut], "POST", &partition(&names)).0, 200);
-    wait("the minority knows that it is one", || !is_writable(&nodes[cut]));
-    let refused = nodes[cut].aether(&["kv", "put", "t/lost", "1"]).unwrap();
-    assert_ne!(refused.exit, 0, "{}", refused.text);
-    wait("the majority has a leader", || others.iter().all(|i| is_writable(&nodes[*i])));
-    nodes[others[0]].order(&["kv", "put", "t/during", "2"]).unwrap();
-    let (_, listed) = faults(&nodes[cut], "GET", &Value::Null);
-    assert!(names.iter().all(|name| listed.contains(name)), "{listed}");
-
-    assert_eq!(faults(&nodes[cut], "DELETE", &Value::Null).0, 204);
-    wait("the minority is none any more", || is_writable(&nodes[cut]));
-    let read = |key| nodes[cut].order(&["kv", "get", key]).unwrap().trim().to_owned();
-    assert_eq!((read("t/before").as_str(), read("t/during").as_str()), ("1", "2"));
-    let lost = nodes[cut].aether(&["kv", "get", "t/lost"]).unwrap();
-    assert!(lost.text.contains("unknown-entry"), "{}", lost.text);
-    wait("everybody sees everybody", || {
-        nodes
-            .iter()
-            .all(|node| node.members().is_ok_and(|all| all.iter().all(|member| member.reachable)))
-    });
-}
-
 #[test]
 fn a_node_that_is_not_of_a_sandbox_refuses_faults() {
     let node = sandbox(&[]).found().unwrap();

@@ -1,9 +1,7 @@
-//! Nodes that are asked to stop, one after the other, under requests of clients that go by a
-//! health-checked list and try nothing twice.
+//! Clients that go by a health-checked list of nodes and try nothing twice. Knows no faults.
 
-use crate::apps::{web, write};
 use crate::http;
-use crate::node::{At, Node, cluster, wait, wait_for_voters};
+use crate::node::Node;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,14 +13,14 @@ use std::time::{Duration, Instant};
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Where a node is, and when it was asked the last time it said that it is ready.
-struct Entry {
+pub(crate) struct Entry {
     http: SocketAddr,
     api: SocketAddr,
     ready: Mutex<Option<Instant>>,
 }
 
 impl Entry {
-    fn of(node: &Node) -> Self {
+    pub(crate) fn of(node: &Node) -> Self {
         Self { http: node.http, api: node.api, ready: Mutex::default() }
     }
 
@@ -32,17 +30,17 @@ impl Entry {
         *self.ready.lock().unwrap() = ready.then_some(asked);
     }
 
-    fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         self.ready.lock().unwrap().is_some_and(|asked| asked.elapsed() < FRESH)
     }
 }
 
 /// What all threads of the test share.
-struct Scene {
-    list: RwLock<Vec<Entry>>,
-    answered: AtomicUsize,
-    failed: Mutex<Vec<String>>,
-    stop: AtomicBool,
+pub(crate) struct Scene {
+    pub(crate) list: RwLock<Vec<Entry>>,
+    pub(crate) answered: AtomicUsize,
+    pub(crate) failed: Mutex<Vec<String>>,
+    pub(crate) stop: AtomicBool,
 }
 
 impl Scene {
@@ -50,7 +48,7 @@ impl Scene {
         !self.stop.load(Ordering::Relaxed)
     }
 
-    fn check_all(&self) {
+    pub(crate) fn check_all(&self) {
         while self.runs() {
             self.list.read().unwrap().iter().for_each(Entry::check);
             std::thread::park_timeout(Duration::from_millis(20));
@@ -64,7 +62,7 @@ impl Scene {
         places.into_iter().find(|entry| entry.is_fresh()).map(|entry| entry.http)
     }
 
-    fn is_listed(&self, address: SocketAddr) -> bool {
+    pub(crate) fn is_listed(&self, address: SocketAddr) -> bool {
         let list = self.list.read().unwrap();
         list.iter().any(|entry| entry.http == address && entry.is_fresh())
     }
@@ -77,7 +75,7 @@ impl Scene {
     }
 
     /// At a fixed rate, each request on a connection of its own.
-    fn ask_anew(&self) {
+    pub(crate) fn ask_anew(&self) {
         let mut due = Instant::now();
         for turn in 0.. {
             if !self.runs() {
@@ -92,7 +90,7 @@ impl Scene {
     }
 
     /// At a fixed rate on one connection, for as long as the node keeps it and is on the list.
-    fn ask_on(&self) {
+    pub(crate) fn ask_on(&self) {
         let (mut due, mut kept) = (Instant::now(), None::<Kept>);
         for turn in 0.. {
             if !self.runs() {
@@ -153,60 +151,5 @@ impl Kept {
         }
         self.stream.read_exact(&mut vec![0; length])?;
         Ok(status)
-    }
-}
-
-#[test]
-fn graceful_restarts_fail_nothing_for_clients_of_a_checked_list() {
-    let mut nodes = cluster::<3>();
-    let folder = nodes[0].folder("shop");
-    write(&folder, "shop", &[web("shop", "/shop")], "instances = 3");
-    nodes[0].deployed(&folder);
-    nodes.iter().for_each(|node| node.wait_for("/shop", 200));
-    let scene = Scene {
-        list: RwLock::new(nodes.iter().map(Entry::of).collect()),
-        answered: AtomicUsize::new(0),
-        failed: Mutex::default(),
-        stop: AtomicBool::new(false),
-    };
-    std::thread::scope(|scope| {
-        let scene = &scene;
-        let stop = StopAtEnd(&scene.stop);
-        scope.spawn(|| scene.check_all());
-        scope.spawn(|| scene.ask_anew());
-        scope.spawn(|| scene.ask_on());
-        let more = |count| {
-            let wanted = scene.answered.load(Ordering::Relaxed) + count;
-            wait("clients are answered", || scene.answered.load(Ordering::Relaxed) >= wanted);
-        };
-        for at in 0..3 {
-            more(50);
-            let other = (at + 1) % 3;
-            nodes[at].ask_to_stop().unwrap();
-            wait("another node says that it goes", || {
-                let members = nodes[other].members().unwrap_or_default();
-                members.iter().any(|it| it.id == nodes[at].id && it.state == "SHUTTING_DOWN")
-            });
-            assert!(nodes[at].wait().unwrap().success());
-            more(50);
-            nodes[at].again(At::Same);
-            scene.list.write().unwrap()[at] = Entry::of(&nodes[at]);
-            wait("it is on the list again", || scene.is_listed(nodes[at].http));
-            wait_for_voters(&nodes, 3);
-            let members = nodes[other].members().unwrap();
-            let back = members.into_iter().find(|it| it.id == nodes[at].id).unwrap();
-            assert_eq!(back.state, "ON_DUTY");
-        }
-        drop(stop);
-    });
-    assert_eq!(*scene.failed.lock().unwrap(), Vec::<String>::new());
-}
-
-/// Ends the clients of the test when it ends, well or not.
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
