@@ -38,47 +38,74 @@ fn what_lasts_is_raised_and_what_is_over_is_resolved() {
     let (ok, warn, bad) = (0.5, 0.85, 0.99);
     let check_cpu = |values: &[f64], expect| check(Metric::NodeCpu, cpu, values, expect);
     check_cpu(&[warn, warn, ok, warn, warn, ok], expect!["active: 0"]);
-    check_cpu(&[warn, warn, warn, warn, ok, ok, warn, ok, ok, ok, ok], expect![[r#"
+    check_cpu(
+        &[warn, warn, warn, warn, ok, ok, warn, ok, ok, ok, ok],
+        expect![[r#"
          2 s alert 1 raised: warning, node.cpu of n1 is 85.0 %
         10 s alert 1 resolved: warning, node.cpu of n1 is 50.0 %
-        active: 0"#]]);
-    check_cpu(&[bad, warn, bad, bad, bad, warn, warn, warn, warn, ok, ok, ok, ok], expect![[r#"
+        active: 0"#]],
+    );
+    check_cpu(
+        &[bad, warn, bad, bad, bad, warn, warn, warn, warn, ok, ok, ok, ok],
+        expect![[r#"
          2 s alert 1 raised: warning, node.cpu of n1 is 99.0 %
          4 s alert 1 escalated: critical, node.cpu of n1 is 99.0 %
          8 s alert 1 eased: warning, node.cpu of n1 is 85.0 %
         12 s alert 1 resolved: warning, node.cpu of n1 is 50.0 %
-        active: 0"#]]);
-    check_cpu(&[warn, warn, warn, bad, bad, bad, ok, ok, ok, ok], expect![[r#"
+        active: 0"#]],
+    );
+    check_cpu(
+        &[warn, warn, warn, bad, bad, bad, ok, ok, ok, ok],
+        expect![[r#"
          2 s alert 1 raised: warning, node.cpu of n1 is 85.0 %
          5 s alert 1 escalated: critical, node.cpu of n1 is 99.0 %
          9 s alert 1 resolved: critical, node.cpu of n1 is 50.0 %
-        active: 0"#]]);
+        active: 0"#]],
+    );
     // A node that is gone.
-    check_cpu(&[warn, warn, warn, -1.0, -1.0, -1.0, -1.0], expect![[r#"
+    check_cpu(
+        &[warn, warn, warn, -1.0, -1.0, -1.0, -1.0],
+        expect![[r#"
          2 s alert 1 raised: warning, node.cpu of n1 is 85.0 %
          6 s alert 1 resolved: warning, node.cpu of n1 is not measured any more
-        active: 0"#]]);
+        active: 0"#]],
+    );
 }
 
 #[test]
 fn less_can_be_worse_and_one_end_is_enough() {
     let disk = threshold(Some(0.15), Some(0.05), 0, 0);
-    check(Metric::NodeDiskFree, disk, &[0.5, 0.15, 0.05, 0.10, 0.151], expect![[r#"
+    check(
+        Metric::NodeDiskFree,
+        disk,
+        &[0.5, 0.15, 0.05, 0.10, 0.151],
+        expect![[r#"
          1 s alert 1 raised: warning, node.disk-free of n1 is 15.0 %
          2 s alert 1 escalated: critical, node.disk-free of n1 is 5.0 %
          3 s alert 1 eased: warning, node.disk-free of n1 is 10.0 %
          4 s alert 1 resolved: warning, node.disk-free of n1 is 15.1 %
-        active: 0"#]]);
+        active: 0"#]],
+    );
     let lost = threshold(None, Some(1.0), 1, 1);
-    check(Metric::NodesLost, lost, &[0.0, 1.0, 2.0, 0.0, 0.0], expect![[r#"
+    check(
+        Metric::NodesLost,
+        lost,
+        &[0.0, 1.0, 2.0, 0.0, 0.0],
+        expect![[r#"
          2 s alert 1 raised: critical, cluster.nodes-lost of n1 is 2
          4 s alert 1 resolved: critical, cluster.nodes-lost of n1 is 0
-        active: 0"#]]);
+        active: 0"#]],
+    );
     let slow = threshold(Some(250.0), None, 0, 0);
-    check(Metric::CallsP99, slow, &[249.9, 9_000.0, 0.0], expect![[r#"
+    check(
+        Metric::CallsP99,
+        slow,
+        &[249.9, 9_000.0, 0.0],
+        expect![[r#"
          1 s alert 1 raised: warning, calls.p99 of n1 is 9000.0 ms
          2 s alert 1 resolved: warning, calls.p99 of n1 is 0.0 ms
-        active: 0"#]]);
+        active: 0"#]],
+    );
 }
 
 #[test]
@@ -87,15 +114,41 @@ fn thresholds_that_make_no_sense_are_named() {
         let said: Vec<_> = threshold.problems(metric).iter().map(ToString::to_string).collect();
         expect.assert_eq(&said.join("\n"));
     };
-    check(Metric::NodeCpu, threshold(Some(0.9), Some(0.8), 0, 0), expect!["`warning` is 0.9 and `critical` is 0.8; for node.cpu, `warning` must be below `critical`"]);
-    check(Metric::NodeCpu, threshold(Some(0.9), Some(0.9), 0, 0), expect!["`warning` is 0.9 and `critical` is 0.9; for node.cpu, `warning` must be below `critical`"]);
-    check(Metric::NodeDiskFree, threshold(Some(0.05), Some(0.1), 0, 0), expect!["`warning` is 0.05 and `critical` is 0.1; for node.disk-free, `warning` must be above `critical`"]);
-    check(Metric::NodeCpu, threshold(Some(80.0), Some(f64::NAN), 90_000, 0), expect![[r#"
+    check(
+        Metric::NodeCpu,
+        threshold(Some(0.9), Some(0.8), 0, 0),
+        expect![
+            "`warning` is 0.9 and `critical` is 0.8; for node.cpu, `warning` must be below `critical`"
+        ],
+    );
+    check(
+        Metric::NodeCpu,
+        threshold(Some(0.9), Some(0.9), 0, 0),
+        expect![
+            "`warning` is 0.9 and `critical` is 0.9; for node.cpu, `warning` must be below `critical`"
+        ],
+    );
+    check(
+        Metric::NodeDiskFree,
+        threshold(Some(0.05), Some(0.1), 0, 0),
+        expect![
+            "`warning` is 0.05 and `critical` is 0.1; for node.disk-free, `warning` must be above `critical`"
+        ],
+    );
+    check(
+        Metric::NodeCpu,
+        threshold(Some(80.0), Some(f64::NAN), 90_000, 0),
+        expect![[r#"
         `warning` is 80; it must be 0 to 1
         `critical` is NaN; it must be 0 to 1
         `warning` is 80 and `critical` is NaN; for node.cpu, `warning` must be below `critical`
-        `raise-after` is 25h; it must be at most 1d"#]]);
-    check(Metric::NodeCpu, threshold(None, None, 0, 0), expect!["there is neither `warning` nor `critical`"]);
+        `raise-after` is 25h; it must be at most 1d"#]],
+    );
+    check(
+        Metric::NodeCpu,
+        threshold(None, None, 0, 0),
+        expect!["there is neither `warning` nor `critical`"],
+    );
     check(Metric::CallsP99, threshold(Some(80.0), Some(500.0), 0, 0), expect![]);
     assert_eq!(Metric::ALL.map(|metric| metric.name().parse()), Metric::ALL.map(Ok));
     expect![[r#""cpu.usage" is not a metric; there are node.cpu, node.memory, node.disk-free, cluster.nodes-lost, app.instances-missing, calls.rate, calls.error-rate, calls.p99"#]].assert_eq(&"cpu.usage".parse::<Metric>().unwrap_err().to_string());

@@ -48,7 +48,7 @@ impl Tasks {
     pub(crate) fn spawn<F, E>(&self, name: &'static str, on_failure: OnFailure, task: F)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
-        E: std::fmt::Display + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
     {
         let this = self.clone();
         let task = self.tracker.spawn(task);
@@ -58,7 +58,7 @@ impl Tasks {
             this.running.lock().entry(name).and_modify(|count| *count -= 1);
             let failure = match ended {
                 Ok(Ok(())) => return,
-                Ok(Err(error)) => error.to_string(),
+                Ok(Err(error)) => with_causes(&*error.into()),
                 Err(join) => format!("panicked: {join}"),
             };
             this.on_failure(name, on_failure, &failure);
@@ -98,6 +98,12 @@ impl Tasks {
     }
 }
 
+/// An error with all its causes, on one line.
+pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}
+
 /// The last run of every reconciler, for whoever asks what the node is doing.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Runs(Arc<parking_lot::Mutex<BTreeMap<&'static str, Run>>>);
@@ -126,12 +132,15 @@ impl Runs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::ControlFailure;
 
     async fn failure(on_failure: OnFailure, panic: bool) -> (Option<String>, bool) {
         let tasks = Tasks::new(CancellationToken::new());
         tasks.spawn("sick", on_failure, async move {
             assert!(!panic, "sick");
-            Err("no disk")
+            let source = std::io::Error::other("no disk");
+            let (action, path) = ("write", "log".into());
+            Err(ControlFailure::Storage(aether_storage::Error::Io { action, path, source }))
         });
         tasks.join().await;
         (tasks.failure().map(|error| error.to_string()), tasks.shutdown().is_cancelled())
@@ -140,7 +149,8 @@ mod tests {
     #[tokio::test]
     async fn a_vital_task_takes_the_node_with_it() {
         let stopped = failure(OnFailure::StopNode, false).await;
-        assert_eq!(stopped, (Some("the node had to stop: sick: no disk".to_owned()), true));
+        let text = "the node had to stop: sick: failed to write the log: write log: no disk";
+        assert_eq!(stopped, (Some(text.to_owned()), true));
         assert!(failure(OnFailure::StopNode, true).await.0.unwrap().contains("panicked"));
         assert_eq!(failure(OnFailure::Log, true).await, (None, false));
     }

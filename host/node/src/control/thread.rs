@@ -6,7 +6,7 @@ use super::{
     SNAPSHOT_HERE_MAX, TICK, Written,
 };
 use crate::depot::blocking;
-use crate::tasks::OnFailure;
+use crate::tasks::{OnFailure, with_causes};
 use aether_consensus::Persist;
 use aether_control::{Answer, Effect, Tick, Ticket};
 use aether_types::ErrorKind;
@@ -229,7 +229,7 @@ impl ControlLoop {
                 Ok(()) => break,
                 Err(error) if error.kind() == ErrorKind::Exhausted && !self.stopping => {
                     if !full {
-                        let error = error_chain(&error);
+                        let error = with_causes(&error);
                         tracing::error!(error, "the disk is full: writes are refused");
                     }
                     full = true;
@@ -265,9 +265,4 @@ impl ControlLoop {
             }
         }
     }
-}
-
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |error| error.source());
-    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
