@@ -24,7 +24,7 @@ pub(crate) fn setup() -> anyhow::Result<()> {
     if node_major().is_none_or(|major| major < NODE_MAJOR_MIN) {
         missing.push("nodejs");
     }
-    if find("npm").is_none() {
+    if shell::find("npm").is_none() {
         missing.push("npm");
     }
     if browser().is_none() {
@@ -100,11 +100,5 @@ fn node_major() -> Option<u32> {
 }
 
 fn browser() -> Option<PathBuf> {
-    BROWSERS.iter().find_map(|name| find(name))
-}
-
-/// A program by its name, as a shell would find it.
-fn find(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+    BROWSERS.iter().find_map(|name| shell::find(name))
 }

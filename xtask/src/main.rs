@@ -8,6 +8,7 @@ mod demo;
 mod examples;
 mod guests;
 mod node;
+mod promtool;
 mod scenarios;
 mod setup;
 mod shell;
@@ -82,7 +83,9 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match Task::parse() {
-        Task::Setup => setup::run().and_then(|()| dashboard::setup()),
+        Task::Setup => {
+            setup::run().and_then(|()| dashboard::setup()).and_then(|()| promtool::setup())
+        }
         Task::Demo { check: true } => demo::check(),
         Task::Demo { check: false } => demo::run(),
         Task::Test => test::run(),

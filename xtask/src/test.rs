@@ -6,14 +6,16 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::steps::Steps;
-use crate::{dashboard, demo, examples, guests, scenarios, setup, shell, sim, tidy};
+use crate::{dashboard, demo, examples, guests, promtool, scenarios, setup, shell, sim, tidy};
 
 /// Formatting, rules, lints, simulation, guests, tests: cheapest first, so that news come early.
 /// The applications come last, with the program that the tests were built with: to build that
 /// alone would choose other features, and compile the engine once more.
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut steps = Steps::default();
-    steps.run("setup", || setup::run().and_then(|()| dashboard::setup()));
+    steps.run("setup", || {
+        setup::run().and_then(|()| dashboard::setup()).and_then(|()| promtool::setup())
+    });
     steps.run("format", || shell::run(shell::cargo().args(["fmt", "--all", "--check"])));
     steps.run("tidy", || tidy::run(false));
     steps.run("clippy", || {
@@ -34,6 +36,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 fn tests() -> anyhow::Result<()> {
     let mut command = shell::cargo();
     command.args(["test", "--workspace", "--no-fail-fast"]);
+    command.env(promtool::VARIABLE, promtool::path()?);
     let (success, totals) = tee(&mut command)?;
     let Totals { runs, passed, failed, ignored } = totals;
     println!("test result: {passed} passed; {failed} failed; {ignored} ignored, in {runs} runs");

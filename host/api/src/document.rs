@@ -86,7 +86,7 @@ fn parameters(endpoint: Endpoint, path: &str) -> Vec<Value> {
     });
     let of_query = endpoint.query().iter().map(|(name, meaning)| {
         let ty = match (endpoint, *name) {
-            (_, "limit") => "integer",
+            (_, "limit" | "minutes") => "integer",
             (_, "stale" | "force") => "boolean",
             _ => "string",
         };
@@ -105,7 +105,7 @@ fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
     match endpoint {
         Endpoint::Live => ("live", "Whether the process answers."),
         Endpoint::Ready => ("ready", "Whether the node takes traffic; 503 where it does not."),
-        Endpoint::Metrics => ("metrics", "The node's numbers, as OpenMetrics: for Prometheus."),
+        Endpoint::Metrics => ("metrics", "The node's numbers, for Prometheus."),
         Endpoint::Document => ("document", "This document."),
         Endpoint::Status => ("status", "The cluster as this node sees it."),
         Endpoint::Feed => (
@@ -118,6 +118,17 @@ fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
         Endpoint::Logs => ("logs", "A page of the logs of all nodes."),
         Endpoint::Explain => ("explain", "Where a request or call would go, and why."),
         Endpoint::Graph => ("graph", "Who calls which function, how often and how long it takes."),
+        Endpoint::Measured => ("measured", "How busy all nodes are now."),
+        Endpoint::MetricsHistory => {
+            ("metricsHistory", "How busy all nodes were, and requests from outside, in 2 hours.")
+        }
+        Endpoint::CallMetrics => {
+            ("callMetrics", "How often functions were called, how that ended, how long it took.")
+        }
+        Endpoint::SlowCalls => ("slowCalls", "The newest calls that took too long, of all nodes."),
+        Endpoint::PutSlowSettings => {
+            ("putSlowSettings", "Says from when on a call is slow, on all nodes from now on.")
+        }
         Endpoint::PutArtifact => ("putArtifact", "Stores a component under its digest."),
         Endpoint::CheckArtifact => ("checkArtifact", "Says what a component is; stores nothing."),
         Endpoint::ListArtifacts => ("artifacts", "Every stored component."),
@@ -173,6 +184,7 @@ fn body(endpoint: Endpoint, all: &mut Schemas) -> Option<(&'static str, Value)> 
         Endpoint::CreateKey => Some((JSON, schema::<KeyRequest>(all))),
         Endpoint::CreateToken => Some((JSON, schema::<TokenRequest>(all))),
         Endpoint::PutFaults => Some((JSON, schema::<FaultRequest>(all))),
+        Endpoint::PutSlowSettings => Some((JSON, schema::<SlowSettings>(all))),
         _ => None,
     }
 }
@@ -191,6 +203,11 @@ fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) 
         Endpoint::Logs => schema::<LogPage>(all),
         Endpoint::Explain => schema::<Explanation>(all),
         Endpoint::Graph => schema::<Graph>(all),
+        Endpoint::Measured => schema::<Metrics>(all),
+        Endpoint::MetricsHistory => schema::<MetricsHistory>(all),
+        Endpoint::CallMetrics => schema::<CallMetrics>(all),
+        Endpoint::SlowCalls => schema::<SlowCalls>(all),
+        Endpoint::PutSlowSettings => schema::<SlowSettings>(all),
         Endpoint::PutArtifact => schema::<Artifact>(all),
         Endpoint::CheckArtifact => schema::<CheckedArtifact>(all),
         Endpoint::ListArtifacts => schema::<Artifacts>(all),

@@ -25,6 +25,11 @@ pub enum Endpoint {
     Logs,
     Explain,
     Graph,
+    Measured,
+    MetricsHistory,
+    CallMetrics,
+    SlowCalls,
+    PutSlowSettings,
     PutArtifact,
     CheckArtifact,
     ListArtifacts,
@@ -58,6 +63,12 @@ pub enum Endpoint {
 
 const STALE: (&str, &str) = ("stale", "`true`: what this node has, which may be behind.");
 
+const CALLS: &[(&str, &str)] = &[
+    ("app", "Functions of this application alone."),
+    ("slice", "Functions of this slice alone: `group:artifact`, or with `:version`."),
+    ("function", "This function alone: `group:package/interface#function`, or with `@version`."),
+];
+
 /// Values of the `{…}` segments of a path.
 pub(crate) type PathParams = BTreeMap<String, String>;
 
@@ -75,6 +86,11 @@ impl Endpoint {
         Self::Logs,
         Self::Explain,
         Self::Graph,
+        Self::Measured,
+        Self::MetricsHistory,
+        Self::CallMetrics,
+        Self::SlowCalls,
+        Self::PutSlowSettings,
         Self::PutArtifact,
         Self::CheckArtifact,
         Self::ListArtifacts,
@@ -121,6 +137,11 @@ impl Endpoint {
             Self::Logs => (Method::GET, "/api/logs"),
             Self::Explain => (Method::GET, "/api/explain"),
             Self::Graph => (Method::GET, "/api/graph"),
+            Self::Measured => (Method::GET, "/api/metrics"),
+            Self::MetricsHistory => (Method::GET, "/api/metrics/history"),
+            Self::CallMetrics => (Method::GET, "/api/metrics/calls"),
+            Self::SlowCalls => (Method::GET, "/api/slow-calls"),
+            Self::PutSlowSettings => (Method::PUT, "/api/slow-calls/strategy"),
             Self::PutArtifact => (Method::PUT, "/api/artifacts/{digest}"),
             Self::CheckArtifact => (Method::POST, "/api/artifacts/{digest}/check"),
             Self::ListArtifacts => (Method::GET, "/api/artifacts"),
@@ -167,6 +188,10 @@ impl Endpoint {
             | Self::Logs
             | Self::Explain
             | Self::Graph
+            | Self::Measured
+            | Self::MetricsHistory
+            | Self::CallMetrics
+            | Self::SlowCalls
             | Self::ListArtifacts
             | Self::ListApplications
             | Self::GetApplication
@@ -184,6 +209,7 @@ impl Endpoint {
             | Self::RemoveSlice
             | Self::CommandRollout
             | Self::CallApplication
+            | Self::PutSlowSettings
             | Self::PutEntry
             | Self::DeleteEntry => Some(Role::Operator),
             Self::ListKeys
@@ -215,6 +241,17 @@ impl Endpoint {
             ],
             Self::RemoveSlice => &[("force", "Also the slices that need it; default false.")],
             Self::Graph => &[("app", "Edges of this application alone.")],
+            Self::MetricsHistory => &[
+                ("minutes", "The last so many minutes, 1 to 120; default 15."),
+                ("node", "This node alone, which may be gone; absent: all nodes."),
+            ],
+            Self::CallMetrics => CALLS,
+            Self::SlowCalls => &[
+                ("app", "Calls of this application alone."),
+                ("slice", "Of this slice alone: `group:artifact`, or with `:version`."),
+                ("function", "Of this function alone; its version may be left out."),
+                ("limit", "At most so many calls, the newest, 1 to 1000; default 100."),
+            ],
             Self::GetEntry => &[STALE],
             Self::ListEntries => &[
                 ("prefix", "Keys that start with it."),
@@ -246,6 +283,7 @@ impl Endpoint {
             | Self::CallApplication
             | Self::CreateKey
             | Self::CreateToken
+            | Self::PutSlowSettings
             | Self::PutFaults => BODY_BYTES_MAX,
             Self::PutEntry => STORE_VALUE_BYTES_MAX,
             _ => 0,

@@ -1,13 +1,16 @@
 //! A node that remembers what it was told, for tests of the server, the client and the commands.
 
 mod applications;
+mod entries;
 mod graph;
+mod measured;
 mod rollouts;
 
 use crate::*;
 use aether_types::code::Code;
 use aether_types::description::Description;
 use aether_types::slice_toml::SliceToml;
+use aether_types::slow::SlowStrategy;
 use aether_types::wit::{Field, Function, Type};
 use aether_types::{
     AppName, CallError, Digest, ErrorKind, FunctionName, NodeId, Problems, Revision, TimeSpan,
@@ -34,6 +37,7 @@ struct State {
     keys: Vec<StoredKey>,
     entries: BTreeMap<String, StoreEntry>,
     written: u64,
+    slow: SlowStrategy,
 }
 
 const NODE: &str = "a1b2c3d4e5f60718";
@@ -49,25 +53,6 @@ pub async fn serve_fake() -> std::io::Result<std::net::SocketAddr> {
 impl Fake {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn expect(&self, key: &StoreKey, expected: Expected) -> Result<(), ApiError> {
-        let now = self.entries.get(key.as_str()).map_or(Revision(0), |entry| entry.revision);
-        let holds = match expected {
-            Expected::Anything => true,
-            Expected::Absent => now == Revision(0),
-            Expected::Present => now != Revision(0),
-            Expected::At(revision) => now == revision,
-        };
-        match holds {
-            true => Ok(()),
-            false => {
-                let message = format!("{key} is at revision {now}");
-                Err(ApiError::conflict(Code::PreconditionFailed, message).revision(now))
-            }
-        }
     }
 }
 
@@ -130,6 +115,28 @@ impl Management for Fake {
             zone: String::new(),
             reason: None,
         }])
+    }
+
+    async fn measured(&self) -> Result<Metrics, ApiError> {
+        Ok(measured::now(NODE))
+    }
+
+    async fn metrics_history(&self, query: HistoryQuery) -> Result<MetricsHistory, ApiError> {
+        Ok(measured::history(NODE, &query))
+    }
+
+    async fn call_metrics(&self, query: CallQuery) -> Result<CallMetrics, ApiError> {
+        Ok(measured::functions("shop", &query))
+    }
+
+    async fn slow_calls(&self, query: SlowQuery) -> Result<SlowCalls, ApiError> {
+        let calls = [measured::slow(NODE, "shop")].into_iter().take(query.limit).collect();
+        Ok(SlowCalls { calls, silent: Vec::new(), strategy: self.state().slow.clone() })
+    }
+
+    async fn set_slow(&self, strategy: SlowStrategy, _: &Principal) -> Result<(), ApiError> {
+        self.state().slow = strategy;
+        Ok(())
     }
 
     async fn describe(&self, bytes: Bytes) -> Result<Description, ApiError> {
@@ -379,7 +386,7 @@ impl Management for Fake {
     }
 
     async fn metrics(&self) -> Result<String, ApiError> {
-        Ok("# EOF\n".to_owned())
+        Ok(String::new())
     }
 
     async fn graph(&self, app: Option<AppName>) -> Result<Graph, ApiError> {

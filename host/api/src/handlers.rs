@@ -1,5 +1,6 @@
 //! One arm per endpoint: parses, asks the node, shapes the answer. Knows no connection and no keys.
 
+mod measured;
 mod store;
 
 use crate::auth::Principal;
@@ -50,8 +51,8 @@ pub(crate) struct Answer {
 }
 
 const JSON: &str = "application/json";
-/// OpenMetrics, which Prometheus reads.
-pub(crate) const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// What Prometheus and its tools read.
+pub(crate) const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 type Result<T> = std::result::Result<T, ApiError>;
 
@@ -75,6 +76,11 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
         Endpoint::Logs => ok(&node.logs(log_query(&req.query)?).await?),
         Endpoint::Explain => ok(&node.explain(&target(&req.query)?).await?),
         Endpoint::Graph => ok(&node.graph(req.query.get("app")?).await?),
+        Endpoint::Measured => ok(&node.measured().await?),
+        Endpoint::MetricsHistory => measured::history(node, &req.query).await,
+        Endpoint::CallMetrics => measured::calls(node, &req.query).await,
+        Endpoint::SlowCalls => measured::slow(node, &req.query).await,
+        Endpoint::PutSlowSettings => measured::set_slow(node, req).await,
         Endpoint::PutArtifact => put_artifact(node, req).await,
         Endpoint::CheckArtifact => check_artifact(node, req).await,
         Endpoint::ListArtifacts => ok(&Artifacts { artifacts: node.artifacts().await? }),
@@ -112,17 +118,21 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
         Endpoint::PutEntry => store::put(node, req).await,
         Endpoint::GetEntry => store::get(node, &req).await,
         Endpoint::DeleteEntry => store::delete(node, &req).await,
-        Endpoint::PutFaults => {
-            let FaultRequest { faults } = json(&req.body)?;
-            ok(&node.inject(faults, &req.by).await?)
-        }
+        Endpoint::PutFaults => put_faults(node, req).await,
         Endpoint::ListFaults => ok(&node.faults().await?),
-        Endpoint::EndFault | Endpoint::EndFaults => {
-            node.end_faults(req.params.get("name").cloned(), &req.by).await?;
-            done()
-        }
+        Endpoint::EndFault | Endpoint::EndFaults => end_faults(node, req).await,
         Endpoint::ListEntries => ok(&node.entries(store::query(&req.query)?).await?),
     }
+}
+
+async fn put_faults(node: &dyn Management, req: Authorized) -> Result<Answer> {
+    let FaultRequest { faults } = json(&req.body)?;
+    ok(&node.inject(faults, &req.by).await?)
+}
+
+async fn end_faults(node: &dyn Management, req: Authorized) -> Result<Answer> {
+    node.end_faults(req.params.get("name").cloned(), &req.by).await?;
+    done()
 }
 
 fn removal(req: Authorized) -> Result<SliceRemoval> {

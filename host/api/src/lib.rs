@@ -21,7 +21,10 @@ pub use auth::{MintedKey, Principal, Role, StoredKey};
 pub use document::document;
 pub use endpoint::Endpoint;
 pub use error::{ApiError, PROBLEM_JSON, Problem, ProblemItem};
-pub use management::{Apply, Call, LogQuery, Management, MintRequest, NodeChange, SliceRemoval};
+pub use management::{
+    Apply, Call, CallQuery, HistoryQuery, LogQuery, Management, MintRequest, NodeChange,
+    SliceRemoval, SlowQuery,
+};
 pub use model::*;
 pub use server::serve;
 

@@ -8,7 +8,10 @@ use aether_types::blueprint::Blueprint;
 use aether_types::code::Code;
 use aether_types::description::Description;
 use aether_types::rollout::Strategy;
-use aether_types::{AppName, Digest, NodeId, RequestId, Revision, SliceName, TimeSpan};
+use aether_types::slow::SlowStrategy;
+use aether_types::{
+    AppName, Coordinates, Digest, FunctionName, NodeId, RequestId, Revision, SliceName, TimeSpan,
+};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -27,9 +30,16 @@ pub trait Management: Send + Sync + 'static {
     fn not_ready(&self) -> Vec<String>;
 
     async fn status(&self) -> Result<Status, ApiError>;
-    /// The node's numbers, as the text of OpenMetrics 1.0.
+    /// The node's numbers, as text in Prometheus' format 0.0.4.
     async fn metrics(&self) -> Result<String, ApiError>;
     async fn nodes(&self) -> Result<Vec<NodeStatus>, ApiError>;
+    /// How busy all nodes are now.
+    async fn measured(&self) -> Result<Metrics, ApiError>;
+    async fn metrics_history(&self, query: HistoryQuery) -> Result<MetricsHistory, ApiError>;
+    async fn call_metrics(&self, query: CallQuery) -> Result<CallMetrics, ApiError>;
+    async fn slow_calls(&self, query: SlowQuery) -> Result<SlowCalls, ApiError>;
+    /// Says what is slow, on all nodes; it is checked.
+    async fn set_slow(&self, strategy: SlowStrategy, by: &Principal) -> Result<(), ApiError>;
 
     /// What a component is, from its bytes; stores nothing.
     async fn describe(&self, bytes: Bytes) -> Result<Description, ApiError>;
@@ -185,6 +195,17 @@ impl Call {
     }
 }
 
+impl CallQuery {
+    /// Whether it means a function of a slice.
+    pub fn means(&self, app: &AppName, slice: &Coordinates, function: &FunctionName) -> bool {
+        let is_slice =
+            |wanted: &String| *wanted == slice.to_string() || *wanted == slice.slice.to_string();
+        self.app.as_ref().is_none_or(|wanted| wanted == app)
+            && self.slice.as_ref().is_none_or(is_slice)
+            && self.function.as_ref().is_none_or(|wanted| wanted.means(function))
+    }
+}
+
 impl CallAnswer {
     /// An answer whose value is a JSON text; `null` where there is none.
     pub fn of(
@@ -216,6 +237,32 @@ pub struct LogQuery {
     pub after: Option<LogCursor>,
     pub source: LogSource,
     /// 1 to 1,000.
+    pub limit: usize,
+}
+
+/// Which measurements of the past.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryQuery {
+    /// The last so many: 1 to 120.
+    pub minutes: u32,
+    /// Of this node alone; it may be gone.
+    pub node: Option<NodeId>,
+}
+
+/// Which functions. Everything that is set must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallQuery {
+    pub app: Option<AppName>,
+    /// `group:artifact`, or with `:version`.
+    pub slice: Option<String>,
+    pub function: Option<FunctionName>,
+}
+
+/// Which slow calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlowQuery {
+    pub calls: CallQuery,
+    /// 1 to 1,000: the newest.
     pub limit: usize,
 }
 

@@ -8,7 +8,9 @@ mod fault;
 mod graph;
 mod live;
 mod log;
+mod metrics;
 mod rollout;
+mod slow;
 mod store;
 mod time;
 
@@ -34,9 +36,14 @@ pub use fault::{
 pub use graph::{Graph, GraphEdge};
 pub use live::{Live, LivePicture, LiveViewer};
 pub use log::{LogCursor, LogLevel, LogLine, LogPage, LogPlace, LogSilence, LogSource};
+pub use metrics::{
+    CallMetrics, Column, FunctionMetrics, Metrics, MetricsHistory, NodeHistory, NodeMetrics,
+    RequestHistory, RequestMetrics,
+};
 pub use rollout::{
     RolloutCommand, RolloutEvent, RolloutPhase, RolloutStatus, Rollouts, UnknownCommand,
 };
+pub use slow::{SlowCall, SlowCalls, SlowSettings};
 pub use store::{
     Entries, EntryQuery, EntryView, EntryWritten, Expected, STORE_BYTES_MAX, STORE_KEY_BYTES_MAX,
     STORE_VALUE_BYTES_MAX, StoreEntry, StoreKey, StoreKeyError,

@@ -2,14 +2,19 @@
 
 mod forge;
 mod kv;
+mod metrics;
 mod rollout;
+mod slow;
 
 pub(crate) use forge::{
     CheckArgs, ForgeArgs, ForgeCommand, ForgeFaultCommand, ForgeLoadCommand, ForgeNodeCommand,
     ForgeRunArgs, Running, ScenarioArgs,
 };
 pub(crate) use kv::KvCommand;
+pub(crate) use metrics::{AFTER_GRAPH, AFTER_METRICS, GraphArgs, MetricsArgs};
 pub(crate) use rollout::{RolloutArgs, RolloutCommand, StrategyArg, Winner};
+
+pub(crate) use slow::{AFTER_SLOW, SlowArgs};
 
 use aether_api::{LogLevel, Role};
 use aether_types::{AppName, NodeId, SliceName, TimeSpan};
@@ -100,6 +105,12 @@ pub(crate) enum Command {
     /// Show who calls which function, how often and how long it takes
     #[command(after_help = AFTER_GRAPH)]
     Graph(GraphArgs),
+    /// Show how busy nodes and functions are, and were in the last two hours
+    #[command(after_help = AFTER_METRICS)]
+    Metrics(MetricsArgs),
+    /// Show calls that took too long, or say what that is
+    #[command(after_help = AFTER_SLOW)]
+    Slow(SlowArgs),
     /// Print the OpenAPI document of an application, or of the management API
     Openapi(AppArgs),
     /// Write, build and look into slices
@@ -139,9 +150,6 @@ Its commands find the one that runs:
   aether forge --script leader-loss.forge --junit report.xml
   aether forge status
   aether forge node kill 2";
-const AFTER_GRAPH: &str = "\
-Rates are means of the last seconds over all nodes. As a picture, with Graphviz:
-  aether graph --dot | dot -Tsvg > graph.svg";
 const AFTER_KV: &str = "\
 What is written is on the disks of a majority. To change what was read and nothing else:
   aether kv get tools/lock --json
@@ -300,17 +308,6 @@ pub(crate) struct PlanArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct GraphArgs {
-    /// Edges of this application alone
-    pub(crate) app: Option<AppName>,
-    /// Print it for Graphviz
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) dot: bool,
-    #[command(flatten)]
-    pub(crate) remote: Remote,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
     /// Lines of this application alone
     pub(crate) app: Option<AppName>,
@@ -439,6 +436,8 @@ impl Command {
             Self::Call(args) => args.remote.output.json,
             Self::Explain(args) => args.remote.output.json,
             Self::Graph(args) => args.remote.output.json,
+            Self::Metrics(args) => args.remote.output.json,
+            Self::Slow(args) => args.remote.output.json,
             Self::Slice(
                 SliceCommand::New { output, .. }
                 | SliceCommand::Build { output, .. }

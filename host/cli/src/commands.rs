@@ -9,11 +9,13 @@ mod keys;
 mod kv;
 mod lists;
 mod logs;
+mod metrics;
 mod node;
 mod nodes;
 mod plan;
 mod rollout;
 mod slice;
+mod slow;
 mod status;
 
 use crate::args::{AppArgs, BlueprintCommand, Cli, Command, ExplainArgs, NodeArgs, Remote};
@@ -48,6 +50,8 @@ pub(crate) fn run(command: Command, around: &Surroundings, ui: &mut Ui) -> Resul
             wait(call::explain(&client(&remote)?, &target.join(" "), ui))
         }
         Command::Graph(args) => wait(graph::run(&client(&args.remote)?, &args, ui)),
+        Command::Metrics(args) => wait(metrics::run(&client(&args.remote)?, args, ui)),
+        Command::Slow(args) => wait(slow::run(&client(&args.remote)?, args, ui)),
         Command::Openapi(AppArgs { app, remote }) => {
             let client = client(&remote)?;
             wait(async {

@@ -3,6 +3,7 @@
 
 mod client;
 mod error;
+mod measured;
 mod store;
 
 pub use client::{Client, LogFilter};

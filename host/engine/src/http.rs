@@ -104,7 +104,7 @@ impl Slice {
             return Err(CallError::Unavailable(message));
         }
         // The handler comes after all functions.
-        let counting = self.tally.begin(self.code.functions.len(), ctx.caller(), now);
+        let counting = self.tally.begin(self.code.functions.len(), &ctx, now);
         let outcome = self.serve(&mut take, ctx, now).await;
         match &outcome {
             Ok(response) => counting.end(Counted::of_status(response.status().as_u16())),

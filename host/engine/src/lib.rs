@@ -50,5 +50,5 @@ pub use settings::{
 };
 pub use slice::{HOOK_TIMEOUT, Occupancy, Offer, Place, Slice};
 pub use stats::{Failures, Stats};
-pub use tally::Tally;
+pub use tally::{SlowCall, Tally};
 pub use tamper::{Tamper, TamperKind, Tampering};

@@ -190,7 +190,7 @@ impl Slice {
     ) -> Result<Vec<u8>, CallError> {
         let ctx = &mut offer.as_mut().expect(OFFERED).ctx;
         let now = Instant::now();
-        let counting = self.tally.begin(place, ctx.caller(), now);
+        let counting = self.tally.begin(place, ctx, now);
         let outcome = match admit(ctx, self.code.functions[place].timeout, now) {
             Ok(()) => {
                 let deadline = ctx.deadline;

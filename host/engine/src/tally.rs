@@ -1,19 +1,45 @@
 //! Counts the calls of one loaded slice where they run: by function and caller. Knows no version,
 //! no node and no metric names.
 
+use crate::{CallContext, Origin};
 use aether_types::CallError;
 use aether_types::counts::{CALLERS_MAX, Caller, Counts, ENDINGS, Ending};
 use aether_types::latencies::{BUCKETS, Latencies, bucket};
-use aether_types::{Coordinates, FunctionName};
+use aether_types::{Coordinates, FunctionName, RequestId};
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// What a slice has counted since it was loaded. Outlives the slice.
 #[derive(Debug)]
 pub struct Tally {
-    functions: Vec<(FunctionName, Callers)>,
+    functions: Vec<Function>,
+    slow: Mutex<Vec<SlowCall>>,
 }
+
+#[derive(Debug)]
+struct Function {
+    name: FunctionName,
+    callers: Callers,
+    /// A call that takes so long is noted.
+    slow_nanos: AtomicU64,
+}
+
+/// A call that took longer than calls of its function should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlowCall {
+    pub function: FunctionName,
+    pub caller: Caller,
+    pub request_id: RequestId,
+    pub took: Duration,
+    pub ended: Instant,
+    pub ending: Ending,
+}
+
+/// Slow calls of a slice that are noted until somebody takes them away; others are not.
+const SLOW_MAX: usize = 64;
 
 /// One cell for each caller that there was, in the order in which they came.
 #[derive(Debug, Default)]
@@ -38,26 +64,45 @@ const TIMED_OF: u64 = 16;
 
 /// A call that is being made. One that is dropped was abandoned.
 pub(crate) struct Counting<'a> {
+    function: &'a Function,
+    slow: &'a Mutex<Vec<SlowCall>>,
     cell: &'a Cell,
     started: Instant,
+    /// Of a call that is timed.
+    origin: Option<Arc<Origin>>,
     ended: bool,
 }
 
 impl Tally {
     pub(crate) fn new(functions: impl IntoIterator<Item = FunctionName>) -> Arc<Self> {
-        let functions = functions.into_iter().map(|name| (name, Callers::default())).collect();
-        Arc::new(Self { functions })
+        let function = |name| Function {
+            name,
+            callers: Callers::default(),
+            slow_nanos: AtomicU64::new(u64::MAX),
+        };
+        let functions = functions.into_iter().map(function).collect();
+        Arc::new(Self { functions, slow: Mutex::default() })
     }
 
     /// Begins to count a call of the function at a place.
-    pub(crate) fn begin(
-        &self,
-        place: usize,
-        caller: Option<&Arc<Coordinates>>,
-        started: Instant,
-    ) -> Counting<'_> {
-        let cell = self.functions[place].1.cell(caller);
-        Counting { cell, started, ended: false }
+    pub(crate) fn begin(&self, place: usize, ctx: &CallContext, started: Instant) -> Counting<'_> {
+        let function = &self.functions[place];
+        let cell = function.callers.cell(ctx.caller());
+        let origin = cell.is_next_timed().then(|| Arc::clone(&ctx.origin));
+        Counting { function, slow: &self.slow, cell, started, origin, ended: false }
+    }
+
+    /// From when on calls of each function are noted as slow.
+    pub fn watch(&self, threshold: impl Fn(&FunctionName) -> Duration) {
+        for function in &self.functions {
+            let nanos = threshold(&function.name).as_nanos();
+            function.slow_nanos.store(u64::try_from(nanos).unwrap_or(u64::MAX), Relaxed);
+        }
+    }
+
+    /// The slow calls since the last time, in the order in which they ended.
+    pub fn take_slow(&self) -> Vec<SlowCall> {
+        std::mem::take(&mut *self.slow.lock())
     }
 
     /// Everything so far, by function and caller.
@@ -65,7 +110,7 @@ impl Tally {
         let cells = self
             .functions
             .iter()
-            .flat_map(|(name, callers)| callers.iter().map(move |cell| (name, cell)));
+            .flat_map(|function| function.callers.iter().map(move |cell| (&function.name, cell)));
         cells.map(|(name, cell)| (name, cell.who(), cell.counts()))
     }
 
@@ -134,15 +179,19 @@ impl Cell {
         }
     }
 
-    fn end(&self, ending: Ending, started: Instant) {
-        let before = self.calls.fetch_add(1, Relaxed);
+    /// Whether the call that begins now is worth two readings of the clock.
+    fn is_next_timed(&self) -> bool {
+        self.caller.is_none() || self.calls.load(Relaxed).is_multiple_of(TIMED_OF)
+    }
+
+    /// Counts a call, with its time where that is known.
+    fn end(&self, ending: Ending, took: Option<Duration>) {
+        self.calls.fetch_add(1, Relaxed);
         if ending != Ending::Answered {
             self.endings[ending as usize].fetch_add(1, Relaxed);
         }
-        let is_timed = self.caller.is_none() || before.is_multiple_of(TIMED_OF);
-        let is_begun = !matches!(ending, Ending::TurnedAway | Ending::Overloaded | Ending::Denied);
-        if is_timed && is_begun {
-            let nanos = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        if let Some(took) = took {
+            let nanos = nanos(took);
             self.buckets[usize::from(bucket(nanos / 1_000))].fetch_add(1, Relaxed);
             self.nanos.fetch_add(nanos, Relaxed);
         }
@@ -162,8 +211,35 @@ impl Cell {
 impl Counting<'_> {
     /// Counts the call with its end.
     pub(crate) fn end(mut self, ending: Ending) {
+        self.count(ending);
+    }
+
+    fn count(&mut self, ending: Ending) {
         self.ended = true;
-        self.cell.end(ending, self.started);
+        let is_begun = !matches!(ending, Ending::TurnedAway | Ending::Overloaded | Ending::Denied);
+        let Some(origin) = self.origin.take().filter(|_| is_begun) else {
+            return self.cell.end(ending, None);
+        };
+        let took = self.started.elapsed();
+        self.cell.end(ending, Some(took));
+        if nanos(took) >= self.function.slow_nanos.load(Relaxed) {
+            self.note(ending, took, &origin);
+        }
+    }
+
+    #[cold]
+    fn note(&self, ending: Ending, took: Duration, origin: &Origin) {
+        let mut slow = self.slow.lock();
+        if slow.len() < SLOW_MAX {
+            slow.push(SlowCall {
+                function: self.function.name.clone(),
+                caller: self.cell.who(),
+                request_id: origin.request_id.clone(),
+                took,
+                ended: self.started + took,
+                ending,
+            });
+        }
     }
 
     /// The same for a call that failed; whether it was begun.
@@ -178,15 +254,18 @@ impl Counting<'_> {
 impl Drop for Counting<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.cell.end(Ending::Abandoned, self.started);
+            self.count(Ending::Abandoned);
         }
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn tally() -> Arc<Tally> {
         Tally::new(["t:a/b#f".parse().unwrap(), "t:a/b#g".parse().unwrap()])
@@ -196,18 +275,28 @@ mod tests {
         Arc::new(format!("t:{name}:1.0.0").parse().unwrap())
     }
 
+    /// A call from outside.
+    fn outside() -> CallContext {
+        let origin = Origin::anonymous("r-1".parse().unwrap());
+        CallContext::edge(Arc::new(origin), Instant::now())
+    }
+
+    fn of(caller: &Arc<Coordinates>) -> CallContext {
+        outside().nested(Arc::clone(caller))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn calls_are_counted_by_function_and_caller_with_their_ends() {
         let tally = tally();
         let now = Instant::now();
         tokio::time::advance(Duration::from_millis(3)).await;
-        tally.begin(0, None, now).end(Ending::Answered);
-        drop(tally.begin(0, None, now));
+        tally.begin(0, &outside(), now).end(Ending::Answered);
+        drop(tally.begin(0, &outside(), now));
         let refused = CallError::Unavailable(String::new());
-        tally.begin(0, Some(&slice("x")), now).fail(&refused, false);
+        tally.begin(0, &of(&slice("x")), now).fail(&refused, false);
         // A caller of another node comes with coordinates of its own each time.
-        tally.begin(0, Some(&slice("x")), now).fail(&refused, true);
-        tally.begin(1, Some(&slice("x")), now).end(Ending::Erred);
+        tally.begin(0, &of(&slice("x")), now).fail(&refused, true);
+        tally.begin(1, &of(&slice("x")), now).end(Ending::Erred);
         let show = |(name, caller, counts): (&FunctionName, Caller, Counts)| {
             let endings = Ending::ALL.map(|e| (e.word(), counts.of(e)));
             let endings = endings.into_iter().filter(|(_, n)| *n > 0).collect::<Vec<_>>();
@@ -225,8 +314,8 @@ mod tests {
     fn every_call_from_outside_is_timed_and_a_part_of_those_between_slices() {
         let (tally, caller) = (tally(), slice("x"));
         for _ in 0..160 {
-            tally.begin(0, None, Instant::now()).end(Ending::Answered);
-            tally.begin(0, Some(&caller), Instant::now()).end(Ending::Answered);
+            tally.begin(0, &outside(), Instant::now()).end(Ending::Answered);
+            tally.begin(0, &of(&caller), Instant::now()).end(Ending::Answered);
         }
         let timed: Vec<_> =
             tally.counts().map(|(_, _, c)| (c.calls(), c.latencies.count())).collect();
@@ -237,11 +326,45 @@ mod tests {
     fn there_is_an_end_to_callers() {
         let tally = tally();
         for i in 0..2 * CALLERS_MAX {
-            tally.begin(0, Some(&slice(&format!("x{i}"))), Instant::now()).end(Ending::Answered);
+            tally.begin(0, &of(&slice(&format!("x{i}"))), Instant::now()).end(Ending::Answered);
         }
         let others = tally.counts().filter(|(_, caller, _)| *caller == Caller::Others);
         assert_eq!(others.map(|(_, _, counts)| counts.calls()).sum::<u64>(), CALLERS_MAX as u64);
         assert_eq!(tally.counts().count(), CALLERS_MAX + 1);
         assert_eq!(tally.sum().calls(), 2 * CALLERS_MAX as u64);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn slow_calls_are_noted_with_their_request() {
+        let tally = tally();
+        let call = |place, took: u64| {
+            let started = Instant::now();
+            let tally = &tally;
+            async move {
+                tokio::time::advance(Duration::from_millis(took)).await;
+                tally.begin(place, &outside(), started).end(Ending::Declined);
+            }
+        };
+        call(0, 5_000).await;
+        assert_eq!(tally.take_slow(), [], "nobody has said what is slow");
+        tally.watch(|name| Duration::from_millis(if name.function == "f" { 20 } else { 50 }));
+        for (place, took) in [(0, 19), (0, 20), (1, 49), (1, 51)] {
+            call(place, took).await;
+        }
+        // Not begun, however long it has waited.
+        let started = Instant::now();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        tally.begin(0, &outside(), started).end(Ending::Overloaded);
+        let slow = tally.take_slow();
+        let shown: Vec<_> = slow
+            .iter()
+            .map(|call| (call.function.function.as_str(), call.took.as_millis(), call.ending))
+            .collect();
+        assert_eq!(shown, [("f", 20, Ending::Declined), ("g", 51, Ending::Declined)]);
+        assert_eq!((slow[0].request_id.as_str(), &slow[0].caller), ("r-1", &Caller::Outside));
+        assert_eq!(tally.take_slow(), []);
+        for _ in 0..2 * SLOW_MAX {
+            call(0, 20).await;
+        }
+        assert_eq!(tally.take_slow().len(), SLOW_MAX);
     }
 }

@@ -3,14 +3,16 @@
 
 use crate::network::{Network, Notice};
 use crate::projector::{Picture, Pictures};
-use aether_api::{Graph, GraphEdge};
+use aether_api::{CallMetrics, FunctionMetrics, Graph, GraphEdge};
 use aether_engine::{Slice, Stats, Tally};
 use aether_rollout::{Rollout, Time, Window};
-use aether_telemetry::{Board, Rate, Report, Span, Traffic, TrafficPoint};
+use aether_telemetry::{Board, Rate, Report, SlowCall, SlowCalls, Span, Traffic, TrafficPoint};
 use aether_transport::Class;
-use aether_types::counts::{CallKey, Caller, Counts};
+use aether_types::counts::{CallKey, Caller, Counts, Ending};
+use aether_types::latencies::Latencies;
+use aether_types::slow::SlowStrategy;
 use aether_types::versioned::encode;
-use aether_types::{AppName, Coordinates, NodeId, Revision};
+use aether_types::{AppName, Coordinates, FunctionName, NodeId, Revision};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -34,6 +36,7 @@ struct State {
     board: Board,
     marks: BTreeMap<AppName, Mark>,
     traffic: Traffic,
+    slow: SlowCalls,
 }
 
 /// A slice that was loaded on this node.
@@ -113,9 +116,32 @@ impl Counting {
         Graph { edges: sums.map(|(key, counts)| edge(&state.board, &key, &counts)).collect() }
     }
 
+    /// How functions were called over all nodes, whoever called them.
+    pub(crate) fn functions(&self, wants: impl Fn(&CallKey) -> bool) -> CallMetrics {
+        let state = self.0.lock();
+        let mut sums = BTreeMap::<_, (Counts, Rate)>::new();
+        for (key, counts) in state.board.sums().into_iter().filter(|(key, _)| wants(key)) {
+            let rate = state.board.rate(&key);
+            let of = (key.app, key.slice, key.version, key.function);
+            let (sum, rates) = sums.entry(of).or_default();
+            sum.add(&counts);
+            *rates = *rates + rate;
+        }
+        let functions = sums.into_iter().map(|((app, slice, version, function), (sum, rate))| {
+            function_metrics((app, slice, version, function), &sum, rate)
+        });
+        CallMetrics { functions: functions.collect() }
+    }
+
+    /// The newest slow calls of this node that are wanted, the newest first.
+    pub(crate) fn slow(&self, limit: usize, wants: impl Fn(&SlowCall) -> bool) -> Vec<SlowCall> {
+        self.0.lock().slow.newest(limit, wants)
+    }
+
     /// Takes up what this node has counted, and says it in reports for the others.
     fn take_up(&self, (node, run): (NodeId, u64), picture: &Picture) -> Vec<Report> {
         let mut state = self.0.lock();
+        state.note_slow(&picture.world.slow);
         let own = state.own(known(picture));
         state.board.keep(known(picture));
         let reports = Report::all(run, &own);
@@ -184,6 +210,37 @@ impl Counting {
 }
 
 impl State {
+    /// Takes up which calls were slow, and says which ones are from now on.
+    fn note_slow(&mut self, strategy: &SlowStrategy) {
+        let mut times = BTreeMap::<_, Latencies>::new();
+        if strategy.is_adaptive() {
+            for (key, counts) in self.board.sums() {
+                let function = (key.app, key.version, key.slice, key.function);
+                times.entry(function).or_default().add(&counts.latencies);
+            }
+        }
+        for Held { app, version, slice, tally, .. } in &self.held {
+            for call in tally.take_slow() {
+                let ago = u64::try_from(call.ended.elapsed().as_millis()).unwrap_or(u64::MAX);
+                self.slow.push(SlowCall {
+                    at_unix_ms: crate::unix_ms().saturating_sub(ago),
+                    app: app.clone(),
+                    version: *version,
+                    slice: slice.clone(),
+                    function: call.function,
+                    caller: call.caller,
+                    request_id: call.request_id,
+                    took: call.took,
+                    ending: call.ending,
+                });
+            }
+            tally.watch(|function| {
+                let of = (app.clone(), *version, slice.clone(), function.clone());
+                strategy.threshold(function, times.get(&of))
+            });
+        }
+    }
+
     /// What this node has counted in its present run.
     fn own(&mut self, keeps: impl Fn(&CallKey) -> bool) -> BTreeMap<CallKey, Counts> {
         let ended = &mut self.ended;
@@ -244,6 +301,32 @@ fn edge(board: &Board, key: &CallKey, counts: &Counts) -> GraphEdge {
         p90_us: counts.latencies.percentile(90),
         p99_us: counts.latencies.percentile(99),
         latencies: counts.latencies.buckets().collect(),
+    }
+}
+
+fn function_metrics(
+    (app, slice, version, function): (AppName, Coordinates, Revision, FunctionName),
+    counts: &Counts,
+    rate: Rate,
+) -> FunctionMetrics {
+    let (times, timed) = (&counts.latencies, counts.latencies.count());
+    let endings = Ending::ALL.into_iter().filter(|ending| counts.of(*ending) > 0);
+    FunctionMetrics {
+        app,
+        slice: slice.to_string(),
+        version: version.0,
+        function: function.to_string(),
+        calls: counts.calls(),
+        failures: counts.failures(),
+        endings: endings.map(|ending| (ending.word().to_owned(), counts.of(ending))).collect(),
+        calls_per_second: rate.calls,
+        failures_per_second: rate.failures,
+        timed,
+        mean_us: (timed > 0).then(|| counts.nanos as f64 / timed as f64 / 1e3),
+        p50_us: times.percentile(50),
+        p90_us: times.percentile(90),
+        p99_us: times.percentile(99),
+        max_us: times.percentile(100),
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) const CHANGES: &str = "change/";
 pub(crate) const ROLLOUTS: &str = "rollout/";
 pub(crate) const ACKNOWLEDGED: &str = "acknowledged/";
 pub(crate) const PLAN: &str = "plan";
+pub(crate) const SLOW: &str = "slow-calls";
 
 /// What the operator wants: an `Application`. Written by operators.
 pub(crate) fn blueprint(app: &AppName) -> Key {
@@ -98,6 +99,11 @@ pub(crate) fn acknowledged(node: NodeId) -> Key {
 /// The plan. Written by the leader.
 pub(crate) fn plan() -> Key {
     key(PLAN.to_owned())
+}
+
+/// Which calls count as slow: a `SlowStrategy`. Written by operators.
+pub(crate) fn slow() -> Key {
+    key(SLOW.to_owned())
 }
 
 fn key(text: String) -> Key {

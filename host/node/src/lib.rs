@@ -41,6 +41,7 @@ mod routing;
 mod run;
 mod samples;
 mod shared_code;
+mod slow;
 mod store;
 mod tasks;
 mod views;

@@ -4,7 +4,7 @@
 use crate::network::{Kind, Network};
 use aether_api::{LogCursor, LogLevel, LogLine, LogPage, LogPlace, LogQuery, LogSilence, rfc3339};
 use aether_telemetry::{Cursor, Line, Logs, Query};
-use aether_transport::{Class, Request, Response};
+use aether_transport::{Request, Response};
 use aether_types::versioned::{Versioned, decode, encode};
 use aether_types::{AppName, NodeId};
 use futures_util::future::{BoxFuture, join_all};
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How long another node has for its lines. One that is slower is named as silent.
-const ANSWER_TIME: Duration = Duration::from_secs(2);
+pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(2);
 
 /// Bytes of lines in one answer, about: a quarter of the longest frame.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
@@ -82,16 +82,9 @@ impl AllLogs {
         if node == self.node {
             return Ok(self.own_part(ask));
         }
-        let links = self.network.links().ok_or("this node is starting")?;
         let (kind, deadline) = (Kind::Logs as u32, Instant::now() + ANSWER_TIME);
         let request = Request { kind, deadline, body: encode(&ask).into() };
-        let answer = links.call(node, Class::Calls, request).await;
-        match answer.map_err(|error| error.to_string())? {
-            Response { status: 0, body } => {
-                decode(&body).map_err(|error| format!("its answer: {error}"))
-            }
-            Response { body, .. } => Err(String::from_utf8_lossy(&body).into_owned()),
-        }
+        self.network.ask(node, request).await
     }
 
     fn own_part(&self, ask: Ask) -> Part {

@@ -2,6 +2,7 @@
 
 pub(crate) mod dependents;
 mod errors;
+mod measured;
 mod nodes;
 mod writes;
 
@@ -24,21 +25,24 @@ use crate::records::{Duty, Member, NodeRecord};
 use crate::rollouts;
 use crate::routing::Routing;
 use crate::samples::{self, Samples};
+use crate::slow::AllSlow;
 use crate::store;
 use crate::tasks::Runs;
 use crate::unix_ms;
 use crate::views::{self, Views};
 use aether_api::{
-    ApiError, Applied, Apply, Artifact, Call, CallAnswer, CheckReport, Entries, EntryQuery,
-    Expected, Explanation, Graph, LogPage, LogQuery, Management, MintRequest, MintedKey,
-    NodeChange, NodeStatus, Principal, Role, RolloutCommand, RolloutStatus, SliceRemoval, Status,
-    StoreEntry, StoreKey, StoredKey, TokenCreated,
+    ApiError, Applied, Apply, Artifact, Call, CallAnswer, CallMetrics, CallQuery, CheckReport,
+    Entries, EntryQuery, Expected, Explanation, Graph, HistoryQuery, LogPage, LogQuery, LogSource,
+    Management, Metrics, MetricsHistory, MintRequest, MintedKey, NodeChange, NodeStatus, Principal,
+    Role, RolloutCommand, RolloutStatus, SliceRemoval, SlowCalls, SlowQuery, Status, StoreEntry,
+    StoreKey, StoredKey, TokenCreated,
 };
 use aether_engine::Engine;
 use aether_kv::{Condition, Operation};
 use aether_storage::Identity;
 use aether_types::code::Code;
 use aether_types::description::Description;
+use aether_types::slow::SlowStrategy;
 use aether_types::versioned::encode;
 use aether_types::{AppName, Digest, NodeId, Revision, TimeSpan};
 use bytes::Bytes;
@@ -69,6 +73,7 @@ pub(crate) struct Office {
     pub(crate) sampled: samples::Node,
     pub(crate) network: Network,
     pub(crate) logs: AllLogs,
+    pub(crate) slow: AllSlow,
     pub(crate) runs: Runs,
     /// Tells this run of the node from earlier ones.
     pub(crate) run: u64,
@@ -227,6 +232,36 @@ impl Management for Office {
 
     async fn graph(&self, app: Option<AppName>) -> Result<Graph, ApiError> {
         Ok(self.counting.graph(app.as_ref()))
+    }
+
+    async fn measured(&self) -> Result<Metrics, ApiError> {
+        Ok(self.metrics_now())
+    }
+
+    async fn metrics_history(&self, query: HistoryQuery) -> Result<MetricsHistory, ApiError> {
+        self.metrics_past(&query)
+    }
+
+    async fn call_metrics(&self, query: CallQuery) -> Result<CallMetrics, ApiError> {
+        Ok(self.metrics_of_calls(&query))
+    }
+
+    async fn slow_calls(&self, query: SlowQuery) -> Result<SlowCalls, ApiError> {
+        let nodes = self.sources(LogSource::Cluster)?;
+        let (calls, silent) = self.slow.newest(query, &nodes).await;
+        let strategy = SlowStrategy::clone(&self.picture().world.slow);
+        Ok(SlowCalls { calls, silent, strategy })
+    }
+
+    async fn set_slow(&self, strategy: SlowStrategy, by: &Principal) -> Result<(), ApiError> {
+        if *self.picture().world.slow == strategy {
+            return Ok(());
+        }
+        let value = encode(&strategy).into();
+        let put = Operation::Put { key: keys::slow(), value, lease: None };
+        self.write(vec![], vec![put]).await?;
+        tracing::info!(?strategy, by = by.name, "what counts as slow was changed");
+        Ok(())
     }
 
     async fn metrics(&self) -> Result<String, ApiError> {

@@ -14,6 +14,7 @@ use crate::remote::{self, Callees};
 use crate::run::Error;
 use crate::samples::{Sample, Samples};
 use crate::shared_code::SharedCode;
+use crate::slow::AllSlow;
 use crate::tasks::{OnFailure, Tasks};
 use aether_consensus::Body;
 use aether_control::Message;
@@ -56,6 +57,8 @@ pub(crate) enum Kind {
     Leave = 2,
     /// Lines of the node's log.
     Logs = 3,
+    /// Calls that took too long there.
+    SlowCalls = 4,
 }
 
 /// What a one-way message beside calls is about.
@@ -93,6 +96,22 @@ impl Network {
 
     pub(crate) fn begin(&self, links: Links) {
         self.0.set(links).expect("a node starts its links once");
+    }
+
+    /// What another node has to say to a question, or why it says nothing.
+    pub(crate) async fn ask<A: Versioned>(
+        &self,
+        node: NodeId,
+        request: Request,
+    ) -> Result<A, String> {
+        let links = self.links().ok_or("this node is starting")?;
+        let answer = links.call(node, Class::Calls, request).await;
+        match answer.map_err(|error| error.to_string())? {
+            Response { status: 0, body } => {
+                decode(&body).map_err(|error| format!("its answer: {error}"))
+            }
+            Response { body, .. } => Err(String::from_utf8_lossy(&body).into_owned()),
+        }
     }
 
     /// Raft's way out: what cannot be sent now is lost, and repeated. Long messages, which are
@@ -159,6 +178,7 @@ pub(crate) struct Switchboard {
     pub(crate) counting: Counting,
     pub(crate) leavers: Arc<Leavers>,
     pub(crate) logs: AllLogs,
+    pub(crate) slow: AllSlow,
 }
 
 impl Handler for Switchboard {
@@ -189,6 +209,7 @@ impl Handler for Switchboard {
         match request.kind {
             kind if kind == Kind::Call as u32 => self.callees.call(from.node, request),
             kind if kind == Kind::Logs as u32 => self.logs.answer(&request),
+            kind if kind == Kind::SlowCalls as u32 => self.slow.answer(&request),
             kind if kind == Kind::Leave as u32 => self.on_leave(from, request.deadline),
             kind => {
                 tracing::warn!(from = %from.node, kind, "refused a request of an unknown kind");

@@ -29,6 +29,7 @@ use crate::routing::Routing;
 use crate::run::{Error, Running, Stops};
 use crate::samples::{self, Samples};
 use crate::shared_code::SharedCode;
+use crate::slow::AllSlow;
 use crate::tasks::{OnFailure, Runs, Tasks};
 use aether_engine::Engine;
 use aether_ingress::{Closing, FrontDoor};
@@ -152,6 +153,7 @@ impl Parts {
         peers: Peers,
     ) -> Result<Links, Error> {
         let Answers { depot, code, samples, counting, leavers } = answers;
+        let slow = self.all_slow(counting.clone());
         let switchboard = Switchboard {
             control: self.control.clone(),
             pictures: self.pictures.clone(),
@@ -163,6 +165,7 @@ impl Parts {
             counting,
             leavers,
             logs: self.all_logs(),
+            slow,
         };
         let mut settings = aether_transport::Settings::new(peers.addresses);
         settings.run = aether_transport::Run(self.run);
@@ -221,6 +224,10 @@ impl Parts {
             own: self.logs.clone(),
             network: self.network.clone(),
         }
+    }
+
+    fn all_slow(&self, own: Counting) -> AllSlow {
+        AllSlow { node: self.identity.node, own, network: self.network.clone() }
     }
 
     fn admissions(&self) -> Admissions {
@@ -343,6 +350,7 @@ impl Parts {
             Ok(())
         });
         let (admissions, logs) = (self.admissions(), self.all_logs());
+        let slow = self.all_slow(shown.sampled.counting.clone());
         let office = Arc::new(Office {
             identity: self.identity,
             run: self.run,
@@ -361,6 +369,7 @@ impl Parts {
             sampled: shown.sampled,
             network: self.network,
             logs,
+            slow,
             runs: shown.runs,
             readiness: Readiness::default(),
             shutdown,

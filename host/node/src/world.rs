@@ -10,6 +10,7 @@ use aether_types::blueprint::Application;
 use aether_types::description::Description;
 use aether_types::observed::Observed;
 use aether_types::plan::Plan;
+use aether_types::slow::SlowStrategy;
 use aether_types::traffic::Acknowledged;
 use aether_types::versioned::{DecodeError, decode};
 use aether_types::{AppName, Digest, NodeId, Revision};
@@ -38,6 +39,8 @@ pub(crate) struct World {
     pub(crate) principals: BTreeMap<String, Arc<StoredKey>>,
     pub(crate) plan: Arc<At<Plan>>,
     pub(crate) traffics: Traffics,
+    /// What is slow; the default where nobody has said anything.
+    pub(crate) slow: Arc<SlowStrategy>,
 }
 
 /// A value with the revision that wrote it; 0 where there is no entry.
@@ -172,6 +175,8 @@ impl World {
             self.acknowledged.insert(node, Arc::new(decode(bytes).map_err(error)?));
         } else if name == keys::PLAN {
             self.plan = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
+        } else if name == keys::SLOW {
+            self.slow = Arc::new(decode(bytes).map_err(error)?);
         }
         Ok(())
     }
@@ -201,6 +206,8 @@ impl World {
             self.acknowledged.remove(&node);
         } else if name == keys::PLAN {
             self.plan = Arc::default();
+        } else if name == keys::SLOW {
+            self.slow = Arc::default();
         }
     }
 }

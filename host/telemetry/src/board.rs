@@ -7,6 +7,7 @@ use aether_types::counts::{CallKey, Counts};
 use aether_types::versioned::Versioned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Add;
 use std::time::Duration;
 
 /// What a run of a node has counted since it began, or a part of it. Each key has its newest
@@ -61,6 +62,13 @@ struct Node {
 pub struct Rate {
     pub calls: f64,
     pub failures: f64,
+}
+
+impl Add for Rate {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self { calls: self.calls + other.calls, failures: self.failures + other.failures }
+    }
 }
 
 impl Report {
@@ -162,10 +170,7 @@ impl Board {
     /// How often those happen now that are wanted, together.
     pub fn rate_of(&self, wants: impl Fn(&CallKey) -> bool) -> Rate {
         let wanted = self.rates.iter().filter(|(key, _)| wants(key));
-        wanted.fold(Rate::default(), |sum, (_, rate)| Rate {
-            calls: sum.calls + rate.calls,
-            failures: sum.failures + rate.failures,
-        })
+        wanted.fold(Rate::default(), |sum, (_, rate)| sum + *rate)
     }
 
     /// What was counted between the last two ticks, of all keys that are wanted.

@@ -1,10 +1,11 @@
-//! Numbers as the text that Prometheus reads (OpenMetrics 1.0). Knows no number's meaning.
+//! Numbers as the text that Prometheus and its tools read (0.0.4). Knows no number's meaning.
 
 use aether_types::latencies::Latencies;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Numbers of one kind, one for each set of labels.
@@ -44,7 +45,26 @@ pub fn exposition(families: Vec<Family>) -> String {
     registry.register_collector(Box::new(Families(families)));
     let mut text = String::new();
     text::encode(&mut text, &registry).expect("strings take everything");
-    text
+    classic(&text)
+}
+
+/// From OpenMetrics, which the library writes: there, a counter's name has no `_total` in its own
+/// lines, and the text an end. `promtool` reads the older format only; Prometheus reads both.
+fn classic(text: &str) -> String {
+    let counters = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let counters: BTreeSet<&str> =
+        counters.filter_map(|line| line.strip_suffix(" counter")).collect();
+    let mut classic = String::with_capacity(text.len());
+    for line in text.lines().filter(|line| *line != "# EOF") {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some(what), Some(name), Some(rest)) if counters.contains(name) => {
+                classic.extend(["# ", what, " ", name, "_total ", rest, "\n"]);
+            }
+            _ => classic.extend([line, "\n"]),
+        }
+    }
+    classic
 }
 
 #[derive(Debug)]
@@ -135,8 +155,8 @@ mod tests {
         let text = exposition(families());
         let shown: Vec<&str> = text.lines().filter(|line| !line.contains("le=")).collect();
         expect_test::expect![[r##"
-            # HELP aether_calls Calls that ended
-            # TYPE aether_calls counter
+            # HELP aether_calls_total Calls that ended
+            # TYPE aether_calls_total counter
             aether_calls_total{app="shop",slice="t:a:1.0.0"} 7.0
             aether_calls_total{app="shop",slice="say \"\\hello\"\n"} 0.0
             # HELP aether_memory_bytes Memory
@@ -145,8 +165,7 @@ mod tests {
             # HELP aether_call_seconds Times
             # TYPE aether_call_seconds histogram
             aether_call_seconds_sum{app="shop",slice="t:a:1.0.0"} 5.0
-            aether_call_seconds_count{app="shop",slice="t:a:1.0.0"} 5
-            # EOF"##]]
+            aether_call_seconds_count{app="shop",slice="t:a:1.0.0"} 5"##]]
         .assert_eq(&shown.join("\n"));
     }
 

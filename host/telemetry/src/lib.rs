@@ -12,6 +12,7 @@ mod history;
 mod line;
 mod ring;
 mod settings;
+mod slow;
 mod traffic;
 
 pub use board::{Board, KEYS_MAX, REPORT_KEYS_MAX, Rate, Report};
@@ -22,4 +23,5 @@ pub use history::{HISTORY, HISTORY_FINE, Span, Step};
 pub use line::{LINE_BYTES_MAX, Line};
 pub use ring::{Cursor, Logs, PAGE_LINES_MAX, Page, Query};
 pub use settings::{Error, Format, Settings, init};
+pub use slow::{SLOW_CALLS_MAX, SlowCall, SlowCalls};
 pub use traffic::{Traffic, TrafficPoint};

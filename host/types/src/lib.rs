@@ -20,6 +20,7 @@ pub mod resolve;
 pub mod rollout;
 mod route;
 pub mod slice_toml;
+pub mod slow;
 mod strict;
 pub mod traffic;
 mod unit;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// Who calls from outside.
-const OUTSIDE: &str = "outside";
+pub(super) const OUTSIDE: &str = "outside";
 
 pub(super) async fn run(client: &Client, args: &GraphArgs, ui: &mut Ui) -> Result {
     let graph = client.graph(args.app.as_ref()).await?;
@@ -42,7 +42,7 @@ fn caller(edge: &GraphEdge) -> &str {
     edge.caller.as_deref().unwrap_or(OUTSIDE)
 }
 
-fn time(micros: Option<u64>) -> String {
+pub(super) fn time(micros: Option<u64>) -> String {
     match micros {
         None => "-".to_owned(),
         Some(micros) if micros < 10_000 => format!("{micros} µs"),

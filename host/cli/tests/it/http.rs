@@ -32,6 +32,12 @@ pub(crate) fn get(to: SocketAddr, path: &str) -> std::io::Result<Answer> {
     raw(to, request.as_bytes())
 }
 
+/// The same with a request id.
+pub(crate) fn get_as(to: SocketAddr, path: &str, id: &str) -> std::io::Result<Answer> {
+    let head = format!("GET {path} HTTP/1.1\r\nhost: test\r\nx-request-id: {id}\r\n");
+    raw(to, format!("{head}connection: close\r\n\r\n").as_bytes())
+}
+
 /// A request with a JSON body.
 pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
     let length = body.len();

@@ -21,6 +21,7 @@ mod hops;
 mod hostile;
 mod http;
 mod loss;
+mod measured;
 mod node;
 mod partition;
 mod refusals;
