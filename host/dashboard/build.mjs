@@ -8,6 +8,16 @@ import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 
 const here = (path) => new URL(path, import.meta.url).pathname;
 
+/** A schema without null. */
+function present(schema) {
+  const { type, oneOf } = schema;
+  return {
+    ...schema,
+    ...(Array.isArray(type) && { type: type.filter((it) => it !== "null") }),
+    ...(oneOf && { oneOf: oneOf.filter((it) => it.type !== "null") }),
+  };
+}
+
 /** TypeScript for one schema of the document. */
 function typeOf(schema) {
   if (schema.$ref) return schema.$ref.split("/").pop();
@@ -30,7 +40,7 @@ function typeOf(schema) {
       const required = new Set(schema.required ?? []);
       const members = Object.entries(schema.properties).map(([name, member]) => {
         // What is null in an answer is absent from the feed.
-        const type = typeOf(member).replace(" | null", "").replace("null | ", "");
+        const type = typeOf(present(member));
         const optional = required.has(name) ? "" : "?";
         return `${JSON.stringify(name)}${optional}: ${type}${optional && " | null | undefined"};`;
       });

@@ -293,6 +293,18 @@ test("calls are counted along every edge, with what fails", async () => {
   await page.getByText("Requests per second as a table").click();
   await page.getByRole("table", { name: "Requests per second" }).waitFor();
   assert.deepEqual(complaints, []);
+  // What happened before a page was opened is in its charts.
+  const later = await inside();
+  const asked = later.page.waitForResponse(/metrics\/history\?minutes=60$/);
+  await later.page.getByLabel("1 h").check();
+  const { requests } = await (await asked).json();
+  assert.ok(requests["per-second"].mean.some((rate: number | null) => (rate ?? 0) > 0));
+  await later.page.getByRole("img", { name: /Requests per second: now all/ }).waitFor();
+  await go(later.page, "Calls");
+  await later.page.getByRole("table", { name: "Slow calls, the newest first" }).waitFor();
+  assert.deepEqual(await axe(later.page), []);
+  assert.deepEqual(later.complaints, []);
+  await later.page.context().close();
   await page.context().close();
 });
 

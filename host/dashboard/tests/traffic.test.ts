@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { GraphEdge } from "../web/generated/api.ts";
 import { layout } from "../web/layout.ts";
+import { joined, pointsOf } from "../web/past.ts";
 import {
   distribution,
   duration,
@@ -138,4 +139,29 @@ test("durations are for people", () => {
     "3.1 s",
   ]);
   assert.equal(duration(undefined), "none");
+});
+
+test("the charts begin in the past and go on with what the page has seen", () => {
+  const column = (...mean: (number | null)[]) => ({ mean, max: mean });
+  const past = pointsOf({
+    start: "1970-01-01T00:01:40Z",
+    "step-seconds": 10,
+    slots: 3,
+    nodes: {},
+    requests: {
+      "per-second": column(null, 5, 7),
+      "failures-per-second": column(null, 0, 1),
+      "p50-us": [null, null, 200],
+      "p99-us": [null, null, 4_000],
+    },
+  });
+  assert.deepEqual(past, [
+    { at: 120, callsPerSecond: 5, failuresPerSecond: 0, p50: null, p99: null },
+    { at: 130, callsPerSecond: 7, failuresPerSecond: 1, p50: 0.2, p99: 4 },
+  ]);
+  const seen = [129, 131, 181].map((at) => ({ ...past[0]!, at }));
+  const times = (minutes: number) => joined(past, seen, minutes).map(({ at }) => at);
+  assert.deepEqual(times(5), [120, 130, 131, 181]);
+  assert.deepEqual(times(1), [130, 131, 181]);
+  assert.deepEqual(joined([], [], 5), []);
 });

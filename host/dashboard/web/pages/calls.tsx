@@ -5,6 +5,7 @@ import type { PageProps } from "../app.tsx";
 import type { Candidate, Explanation, RouteView } from "../generated/api.ts";
 import { request, Refused } from "../api.ts";
 import { Functions } from "./functions.tsx";
+import { SlowCallsTable } from "./slow.tsx";
 import { NodeId, State, Table, Title } from "../parts.tsx";
 
 export function Calls({ picture, secret, recorder, view }: PageProps) {
@@ -17,6 +18,12 @@ export function Calls({ picture, secret, recorder, view }: PageProps) {
           Functions<span class="dim"> all nodes</span>
         </h2>
         <Functions picture={picture} recorder={recorder} now={Date.parse(view.at ?? "")} />
+      </section>
+      <section aria-labelledby="slow">
+        <h2 id="slow">
+          Slow calls<span class="dim"> all nodes</span>
+        </h2>
+        <SlowCallsTable secret={secret} />
       </section>
       <section aria-labelledby="routes">
         <h2 id="routes">Routes</h2>

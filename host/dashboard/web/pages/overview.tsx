@@ -12,7 +12,7 @@ import { Facts, NodeId, State, Table, Time, Title } from "../parts.tsx";
 /** Events that are shown at first. */
 const EVENTS_AT_FIRST = 12;
 
-export function Overview({ picture, view, recorder, forge }: PageProps) {
+export function Overview({ picture, view, secret, recorder, forge }: PageProps) {
   const nodes = Object.values(picture.nodes);
   const applications = Object.values(picture.applications);
   const slices = applications.flatMap((app) => app.slices);
@@ -42,6 +42,8 @@ export function Overview({ picture, view, recorder, forge }: PageProps) {
       </section>
       <Requests
         picture={picture}
+        secret={secret}
+        live={view.link.state}
         recorder={recorder}
         now={Date.parse(view.at ?? "")}
         marks={chartMarks(forge?.live)}

@@ -1,14 +1,18 @@
 // Requests from outside, all together: how many, how they end, how long they take. Knows no
 // function.
 
-import type { LivePicture } from "../generated/api.ts";
+import { useEffect, useState } from "preact/hooks";
+import type { LivePicture, MetricsHistory } from "../generated/api.ts";
+import { request, Refused } from "../api.ts";
 import { Chart, type ChartMark } from "../chart.tsx";
 import { Facts } from "../parts.tsx";
+import { joined, pointsOf, RANGES } from "../past.ts";
 import {
   duration,
   fromOutside,
   percentile,
   perSecond,
+  type Point,
   rate,
   type Recorder,
   success,
@@ -20,16 +24,21 @@ const WINDOW_MS = 10_000;
 
 export function Requests(props: {
   picture: LivePicture;
+  secret: string;
+  /** How the feed is: what was missed is asked for when it is back. */
+  live: string;
   recorder: Recorder;
   now: number;
   /** What was done to the cluster, where somebody knows. */
   marks: ChartMark[];
 }) {
-  const { picture, recorder, now, marks } = props;
+  const { picture, secret, live, recorder, now, marks } = props;
   const { calls } = picture;
   const ever = total(calls, fromOutside);
   const lately = recorder.over({ at: now, calls }, WINDOW_MS, fromOutside);
-  const { points } = recorder;
+  const [minutes, setMinutes] = useState(5);
+  const { past, trouble } = usePast(secret, minutes, live);
+  const points = joined(past, recorder.points, minutes);
   const times = points.map(({ at }) => at);
   return (
     <section aria-labelledby="requests">
@@ -49,6 +58,23 @@ export function Requests(props: {
               ["Success since the nodes count", success(ever)],
             ]}
           />
+          <fieldset class="line">
+            <legend>Charts of the last</legend>
+            {RANGES.map((range) => (
+              <label key={range.minutes}>
+                <input
+                  type="radio"
+                  name="range"
+                  checked={range.minutes === minutes}
+                  onChange={() => setMinutes(range.minutes)}
+                />{" "}
+                {range.label}
+              </label>
+            ))}
+          </fieldset>
+          <p role="alert" class="trouble">
+            {trouble}
+          </p>
           {points.length > 1 && (
             <div class="charts">
               <Chart
@@ -83,9 +109,34 @@ export function Requests(props: {
               />
             </div>
           )}
-          <p class="dim">The charts begin when this page was opened.</p>
         </>
       )}
     </section>
   );
+}
+
+/** What the node knows of the time before the page was opened, or the feed came back. */
+function usePast(secret: string, minutes: number, live: string) {
+  const [past, setPast] = useState<Point[]>([]);
+  const [trouble, setTrouble] = useState("");
+  useEffect(() => {
+    let open = true;
+    const ask = async () => {
+      try {
+        const path = `/api/metrics/history?minutes=${minutes}`;
+        const history = await request<MetricsHistory>(secret, "GET", path);
+        if (!open) return;
+        setPast(pointsOf(history));
+        setTrouble("");
+      } catch (error) {
+        const why = error instanceof Refused ? error.message : String(error);
+        if (open) setTrouble(`The charts have no past: ${why}`);
+      }
+    };
+    if (live === "live" || live === "polling") void ask();
+    return () => {
+      open = false;
+    };
+  }, [secret, minutes, live]);
+  return { past, trouble };
 }
