@@ -87,7 +87,7 @@ fn parameters(endpoint: Endpoint, path: &str) -> Vec<Value> {
     let of_query = endpoint.query().iter().map(|(name, meaning)| {
         let ty = match (endpoint, *name) {
             (_, "limit" | "minutes") => "integer",
-            (_, "stale" | "force") => "boolean",
+            (_, "stale" | "force" | "dry-run") => "boolean",
             _ => "string",
         };
         let required = *name == "target";
@@ -118,17 +118,6 @@ fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
         Endpoint::Logs => ("logs", "A page of the logs of all nodes."),
         Endpoint::Explain => ("explain", "Where a request or call would go, and why."),
         Endpoint::Graph => ("graph", "Who calls which function, how often and how long it takes."),
-        Endpoint::Measured => ("measured", "How busy all nodes are now."),
-        Endpoint::MetricsHistory => {
-            ("metricsHistory", "How busy all nodes were, and requests from outside, in 2 hours.")
-        }
-        Endpoint::CallMetrics => {
-            ("callMetrics", "How often functions were called, how that ended, how long it took.")
-        }
-        Endpoint::SlowCalls => ("slowCalls", "The newest calls that took too long, of all nodes."),
-        Endpoint::PutSlowSettings => {
-            ("putSlowSettings", "Says from when on a call is slow, on all nodes from now on.")
-        }
         Endpoint::PutArtifact => ("putArtifact", "Stores a component under its digest."),
         Endpoint::CheckArtifact => ("checkArtifact", "Says what a component is; stores nothing."),
         Endpoint::ListArtifacts => ("artifacts", "Every stored component."),
@@ -169,6 +158,49 @@ fn id_and_summary(endpoint: Endpoint) -> (&'static str, &'static str) {
         Endpoint::ListFaults => ("faults", "Faults in force on this node."),
         Endpoint::EndFault => ("endFault", "Ends the faults of this node that have the name."),
         Endpoint::EndFaults => ("endFaults", "Ends all faults of this node."),
+        _ => id_and_summary_of_watch(endpoint),
+    }
+}
+
+/// Of measurements, the controller and alerts.
+fn id_and_summary_of_watch(endpoint: Endpoint) -> (&'static str, &'static str) {
+    match endpoint {
+        Endpoint::Measured => ("measured", "How busy all nodes are now."),
+        Endpoint::MetricsHistory => {
+            ("metricsHistory", "How busy all nodes were, and requests from outside, in 2 hours.")
+        }
+        Endpoint::CallMetrics => {
+            ("callMetrics", "How often functions were called, how that ended, how long it took.")
+        }
+        Endpoint::SlowCalls => ("slowCalls", "The newest calls that took too long, of all nodes."),
+        Endpoint::PutSlowSettings => {
+            ("putSlowSettings", "Says from when on a call is slow, on all nodes from now on.")
+        }
+        Endpoint::ControllerConfig => ("controllerConfig", "The controller's settings."),
+        Endpoint::ChangeController => {
+            ("changeController", "Changes settings of the controller; what is absent stays.")
+        }
+        Endpoint::ControllerStatus => {
+            ("controllerStatus", "What the controller decided when it looked last, and why.")
+        }
+        Endpoint::EvaluateController => {
+            ("evaluateController", "Lets the controller look and decide now.")
+        }
+        Endpoint::ListThresholds => {
+            ("thresholds", "Every threshold, and everything that can have one.")
+        }
+        Endpoint::GetThreshold => ("threshold", "The threshold of a metric."),
+        Endpoint::PutThreshold => ("putThreshold", "Sets the threshold of a metric."),
+        Endpoint::DeleteThreshold => {
+            ("deleteThreshold", "Takes the threshold of a metric away; its alerts are over.")
+        }
+        Endpoint::ListAlerts => ("alerts", "Every active alert."),
+        Endpoint::AlertHistory => ("alertHistory", "What happened to alerts lately."),
+        Endpoint::ClearAlertHistory => {
+            ("clearAlertHistory", "Forgets what happened to alerts; what is active stays.")
+        }
+        Endpoint::AcknowledgeAlert => ("acknowledgeAlert", "Says that somebody looks after it."),
+        other => unreachable!("{other:?} has a summary above"),
     }
 }
 
@@ -181,6 +213,8 @@ fn body(endpoint: Endpoint, all: &mut Schemas) -> Option<(&'static str, Value)> 
         Endpoint::ApplyApplication => Some((JSON, schema::<ApplyRequest>(all))),
         Endpoint::CheckApplication => Some((JSON, schema::<CheckRequest>(all))),
         Endpoint::CallApplication => Some((JSON, schema::<CallRequest>(all))),
+        Endpoint::ChangeController => Some((JSON, schema::<ControllerChange>(all))),
+        Endpoint::PutThreshold => Some((JSON, schema::<ThresholdRequest>(all))),
         Endpoint::CreateKey => Some((JSON, schema::<KeyRequest>(all))),
         Endpoint::CreateToken => Some((JSON, schema::<TokenRequest>(all))),
         Endpoint::PutFaults => Some((JSON, schema::<FaultRequest>(all))),
@@ -217,6 +251,15 @@ fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) 
         Endpoint::CheckApplication => schema::<CheckReport>(all),
         Endpoint::ListRollouts => schema::<Rollouts>(all),
         Endpoint::GetRollout | Endpoint::CommandRollout => schema::<RolloutStatus>(all),
+        Endpoint::ControllerConfig | Endpoint::ChangeController => schema::<ControllerConfig>(all),
+        Endpoint::ControllerStatus | Endpoint::EvaluateController => {
+            schema::<ControllerStatus>(all)
+        }
+        Endpoint::ListThresholds => schema::<Thresholds>(all),
+        Endpoint::GetThreshold | Endpoint::PutThreshold => schema::<Threshold>(all),
+        Endpoint::ListAlerts => schema::<Alerts>(all),
+        Endpoint::AlertHistory => schema::<AlertHistory>(all),
+        Endpoint::AcknowledgeAlert => schema::<Alert>(all),
         Endpoint::CallApplication => schema::<CallAnswer>(all),
         Endpoint::ListKeys => schema::<Keys>(all),
         Endpoint::CreateKey => return ("201", Some(schema::<KeyCreated>(all))),
@@ -226,6 +269,8 @@ fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) 
         Endpoint::ListEntries => schema::<Entries>(all),
         Endpoint::PutFaults | Endpoint::ListFaults => schema::<Faults>(all),
         Endpoint::RemoveApplication
+        | Endpoint::DeleteThreshold
+        | Endpoint::ClearAlertHistory
         | Endpoint::DeleteKey
         | Endpoint::DrainNode
         | Endpoint::ActivateNode

@@ -42,6 +42,18 @@ pub enum Endpoint {
     ListRollouts,
     GetRollout,
     CommandRollout,
+    ControllerConfig,
+    ChangeController,
+    ControllerStatus,
+    EvaluateController,
+    ListThresholds,
+    GetThreshold,
+    PutThreshold,
+    DeleteThreshold,
+    ListAlerts,
+    AlertHistory,
+    ClearAlertHistory,
+    AcknowledgeAlert,
     CallApplication,
     ApplicationDocument,
     ListKeys,
@@ -103,6 +115,18 @@ impl Endpoint {
         Self::ListRollouts,
         Self::GetRollout,
         Self::CommandRollout,
+        Self::ControllerConfig,
+        Self::ChangeController,
+        Self::ControllerStatus,
+        Self::EvaluateController,
+        Self::ListThresholds,
+        Self::GetThreshold,
+        Self::PutThreshold,
+        Self::DeleteThreshold,
+        Self::ListAlerts,
+        Self::AlertHistory,
+        Self::ClearAlertHistory,
+        Self::AcknowledgeAlert,
         Self::CallApplication,
         Self::ApplicationDocument,
         Self::ListKeys,
@@ -154,6 +178,18 @@ impl Endpoint {
             Self::ListRollouts => (Method::GET, "/api/rollouts"),
             Self::GetRollout => (Method::GET, "/api/rollouts/{app}"),
             Self::CommandRollout => (Method::POST, "/api/rollouts/{app}/{command}"),
+            Self::ControllerConfig => (Method::GET, "/api/controller/config"),
+            Self::ChangeController => (Method::PUT, "/api/controller/config"),
+            Self::ControllerStatus => (Method::GET, "/api/controller/status"),
+            Self::EvaluateController => (Method::POST, "/api/controller/evaluate"),
+            Self::ListThresholds => (Method::GET, "/api/alerts/thresholds"),
+            Self::GetThreshold => (Method::GET, "/api/alerts/thresholds/{metric}"),
+            Self::PutThreshold => (Method::PUT, "/api/alerts/thresholds/{metric}"),
+            Self::DeleteThreshold => (Method::DELETE, "/api/alerts/thresholds/{metric}"),
+            Self::ListAlerts => (Method::GET, "/api/alerts"),
+            Self::AlertHistory => (Method::GET, "/api/alerts/history"),
+            Self::ClearAlertHistory => (Method::DELETE, "/api/alerts/history"),
+            Self::AcknowledgeAlert => (Method::POST, "/api/alerts/{id}/acknowledge"),
             Self::CallApplication => (Method::POST, "/api/apps/{app}/call"),
             Self::ApplicationDocument => (Method::GET, "/api/apps/{app}/openapi.json"),
             Self::ListKeys => (Method::GET, "/api/keys"),
@@ -197,6 +233,12 @@ impl Endpoint {
             | Self::GetApplication
             | Self::ListRollouts
             | Self::GetRollout
+            | Self::ControllerConfig
+            | Self::ControllerStatus
+            | Self::ListThresholds
+            | Self::GetThreshold
+            | Self::ListAlerts
+            | Self::AlertHistory
             | Self::ApplicationDocument
             | Self::GetEntry
             | Self::ListEntries => Some(Role::Viewer),
@@ -208,6 +250,12 @@ impl Endpoint {
             | Self::RemoveApplication
             | Self::RemoveSlice
             | Self::CommandRollout
+            | Self::ChangeController
+            | Self::EvaluateController
+            | Self::PutThreshold
+            | Self::DeleteThreshold
+            | Self::ClearAlertHistory
+            | Self::AcknowledgeAlert
             | Self::CallApplication
             | Self::PutSlowSettings
             | Self::PutEntry
@@ -240,6 +288,7 @@ impl Endpoint {
                 ("limit", "At most so many lines, 1 to 1000; default 200."),
             ],
             Self::RemoveSlice => &[("force", "Also the slices that need it; default false.")],
+            Self::EvaluateController => &[("dry-run", "`true`: decide, and change nothing.")],
             Self::Graph => &[("app", "Edges of this application alone.")],
             Self::MetricsHistory => &[
                 ("minutes", "The last so many minutes, 1 to 120; default 15."),
@@ -281,6 +330,8 @@ impl Endpoint {
             Self::CheckApplication => CHECK_BYTES_MAX,
             Self::ApplyApplication
             | Self::CallApplication
+            | Self::ChangeController
+            | Self::PutThreshold
             | Self::CreateKey
             | Self::CreateToken
             | Self::PutSlowSettings

@@ -107,6 +107,16 @@ impl ApiError {
             .help("to try out faults, start nodes nobody needs with `aether node --sandbox`")
     }
 
+    pub fn no_threshold(metric: impl fmt::Display) -> Self {
+        Self::not_found(Code::UnknownAlert, format!("{metric} has no threshold"))
+            .help("`aether alerts thresholds` shows those that are set")
+    }
+
+    pub fn no_alert(id: u64) -> Self {
+        Self::not_found(Code::UnknownAlert, format!("no alert {id} is active"))
+            .help("`aether alerts` shows those that are, `aether alerts history` what happened")
+    }
+
     #[must_use]
     pub fn help(mut self, help: impl fmt::Display) -> Self {
         self.help = help.to_string();

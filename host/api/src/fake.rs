@@ -1,6 +1,7 @@
 //! A node that remembers what it was told, for tests of the server, the client and the commands.
 
 mod applications;
+mod control;
 mod entries;
 mod graph;
 mod measured;
@@ -36,6 +37,7 @@ struct State {
     rollouts: BTreeMap<AppName, RolloutStatus>,
     keys: Vec<StoredKey>,
     entries: BTreeMap<String, StoreEntry>,
+    control: control::Control,
     written: u64,
     slow: SlowStrategy,
 }

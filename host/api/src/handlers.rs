@@ -1,5 +1,6 @@
 //! One arm per endpoint: parses, asks the node, shapes the answer. Knows no connection and no keys.
 
+mod control;
 mod measured;
 mod store;
 
@@ -122,6 +123,7 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
         Endpoint::ListFaults => ok(&node.faults().await?),
         Endpoint::EndFault | Endpoint::EndFaults => end_faults(node, req).await,
         Endpoint::ListEntries => ok(&node.entries(store::query(&req.query)?).await?),
+        _ => control::handle(node, req).await,
     }
 }
 

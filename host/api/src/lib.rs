@@ -23,7 +23,7 @@ pub use endpoint::Endpoint;
 pub use error::{ApiError, PROBLEM_JSON, Problem, ProblemItem};
 pub use management::{
     Apply, Call, CallQuery, HistoryQuery, LogQuery, Management, MintRequest, NodeChange,
-    SliceRemoval, SlowQuery,
+    Regulation, SliceRemoval, SlowQuery,
 };
 pub use model::*;
 pub use server::serve;

@@ -141,6 +141,7 @@ async fn take(node: &dyn Management) -> Result<LivePicture, ApiError> {
         nodes: nodes.into_iter().map(|node| (node.id.clone(), node)).collect(),
         applications: applications.into_iter().map(|a| (a.name.to_string(), a)).collect(),
         rollouts: rollouts.into_iter().map(|r| (r.app.to_string(), r)).collect(),
+        alerts: node.alerts().await?.alerts.into_iter().map(|a| (a.id.to_string(), a)).collect(),
         calls: node.graph(None).await?.edges.into_iter().map(named).collect(),
         events: events.take(EVENTS_MAX).map(|line: LogLine| (line.seq.to_string(), line)).collect(),
     })

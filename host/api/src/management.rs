@@ -4,6 +4,7 @@ use crate::auth::{Principal, Role};
 use crate::error::ApiError;
 use crate::model::*;
 use crate::{ApplicationRoute, MintedKey, StoredKey};
+use aether_alerts::Metric;
 use aether_types::blueprint::Blueprint;
 use aether_types::code::Code;
 use aether_types::description::Description;
@@ -22,7 +23,7 @@ use std::time::Duration;
 /// Bodies are parsed, roles are checked and digests are verified before any of these is called.
 /// A method has [`Endpoint::time_max`](crate::Endpoint::time_max); then its future is dropped.
 #[async_trait::async_trait]
-pub trait Management: Send + Sync + 'static {
+pub trait Management: Regulation + Send + Sync + 'static {
     /// Who holds the key. Local and quick: it is asked for every request.
     fn authenticate(&self, secret: &str) -> Option<Principal>;
 
@@ -123,6 +124,41 @@ pub trait Management: Send + Sync + 'static {
     async fn faults(&self) -> Result<Faults, ApiError>;
     /// Ends those with the name, or all of them.
     async fn end_faults(&self, name: Option<String>, by: &Principal) -> Result<(), ApiError>;
+}
+
+/// The part of it that is about what decides by itself: the controller and alerts.
+#[async_trait::async_trait]
+pub trait Regulation {
+    async fn controller_config(&self) -> Result<ControllerConfig, ApiError>;
+    /// Invalid where the settings would make no sense together.
+    async fn change_controller(
+        &self,
+        change: ControllerChange,
+        by: &Principal,
+    ) -> Result<ControllerConfig, ApiError>;
+    async fn controller_status(&self) -> Result<ControllerStatus, ApiError>;
+    /// Looks and decides now, on the leader; `dry_run`: changes nothing.
+    async fn evaluate_controller(
+        &self,
+        dry_run: bool,
+        by: &Principal,
+    ) -> Result<ControllerStatus, ApiError>;
+
+    async fn thresholds(&self) -> Result<Thresholds, ApiError>;
+    /// Invalid where it makes no sense.
+    async fn put_threshold(
+        &self,
+        metric: Metric,
+        request: ThresholdRequest,
+        by: &Principal,
+    ) -> Result<Threshold, ApiError>;
+    /// Not-found where there is none.
+    async fn delete_threshold(&self, metric: Metric, by: &Principal) -> Result<(), ApiError>;
+    async fn alerts(&self) -> Result<Alerts, ApiError>;
+    async fn alert_history(&self) -> Result<AlertHistory, ApiError>;
+    async fn clear_alert_history(&self, by: &Principal) -> Result<(), ApiError>;
+    /// Not-found where it is not active.
+    async fn acknowledge_alert(&self, id: u64, by: &Principal) -> Result<Alert, ApiError>;
 }
 
 /// A blueprint to apply: parsed, with the name that the path has, every `file` entry bound.

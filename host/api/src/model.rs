@@ -1,9 +1,11 @@
 //! What goes over the wire of the management API. Knows nothing of how the cluster keeps it.
 
+mod alert;
 mod application;
 mod artifact;
 mod call;
 mod cluster;
+mod controller;
 mod fault;
 mod graph;
 mod live;
@@ -14,6 +16,10 @@ mod slow;
 mod store;
 mod time;
 
+pub use alert::{
+    Alert, AlertEvent, AlertHistory, AlertSeverity, Alerts, MetricView, Threshold,
+    ThresholdRequest, Thresholds,
+};
 pub use application::{
     Application, Applications, Applied, ApplyRequest, Change, ChangeKind, CheckReport,
     CheckRequest, FileArtifact, Instance, InstanceState, Note, NoteKind, Phase, PlanStep, Reason,
@@ -27,6 +33,10 @@ pub use cluster::{
     ApplicationSummary, ClusterStatus, Health, KeyCreated, KeyRequest, KeyView, Keys, MemoryStatus,
     NodeState, NodeStatus, Nodes, RaftRole, RaftStatus, Status, TaskStatus, TokenCreated,
     TokenRequest,
+};
+pub use controller::{
+    ControllerChange, ControllerConfig, ControllerStatus, RuleBand, ScalingChange, ScalingVerdict,
+    SliceScaling,
 };
 pub use fault::{
     CallFault, ClockSide, FAULT_CLOCK_MAX, FAULT_LATENCY_MAX, FAULT_MEMORY_MAX,

@@ -1,24 +1,28 @@
 //! The command line: nouns, verbs, flags and their help. Knows nothing of what they do.
 
+mod control;
 mod forge;
+mod keys;
 mod kv;
 mod metrics;
 mod rollout;
 mod slow;
 
+pub(crate) use control::{AlertsArgs, AlertsCommand, ControllerCommand, ControllerConfigArgs};
 pub(crate) use forge::{
     CheckArgs, ForgeArgs, ForgeCommand, ForgeFaultCommand, ForgeLoadCommand, ForgeNodeCommand,
     ForgeRunArgs, Running, ScenarioArgs,
 };
+pub(crate) use keys::KeysCommand;
 pub(crate) use kv::KvCommand;
 pub(crate) use metrics::{AFTER_GRAPH, AFTER_METRICS, GraphArgs, MetricsArgs};
 pub(crate) use rollout::{RolloutArgs, RolloutCommand, StrategyArg, Winner};
 
 pub(crate) use slow::{AFTER_SLOW, SlowArgs};
 
-use aether_api::{LogLevel, Role};
+use aether_api::LogLevel;
 use aether_types::{AppName, NodeId, SliceName, TimeSpan};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -86,6 +90,11 @@ pub(crate) enum Command {
     /// Look at changes of version under traffic, and command them
     #[command(subcommand)]
     Rollout(RolloutCommand),
+    /// Look at what decides how many instances there are, and set it
+    #[command(subcommand)]
+    Controller(ControllerCommand),
+    /// List what is out of its bounds, and set the bounds
+    Alerts(AlertsArgs),
     /// Take an application away
     Undeploy(UndeployArgs),
     /// Show the cluster and its applications, or one of them, and why it is not as it should be
@@ -386,38 +395,6 @@ pub(crate) enum BlueprintCommand {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeysCommand {
-    /// List the keys, without their secrets
-    List(Remote),
-    /// Create a key and print its secret, once
-    Create {
-        /// Who will hold it
-        name: String,
-        #[arg(long, value_enum)]
-        role: RoleArg,
-        #[command(flatten)]
-        remote: Remote,
-    },
-    /// Make a key worthless
-    Delete {
-        /// As `keys list` shows it
-        id: String,
-        #[command(flatten)]
-        remote: Remote,
-    },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RoleArg {
-    /// Reads
-    Viewer,
-    /// Deploys, calls, undeploys and writes to the store
-    Operator,
-    /// Manages keys
-    Admin,
-}
-
 impl Command {
     /// Whether data is wanted as JSON.
     pub(crate) fn json(&self) -> bool {
@@ -447,6 +424,8 @@ impl Command {
             Self::Kv(command) => command.remote().output.json,
             Self::Keys(command) => command.remote().output.json,
             Self::Rollout(command) => command.remote().output.json,
+            Self::Controller(command) => command.remote().output.json,
+            Self::Alerts(args) => args.remote().output.json,
         }
     }
 }
@@ -459,26 +438,6 @@ impl NodeCommand {
             | Self::Drain { remote, .. }
             | Self::Activate { remote, .. }
             | Self::Remove { remote, .. } => remote,
-        }
-    }
-}
-
-impl KeysCommand {
-    pub(crate) fn remote(&self) -> &Remote {
-        match self {
-            Self::List(remote) | Self::Create { remote, .. } | Self::Delete { remote, .. } => {
-                remote
-            }
-        }
-    }
-}
-
-impl From<RoleArg> for Role {
-    fn from(role: RoleArg) -> Self {
-        match role {
-            RoleArg::Viewer => Self::Viewer,
-            RoleArg::Operator => Self::Operator,
-            RoleArg::Admin => Self::Admin,
         }
     }
 }

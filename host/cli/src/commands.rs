@@ -1,7 +1,9 @@
 //! One module per command; here, which is which. Knows no wire and no format.
 
+mod alerts;
 mod blueprint;
 mod call;
+mod controller;
 mod deploy;
 mod forge;
 mod graph;
@@ -65,6 +67,10 @@ pub(crate) fn run(command: Command, around: &Surroundings, ui: &mut Ui) -> Resul
         Command::Blueprint(BlueprintCommand::Check { path, .. }) => blueprint::check(&path, ui),
         Command::Kv(command) => wait(kv::run(&client(command.remote())?, command, ui)),
         Command::Rollout(command) => wait(rollout::run(&client(command.remote())?, command, ui)),
+        Command::Controller(command) => {
+            wait(controller::run(&client(command.remote())?, command, ui))
+        }
+        Command::Alerts(args) => wait(alerts::run(&client(args.remote())?, args, ui)),
         Command::Forge(args) => forge::run(args, around, ui),
         Command::Keys(command) => wait(keys::run(&client(command.remote())?, command, ui)),
         Command::Completions { shell } => {

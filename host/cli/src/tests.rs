@@ -3,6 +3,7 @@
 mod access;
 mod applications;
 mod calls;
+mod control;
 mod rollouts;
 
 use crate::args::Cli;

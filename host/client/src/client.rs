@@ -263,7 +263,7 @@ impl Client {
         self.read(action, response).await
     }
 
-    async fn ask<T: DeserializeOwned>(
+    pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
         action: &str,
         endpoint: Endpoint,
@@ -273,7 +273,7 @@ impl Client {
         self.read(action, response).await
     }
 
-    async fn tell<T: DeserializeOwned>(
+    pub(crate) async fn tell<T: DeserializeOwned>(
         &self,
         action: &str,
         endpoint: Endpoint,

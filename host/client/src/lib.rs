@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod control;
 mod error;
 mod measured;
 mod store;

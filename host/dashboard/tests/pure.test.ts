@@ -93,6 +93,7 @@ function picture(more: Partial<LivePicture> = {}): LivePicture {
     nodes: { aaaa: node("aaaa"), bbbb: node("bbbb") },
     applications: {},
     rollouts: {},
+    alerts: {},
     calls: {},
     events: {},
     ...more,
@@ -156,6 +157,23 @@ test("what is wrong is said with its reason, the worst first", () => {
   assert.deepEqual(said(picture({ "failing-tasks": { planner: "no" } })), [
     "warn",
     "The task planner of this node fails: no",
+  ]);
+  const alert = {
+    id: 7,
+    metric: "node.cpu",
+    unit: "share",
+    of: "aaaa",
+    severity: "warning" as const,
+    value: 0.853,
+    threshold: 0.8,
+    raised: "2026-01-01T00:00:00.000Z",
+  };
+  const slow = { ...alert, id: 8, metric: "calls.p99", unit: "ms", of: "web", value: 310 };
+  const seen = { ...slow, severity: "critical" as const, "acknowledged-by": "ann" };
+  assert.deepEqual(said(picture({ alerts: { 7: alert, 8: seen } })), [
+    "bad",
+    "Alert 8: calls.p99 of web is 310.0 ms: ann looks after it",
+    "Alert 7: node.cpu of aaaa is 85.3 %: warning from 80.0 % on",
   ]);
   assert.equal(health(picture(), true).level, "none", "what is old says nothing of now");
 });

@@ -36,6 +36,7 @@ export function health(picture: LivePicture, old = false): Health {
   const findings = [
     ...clusterFindings(picture),
     ...nodeFindings(picture),
+    ...alertFindings(picture),
     ...applicationFindings(picture),
     ...rolloutFindings(picture),
   ].sort((a, b) => ORDER.indexOf(a.level) - ORDER.indexOf(b.level));
@@ -86,6 +87,32 @@ function nodeFindings({ nodes }: LivePicture) {
     }
   }
   return findings;
+}
+
+function alertFindings({ alerts }: LivePicture) {
+  return Object.values(alerts).map((alert): Finding => {
+    const seen = alert["acknowledged-by"];
+    return {
+      level: alert.severity === "critical" ? "bad" : "warn",
+      what: `Alert ${alert.id}: ${alert.metric} of ${short(alert.of)} is ${measured(alert.value, alert.unit)}`,
+      why: seen ? `${seen} looks after it` : `${alert.severity} from ${measured(alert.threshold, alert.unit)} on`,
+      page: alert.metric.startsWith("calls.") ? "calls" : "nodes",
+    };
+  });
+}
+
+/** A value with its unit, for people. */
+export function measured(value: number, unit: string): string {
+  switch (unit) {
+    case "share":
+      return `${(value * 100).toFixed(1)} %`;
+    case "ms":
+      return `${value.toFixed(1)} ms`;
+    case "per-second":
+      return `${value.toFixed(1)}/s`;
+    default:
+      return String(value);
+  }
 }
 
 function applicationFindings(picture: LivePicture) {

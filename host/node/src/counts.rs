@@ -6,7 +6,10 @@ use crate::projector::{Picture, Pictures};
 use aether_api::{CallMetrics, FunctionMetrics, Graph, GraphEdge};
 use aether_engine::{Slice, Stats, Tally};
 use aether_rollout::{Rollout, Time, Window};
-use aether_telemetry::{Board, Rate, Report, SlowCall, SlowCalls, Span, Traffic, TrafficPoint};
+use aether_telemetry::{
+    Board, Busy, BusyReport, LastMinute, Rate, Report, SlowCall, SlowCalls, Span, Traffic,
+    TrafficPoint,
+};
 use aether_transport::Class;
 use aether_types::counts::{CallKey, Caller, Counts, Ending};
 use aether_types::latencies::Latencies;
@@ -37,6 +40,8 @@ struct State {
     marks: BTreeMap<AppName, Mark>,
     traffic: Traffic,
     slow: SlowCalls,
+    busy: Busy,
+    minute: LastMinute,
 }
 
 /// A slice that was loaded on this node.
@@ -186,12 +191,37 @@ impl Counting {
         rollouts.values().for_each(|at| drop(self.measured(&at.value)));
     }
 
-    /// How often a slice of a version is called now, by anyone, over all nodes.
-    pub(crate) fn rate(&self, app: &AppName, version: Revision, slice: &Coordinates) -> Rate {
-        self.0
-            .lock()
-            .board
-            .rate_of(|key| key.version == version && key.app == *app && key.slice == *slice)
+    /// How often a slice is called now, by anyone, over all nodes and revisions.
+    pub(crate) fn rate(&self, app: &AppName, slice: &Coordinates) -> Rate {
+        self.0.lock().board.rate_of(|key| key.app == *app && key.slice == *slice)
+    }
+
+    /// Calls of a slice that run or wait now, over all nodes.
+    pub(crate) fn busy(&self, app: &AppName, slice: &Coordinates, now: Duration) -> f64 {
+        self.0.lock().busy.sum(app, slice, now)
+    }
+
+    pub(crate) fn on_busy(&self, from: NodeId, now: Duration, report: BusyReport) {
+        self.0.lock().busy.on_report(from, now, report);
+    }
+
+    /// Requests from outside to an application: how often now, and how they ended in the last
+    /// minute.
+    pub(crate) fn requests(&self, app: &AppName) -> (Rate, Counts) {
+        let state = self.0.lock();
+        let rate = state.board.rate_of(|key| key.app == *app && key.caller == Caller::Outside);
+        (rate, state.minute.of(app))
+    }
+
+    /// Calls that run or wait on this node.
+    fn own_busy(&self) -> BusyReport {
+        let mut slices = BTreeMap::<_, u64>::new();
+        for load in self.loads() {
+            let calls = (load.stats.busy + load.stats.queued) as u64;
+            *slices.entry((load.app, load.slice)).or_default() += calls;
+        }
+        let busy = slices.into_iter().filter(|(_, calls)| *calls > 0);
+        BusyReport { slices: busy.map(|((app, slice), calls)| (app, slice, calls)).collect() }
     }
 
     /// Requests from outside over all nodes: now, and slot by slot.
@@ -201,9 +231,15 @@ impl Counting {
     }
 
     /// `now`: since the moment from which slots are counted.
-    fn tick(&self, now: Duration, elapsed: Duration) {
+    fn tick(&self, picture: &Picture, now: Duration, elapsed: Duration) {
         let mut state = self.0.lock();
         state.board.tick(elapsed);
+        let requests = |app: &AppName| {
+            state.board.lately(|key| key.app == *app && key.caller == Caller::Outside)
+        };
+        let apps = picture.world.applications.keys();
+        let lately = apps.map(|app| (app.clone(), requests(app))).collect();
+        state.minute.tick(lately);
         let counted = state.board.lately(|key| key.caller == Caller::Outside);
         state.traffic.tick(now, elapsed, counted);
     }
@@ -350,14 +386,17 @@ pub(crate) async fn tell(
         let reports = counting.take_up(own, &picture);
         // So that any node shows what is compared.
         counting.follow(&picture);
-        counting.tick(started.elapsed(), last.elapsed());
+        counting.tick(&picture, started.elapsed(), last.elapsed());
+        let busy = counting.own_busy();
+        counting.on_busy(own.0, started.elapsed(), busy.clone());
         last = Instant::now();
         let Some(links) = network.links() else { continue };
         let statuses = links.statuses().borrow().clone();
-        for report in reports {
-            let bytes = bytes::Bytes::from(encode(&report));
+        let reports = reports.iter().map(|report| (Notice::Counts, encode(report)));
+        for (notice, report) in reports.chain([(Notice::Busy, encode(&busy))]) {
+            let bytes = bytes::Bytes::from(report);
             for (node, _) in statuses.iter().filter(|(_, status)| status.is_up()) {
-                links.send(*node, Class::Calls, Notice::Counts as u64, bytes.clone());
+                links.send(*node, Class::Calls, notice as u64, bytes.clone());
             }
         }
     }

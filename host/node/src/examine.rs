@@ -4,7 +4,7 @@
 use crate::management::dependents;
 use crate::planner::Outlook;
 use crate::projector::Picture;
-use crate::{rollouts, views};
+use crate::{rollouts, scaling, views};
 use aether_api::{ApiError, Apply, Change, ChangeKind, CheckReport};
 use aether_placement::{
     Difference, DifferenceKind, Proposed, View, check_mix, differences, preview,
@@ -89,11 +89,12 @@ pub(crate) fn report(
     let previous = &picture.world.plan.value;
     let (steps, notes) = match changed {
         true => {
+            let checked = scaling::scaled(&picture.world, &checked);
             let first = rollout.as_ref().map(|(from, strategy)| {
                 (*from, first_instances(strategy, &Version::of(Revision(0), &checked)))
             });
             let proposed = Proposed { checked: Arc::new(checked), rollout: first };
-            let beside = rollouts::side_by_side(&picture.world);
+            let beside = rollouts::side_by_side(picture);
             let (applications, view) = (&picture.applications, &outlook.view);
             let report = preview(applications, &beside, proposed, view, previous).report;
             (report.changes.iter().map(views::step).collect(), views::notes(&report))

@@ -17,6 +17,10 @@ pub(crate) const TRAFFICS: &str = "traffic/";
 pub(crate) const CHANGES: &str = "change/";
 pub(crate) const ROLLOUTS: &str = "rollout/";
 pub(crate) const ACKNOWLEDGED: &str = "acknowledged/";
+pub(crate) const SCALES: &str = "scale/";
+pub(crate) const CONTROLLER: &str = "controller";
+pub(crate) const THRESHOLDS: &str = "alerts/thresholds";
+pub(crate) const ALERTS: &str = "alerts/state";
 pub(crate) const PLAN: &str = "plan";
 pub(crate) const SLOW: &str = "slow-calls";
 
@@ -94,6 +98,28 @@ pub(crate) fn rollout(app: &AppName) -> Key {
 /// The switches of traffic that a node follows: an `Acknowledged`. Written by that node.
 pub(crate) fn acknowledged(node: NodeId) -> Key {
     key(format!("{ACKNOWLEDGED}{node}"))
+}
+
+/// How many instances the controller wants of an application's slices: a `Scale`. Written by the
+/// leader; deleted with the application.
+pub(crate) fn scale(app: &AppName) -> Key {
+    key(format!("{SCALES}{app}"))
+}
+
+/// What the controller goes by: its `Settings`. Written by operators.
+pub(crate) fn controller() -> Key {
+    key(CONTROLLER.to_owned())
+}
+
+/// Where metrics become alerts: `Thresholds`. Written by operators.
+pub(crate) fn thresholds() -> Key {
+    key(THRESHOLDS.to_owned())
+}
+
+/// What is active, and what happened: `Alerts`. Written by the leader, and by operators who
+/// acknowledge; each compares with what it has read.
+pub(crate) fn alerts() -> Key {
+    key(ALERTS.to_owned())
 }
 
 /// The plan. Written by the leader.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod alerts;
 mod belonging;
 mod callee;
 mod calls;
@@ -40,6 +41,7 @@ mod rollouts;
 mod routing;
 mod run;
 mod samples;
+mod scaling;
 mod shared_code;
 mod slow;
 mod store;

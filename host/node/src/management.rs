@@ -4,6 +4,7 @@ pub(crate) mod dependents;
 mod errors;
 mod measured;
 mod nodes;
+mod regulation;
 mod writes;
 
 use crate::admission::Admissions;
@@ -25,6 +26,7 @@ use crate::records::{Duty, Member, NodeRecord};
 use crate::rollouts;
 use crate::routing::Routing;
 use crate::samples::{self, Samples};
+use crate::scaling::Desk;
 use crate::slow::AllSlow;
 use crate::store;
 use crate::tasks::Runs;
@@ -53,6 +55,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use errors::control_error;
 use errors::depot_error;
 use nodes::unknown_node;
+pub(crate) use writes::Put;
 
 /// What the management API of one node works with.
 pub(crate) struct Office {
@@ -74,6 +77,7 @@ pub(crate) struct Office {
     pub(crate) network: Network,
     pub(crate) logs: AllLogs,
     pub(crate) slow: AllSlow,
+    pub(crate) desk: Desk,
     pub(crate) runs: Runs,
     /// Tells this run of the node from earlier ones.
     pub(crate) run: u64,
@@ -218,6 +222,7 @@ impl Management for Office {
         let key = keys::blueprint(app);
         let condition = Condition::ModifiedAt { key: key.clone(), revision: known.revision };
         let mut operations = rollouts::forget(app);
+        operations.push(Operation::Delete { key: keys::scale(app) });
         operations.push(Operation::Delete { key });
         self.write(vec![condition], operations).await?;
         tracing::info!(%app, by = by.name, "application removed");

@@ -13,13 +13,14 @@ use crate::records::{Duty, NodeRecord};
 use crate::remote::{self, Callees};
 use crate::run::Error;
 use crate::samples::{Sample, Samples};
+use crate::scaling::Desk;
 use crate::shared_code::SharedCode;
 use crate::slow::AllSlow;
 use crate::tasks::{OnFailure, Tasks};
 use aether_consensus::Body;
 use aether_control::Message;
 use aether_engine::CodeKey;
-use aether_telemetry::Report;
+use aether_telemetry::{BusyReport, Report};
 use aether_transport::{
     Admission, Class, DownReason, Handler, JoinRequest, LinkState, Links, Peer, PeerStatus,
     Refusal, Request, Response, Statuses, Stream, StreamError,
@@ -59,6 +60,8 @@ pub(crate) enum Kind {
     Logs = 3,
     /// Calls that took too long there.
     SlowCalls = 4,
+    /// What the leader's controller has decided, or is to decide now.
+    Controller = 5,
 }
 
 /// What a one-way message beside calls is about.
@@ -68,6 +71,8 @@ pub(crate) enum Notice {
     Sample = 0,
     /// What its slices have counted.
     Counts = 1,
+    /// How many calls of its slices run or wait.
+    Busy = 2,
 }
 
 /// What a stream between nodes is about. The order is part of the format: append only.
@@ -179,6 +184,9 @@ pub(crate) struct Switchboard {
     pub(crate) leavers: Arc<Leavers>,
     pub(crate) logs: AllLogs,
     pub(crate) slow: AllSlow,
+    pub(crate) desk: Desk,
+    /// From which moments are counted.
+    pub(crate) started: Instant,
 }
 
 impl Handler for Switchboard {
@@ -210,6 +218,7 @@ impl Handler for Switchboard {
             kind if kind == Kind::Call as u32 => self.callees.call(from.node, request),
             kind if kind == Kind::Logs as u32 => self.logs.answer(&request),
             kind if kind == Kind::SlowCalls as u32 => self.slow.answer(&request),
+            kind if kind == Kind::Controller as u32 => self.desk.answer(request),
             kind if kind == Kind::Leave as u32 => self.on_leave(from, request.deadline),
             kind => {
                 tracing::warn!(from = %from.node, kind, "refused a request of an unknown kind");
@@ -252,6 +261,9 @@ impl Switchboard {
             kind if kind == Notice::Counts as u64 => {
                 decode(bytes).map(|report: Report| self.counting.on_report(from, report))
             }
+            kind if kind == Notice::Busy as u64 => decode(bytes).map(|report: BusyReport| {
+                self.counting.on_busy(from, self.started.elapsed(), report)
+            }),
             _ => return,
         };
         if let Err(error) = taken {

@@ -1,5 +1,7 @@
 //! What the tasks of a node are made of, and in what order they start. Knows no end.
 
+mod lead;
+
 use crate::admission::Admissions;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -15,9 +17,8 @@ use crate::listeners::Listeners;
 use crate::loader::Loader;
 use crate::logs::AllLogs;
 use crate::management::Office;
-use crate::members::MembersTask;
 use crate::network::{Network, Switchboard, follow_links, follow_members};
-use crate::planner::{Planner, Reports};
+use crate::planner::Reports;
 use crate::projector::{Pictures, Projector};
 use crate::reach::{Leavers, Reach, Reaches};
 use crate::readiness::Readiness;
@@ -28,6 +29,7 @@ use crate::rollouts;
 use crate::routing::Routing;
 use crate::run::{Error, Running, Stops};
 use crate::samples::{self, Samples};
+use crate::scaling::Desk;
 use crate::shared_code::SharedCode;
 use crate::slow::AllSlow;
 use crate::tasks::{OnFailure, Runs, Tasks};
@@ -100,7 +102,9 @@ impl Parts {
         let counting = Counting::default();
         let code = SharedCode { engine: self.engine.clone(), depot: depot.clone() };
         let leavers = Arc::new(Leavers::default());
+        let (desk, asked, said) = Desk::new(node, self.control.clone(), self.network.clone());
         let answers = Answers {
+            desk: desk.clone(),
             depot: depot.clone(),
             code: code.clone(),
             samples: samples.clone(),
@@ -113,6 +117,9 @@ impl Parts {
         tasks.spawn("links", vital, follow_links(seen, reaching, own, stop_rest.clone()));
         self.follow_members(tasks, &links, peers.introduced, &stop_rest);
         let reports = self.lead(tasks, &reaches, &counting, &runs, &stop_rest);
+        let measured = (samples.clone(), counting.clone(), reaches.clone());
+        self.watch(tasks, measured.clone(), &runs, &stop_rest);
+        self.scale(tasks, measured, (reports.clone(), asked, said), (&runs, &stop_rest));
         self.keep_house(tasks, &depot, cache, &runs, &stop_rest);
 
         let loader = (Loader::new(self.engine.clone(), depot.clone(), code), counting.clone());
@@ -136,7 +143,8 @@ impl Parts {
             let places = Places { links: links.clone(), clock: self.clock.clone(), calls, disk };
             Faults::start(node, places, tasks, stop_rest.clone())
         });
-        let office = Shown { routing, depot, samples, sampled, reports, reaches, runs, faults };
+        let office =
+            Shown { desk, routing, depot, samples, sampled, reports, reaches, runs, faults };
         let doors = (listeners.http, listeners.api);
         let (network, notice) = (self.network.clone(), self.settings.limits.notice.duration());
         let (doors, management) = self.open(tasks, office, doors, &stops);
@@ -152,7 +160,7 @@ impl Parts {
         listener: TcpListener,
         peers: Peers,
     ) -> Result<Links, Error> {
-        let Answers { depot, code, samples, counting, leavers } = answers;
+        let Answers { depot, code, samples, counting, leavers, desk } = answers;
         let slow = self.all_slow(counting.clone());
         let switchboard = Switchboard {
             control: self.control.clone(),
@@ -166,6 +174,8 @@ impl Parts {
             leavers,
             logs: self.all_logs(),
             slow,
+            desk,
+            started: self.started,
         };
         let mut settings = aether_transport::Settings::new(peers.addresses);
         settings.run = aether_transport::Run(self.run);
@@ -236,40 +246,6 @@ impl Parts {
             control: self.control.clone(),
             pictures: self.pictures.clone(),
         }
-    }
-
-    /// What only the leader does: planning, and the care for the members.
-    fn lead(
-        &self,
-        tasks: &Tasks,
-        reaches: &Reaches,
-        counting: &Counting,
-        runs: &Runs,
-        stop: &CancellationToken,
-    ) -> Reports {
-        let node = self.identity.node;
-        let (control, pictures) = (self.control.clone(), self.pictures.clone());
-        let (planner, reports) = Planner::new((node, self.run), control, pictures, reaches.clone());
-        tasks.spawn("planner", OnFailure::StopNode, planner.run(runs.clone(), stop.clone()));
-        let members = MembersTask {
-            node,
-            control: self.control.clone(),
-            pictures: self.pictures.clone(),
-            reaches: reaches.clone(),
-            leading: self.control.leading(),
-        };
-        tasks.spawn("members", OnFailure::StopNode, members.run(runs.clone(), stop.clone()));
-        let rollouts = rollouts::Lead {
-            node,
-            run: self.run,
-            control: self.control.clone(),
-            pictures: self.pictures.clone(),
-            reaches: reaches.clone(),
-            counting: counting.clone(),
-            leading: self.control.leading(),
-        };
-        tasks.spawn("rollouts", OnFailure::StopNode, rollouts.run(runs.clone(), stop.clone()));
-        reports
     }
 
     /// Says every second how this node is, and what it has counted.
@@ -368,6 +344,7 @@ impl Parts {
             counting: shown.sampled.counting.clone(),
             sampled: shown.sampled,
             network: self.network,
+            desk: shown.desk,
             logs,
             slow,
             runs: shown.runs,
@@ -391,10 +368,12 @@ struct Answers {
     samples: Samples,
     counting: Counting,
     leavers: Arc<Leavers>,
+    desk: Desk,
 }
 
 /// What the management API shows of the other tasks.
 struct Shown {
+    desk: Desk,
     routing: Routing,
     depot: Depot,
     samples: Samples,

@@ -163,7 +163,7 @@ impl Planner {
     /// It breaks a rule: a defect. It must not be committed.
     fn decide(&self, picture: &Picture, view: View) -> Result<Plan, Defect> {
         let previous = &picture.world.plan.value;
-        let beside = rollouts::side_by_side(&picture.world);
+        let beside = rollouts::side_by_side(picture);
         let (next, report) = plan_versions(&picture.applications, &beside, &view, previous);
         let notes = lint_versions(&picture.applications, &beside, &view, &next);
         let (applications, side_by_side) = (&picture.applications, &beside);

@@ -4,9 +4,10 @@
 use aether_types::blueprint::Application;
 use aether_types::rollout::Strategy;
 use aether_types::versioned::Versioned;
-use aether_types::{ByteSize, Revision};
+use aether_types::{ByteSize, Coordinates, Revision};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// What a node says of itself when it starts.
@@ -65,6 +66,29 @@ pub(crate) struct Change {
     pub(crate) from: Revision,
     pub(crate) application: Application,
     pub(crate) strategy: Strategy,
+}
+
+/// How many instances the controller wants of the slices of an application.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Scale(pub(crate) BTreeMap<Coordinates, Target>);
+
+/// How many, since when, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Target {
+    pub(crate) instances: u32,
+    pub(crate) before: u32,
+    /// Milliseconds since 1970.
+    pub(crate) changed_ms: u64,
+    pub(crate) why: String,
+}
+
+impl Scale {
+    /// Of a slice; that of another version of it where this one has none yet: what comes after it
+    /// has as much to do.
+    pub(crate) fn target(&self, slice: &Coordinates) -> Option<&Target> {
+        let mut others = self.0.iter().filter(|(other, _)| other.slice == slice.slice);
+        self.0.get(slice).or_else(|| others.next_back().map(|(_, target)| target))
+    }
 }
 
 /// Lets nodes join for some time.
@@ -128,6 +152,10 @@ impl Versioned for Member {
 
 impl Versioned for Change {
     const FORMAT: u8 = 2;
+}
+
+impl Versioned for Scale {
+    const FORMAT: u8 = 1;
 }
 
 impl Versioned for JoinToken {

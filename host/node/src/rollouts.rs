@@ -13,6 +13,7 @@ use crate::keys;
 use crate::projector::Picture;
 use crate::reach::{LOST_AFTER, Reach};
 use crate::records::{Change, Duty};
+use crate::scaling;
 use crate::unix_ms;
 use crate::world::{At, World};
 use aether_api::ApiError;
@@ -24,7 +25,6 @@ use aether_types::rollout::Strategy;
 use aether_types::traffic::Weights;
 use aether_types::versioned::encode;
 use aether_types::{AppName, NodeId, Revision};
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// Who looks, since when it has looked, and when.
@@ -65,15 +65,19 @@ pub(crate) fn versions(world: &World) -> impl Iterator<Item = (AppName, Revision
     })
 }
 
-/// Which versions the plan is to have, where not just the one that applies.
-pub(crate) fn side_by_side(world: &World) -> SideBySide {
+/// Which versions the plan is to have, where not just the one that applies, with as many instances
+/// as its blueprint says.
+pub(crate) fn side_by_side(picture: &Picture) -> SideBySide {
+    let world = &picture.world;
     let wanted = |(app, change): (&AppName, &std::sync::Arc<At<Change>>)| {
         let versions = match stage(world, app) {
             Stage::Ended => return None,
             // Nothing of the new version before every router keeps to the old one.
             Stage::Wanted => {
                 let revision = change.value.from;
-                vec![WantedVersion { revision, instances: BTreeMap::new() }]
+                let old = picture.applications.get(app, revision);
+                let instances = old.map(|old| scaling::changed(world, old)).unwrap_or_default();
+                vec![WantedVersion { revision, instances }]
             }
             Stage::Going(at) => {
                 let desired = at.value.desired().into_iter();
@@ -86,7 +90,20 @@ pub(crate) fn side_by_side(world: &World) -> SideBySide {
         };
         Some((app.clone(), versions))
     };
-    world.changes.iter().filter_map(wanted).collect()
+    let mut all: SideBySide = world.changes.iter().filter_map(wanted).collect();
+    for app in world.scales.keys() {
+        let Some((revision, checked)) = picture.applications.current(app) else { continue };
+        let instances = scaling::changed(world, checked);
+        if !instances.is_empty() && !all.contains_key(app) {
+            all.insert(app.clone(), vec![WantedVersion { revision, instances }]);
+        }
+    }
+    all
+}
+
+/// Whether two versions share an application's instances, or are about to.
+pub(crate) fn is_going(world: &World, app: &AppName) -> bool {
+    !matches!(stage(world, app), Stage::Ended)
 }
 
 impl Watcher<'_> {

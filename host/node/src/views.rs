@@ -1,6 +1,7 @@
 //! What the management API shows of the picture. Pure: no task, no clock, no engine.
 
 use crate::projector::Picture;
+use crate::scaling;
 use aether_api as api;
 use aether_placement::{Change, Crowded, LANE, Report};
 use aether_routing::Table;
@@ -53,7 +54,7 @@ impl Views<'_> {
     }
 
     fn slice(&self, checked: &Checked, revision: Revision, slice: &CheckedSlice) -> api::Slice {
-        let blueprint = &self.picture.world.applications[&checked.app].value.blueprint;
+        let world = &self.picture.world;
         let instances = self.instances(&checked.app, revision, &slice.coordinates);
         let active = |i: &&api::Instance| i.state == api::InstanceState::Active;
         let unplaced = self.report.unplaced.iter();
@@ -65,7 +66,8 @@ impl Views<'_> {
             app: checked.app.clone(),
             artifact: slice.coordinates.clone(),
             digest: slice.digest,
-            desired: blueprint.slices[slice.entry].instances.get(),
+            desired: scaling::wanted(world, &checked.app, slice),
+            scaling: scaling::shown(world, &checked.app, slice),
             planned: self.planned(&checked.app, revision, &slice.coordinates).count() as u32,
             active: instances.iter().filter(active).count() as u32,
             instances,

@@ -1,7 +1,10 @@
 //! The replicated map, decoded: what every reconciler of this node reads. Knows no writer.
 
 use crate::keys;
-use crate::records::{AuthorityRecord, Change, ClusterRecord, JoinToken, Member, NodeRecord};
+use crate::records::{
+    AuthorityRecord, Change, ClusterRecord, JoinToken, Member, NodeRecord, Scale,
+};
+use aether_alerts::{Alerts, Thresholds};
 use aether_api::StoredKey;
 use aether_kv::{Event, Key, State, Watch, WatchError};
 use aether_rollout::{Outcome, Phase, Rollout};
@@ -41,6 +44,10 @@ pub(crate) struct World {
     pub(crate) traffics: Traffics,
     /// What is slow; the default where nobody has said anything.
     pub(crate) slow: Arc<SlowStrategy>,
+    pub(crate) scales: BTreeMap<AppName, Arc<At<Scale>>>,
+    pub(crate) controller: Arc<At<aether_scaling::Settings>>,
+    pub(crate) thresholds: Arc<At<Thresholds>>,
+    pub(crate) alerts: Arc<At<Alerts>>,
 }
 
 /// A value with the revision that wrote it; 0 where there is no entry.
@@ -173,6 +180,15 @@ impl World {
             self.rollouts.insert(app, Arc::new(At { revision, value }));
         } else if let Some(node) = parse(name, keys::ACKNOWLEDGED) {
             self.acknowledged.insert(node, Arc::new(decode(bytes).map_err(error)?));
+        } else if let Some(app) = parse(name, keys::SCALES) {
+            let value = decode(bytes).map_err(error)?;
+            self.scales.insert(app, Arc::new(At { revision, value }));
+        } else if name == keys::CONTROLLER {
+            self.controller = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
+        } else if name == keys::THRESHOLDS {
+            self.thresholds = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
+        } else if name == keys::ALERTS {
+            self.alerts = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
         } else if name == keys::PLAN {
             self.plan = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
         } else if name == keys::SLOW {
@@ -204,6 +220,8 @@ impl World {
             self.rollouts.remove(&app);
         } else if let Some(node) = parse::<NodeId>(name, keys::ACKNOWLEDGED) {
             self.acknowledged.remove(&node);
+        } else if let Some(app) = parse::<AppName>(name, keys::SCALES) {
+            self.scales.remove(&app);
         } else if name == keys::PLAN {
             self.plan = Arc::default();
         } else if name == keys::SLOW {

@@ -48,9 +48,10 @@ pub fn preview(
     let mut side_by_side = side_by_side.clone();
     let revision = Revision(applications.newest().0 + 1);
     applications.accept(revision, checked);
-    side_by_side.remove(&app);
+    let before = side_by_side.remove(&app).unwrap_or_default();
     if let Some((old, instances)) = rollout {
-        let old = WantedVersion { revision: old, instances: BTreeMap::new() };
+        let known = before.into_iter().find(|version| version.revision == old);
+        let old = known.unwrap_or(WantedVersion { revision: old, instances: BTreeMap::new() });
         side_by_side.insert(app, vec![old, WantedVersion { revision, instances }]);
     }
     let (plan, report) = plan_versions(&applications, &side_by_side, view, previous);

@@ -114,6 +114,15 @@ fn what_stays_says_why_too() {
         SliceLoad { load: Ok(idle_on_hot_nodes), ..slice(2) },
         expect!["keep 2: little to do; already at instances"],
     );
+}
+
+#[test]
+fn what_waits_says_for_what() {
+    let settings = Settings::default();
+    let check = |settings: &Settings, slice: SliceLoad, expect: Expect| {
+        expect.assert_eq(&said(settings, slice));
+    };
+    let busy = || loaded(4, 4_000.0, 0.0, 0.0);
     check(
         &settings,
         SliceLoad { changed: Some(Time(NOW.0 - 14_999)), ..busy() },

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod board;
+mod busy;
 mod capture;
 mod ema;
 mod exposition;
@@ -16,6 +17,7 @@ mod slow;
 mod traffic;
 
 pub use board::{Board, KEYS_MAX, REPORT_KEYS_MAX, Rate, Report};
+pub use busy::{Busy, BusyReport, LastMinute};
 pub use capture::Capture;
 pub use exposition::{Family, Labels, Samples, Times, exposition};
 pub use fleet::{Fleet, Measures, NodeHistory, NodeLoad, NodePoint, Reading};

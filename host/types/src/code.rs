@@ -122,6 +122,8 @@ codes! {
     UnknownRollout = "unknown-rollout",
     /// The rollout of the application is not where this could be done.
     RolloutConflict = "rollout-conflict",
+    /// No alert with this number is active, or the metric has no threshold.
+    UnknownAlert = "unknown-alert",
     /// No key of the management API has this id.
     UnknownKey = "unknown-key",
     /// Nobody can do this right now: no instance, no leader, starting or stopping.

@@ -22,6 +22,7 @@ pub(super) fn slice(app: &AppName, i: usize, entry: &SliceEntry, digest: Option<
         artifact,
         digest: digest.unwrap_or(Digest([0xab; 32])),
         desired,
+        scaling: None,
         planned: desired,
         active: 0,
         instances: (0..desired).map(instance).collect(),

@@ -1,5 +1,6 @@
 //! Applications: what is wanted, what is planned, what is there, and why not. Knows no plan format.
 
+use super::controller::SliceScaling;
 use aether_types::description::Description;
 use aether_types::rollout::Strategy;
 use aether_types::{AppName, Coordinates, Digest, FunctionName, RoutePattern};
@@ -193,8 +194,11 @@ pub struct Slice {
     pub artifact: Coordinates,
     #[schema(value_type = String)]
     pub digest: Digest,
-    /// Instances that the blueprint wants.
+    /// Instances that are wanted: those of the blueprint, or more by the controller.
     pub desired: u32,
+    /// Where the controller may change that; absent: it may not.
+    #[serde(default)]
+    pub scaling: Option<SliceScaling>,
     /// Instances that the plan has a node for.
     pub planned: u32,
     /// Instances that take calls.
@@ -383,6 +387,7 @@ mod tests {
             artifact: "shop:a:1.0.0".parse().unwrap(),
             digest: Digest([0; 32]),
             desired,
+            scaling: None,
             planned: states.len() as u32,
             active: states.iter().filter(|s| **s == InstanceState::Active).count() as u32,
             instances: states.iter().enumerate().map(instance).collect(),

@@ -1,7 +1,8 @@
 //! What the live feed shows. Knows no socket and no moment but its own.
 
 use super::{
-    Application, ClusterStatus, GraphEdge, LogLine, NodeStatus, Note, RaftStatus, RolloutStatus,
+    Alert, Application, ClusterStatus, GraphEdge, LogLine, NodeStatus, Note, RaftStatus,
+    RolloutStatus,
 };
 use crate::auth::{Principal, Role};
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,8 @@ pub struct LivePicture {
     pub applications: BTreeMap<String, Application>,
     /// The newest rollout of each application, by its name.
     pub rollouts: BTreeMap<String, RolloutStatus>,
+    /// What is out of its bounds, by id.
+    pub alerts: BTreeMap<String, Alert>,
     /// Edges along which something was called, by words that tell them apart; rates are rounded.
     pub calls: BTreeMap<String, GraphEdge>,
     /// The newest lines of the node's own log, without what slices say, by their place.

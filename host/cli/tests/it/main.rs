@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod affinity;
+mod alerts;
 mod apps;
 mod bad_input;
 mod canary;
@@ -27,6 +28,7 @@ mod partition;
 mod refusals;
 mod rollout;
 mod sandbox;
+mod scaling;
 mod scenario;
 mod soak;
 mod store;

@@ -66,7 +66,7 @@ function ApplicationSection({ picture, app, rollout, secret, mayChange }: Sectio
         caption={`Slices of ${app.name}`}
         columns={[
           { head: "Slice", names: true, cell: (slice: Slice) => <code>{slice.artifact}</code> },
-          { head: "Wanted", number: true, cell: (slice) => slice.desired },
+          { head: "Wanted", number: true, cell: (slice) => <Wanted slice={slice} /> },
           { head: "Planned", number: true, cell: (slice) => slice.planned },
           { head: "Active", number: true, cell: (slice) => activeInstances(picture, [slice]) },
           { head: "Instances", cell: (slice) => <Instances picture={picture} slice={slice} /> },
@@ -88,6 +88,27 @@ function ApplicationSection({ picture, app, rollout, secret, mayChange }: Sectio
         </>
       )}
     </article>
+  );
+}
+
+/** How many, within which bounds, and why they were changed last. */
+function Wanted({ slice }: { slice: Slice }) {
+  const { scaling } = slice;
+  if (!scaling) return <>{slice.desired}</>;
+  const { changed } = scaling;
+  return (
+    <>
+      {slice.desired}
+      <span class="dim">
+        {" "}
+        of {scaling.min} to {scaling.max}
+      </span>
+      {changed && (
+        <span class="why">
+          {changed.from} to {changed.to}: {changed.reason} (<Time at={changed.at} />)
+        </span>
+      )}
+    </>
   );
 }
 

@@ -2,9 +2,10 @@
 //! it returns. Knows no key.
 
 use super::{Office, control_error};
-use crate::quorum;
+use crate::world::World;
+use crate::{quorum, rollouts};
 use aether_api::ApiError;
-use aether_kv::{Condition, Operation, Transaction};
+use aether_kv::{Condition, Key, Operation, Transaction};
 use aether_types::code::Code;
 use aether_types::{ErrorKind, Revision};
 use std::time::{Duration, Instant};
@@ -12,7 +13,51 @@ use std::time::{Duration, Instant};
 /// How long a write waits until this node's own picture shows it.
 const SHOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often a change is tried again because somebody else wrote at the same time.
+const ATTEMPTS_MAX: u32 = 8;
+
+/// An entry to write, and the revision that it must have until then.
+pub(crate) struct Put {
+    condition: Condition,
+    operation: Operation,
+}
+
+impl Put {
+    /// `seen` is 0 where there was none.
+    pub(crate) fn new(key: Key, seen: Revision, value: Vec<u8>) -> Self {
+        let seen = Some(seen).filter(|seen| *seen != Revision(0));
+        let condition = rollouts::unchanged(key.clone(), seen);
+        Self { condition, operation: Operation::Put { key, value: value.into(), lease: None } }
+    }
+}
+
 impl Office {
+    /// Changes an entry by what it is now; once more where somebody else has changed it meanwhile.
+    /// `decide` says what to write, if anything, and what to answer then.
+    pub(crate) async fn change<T>(
+        &self,
+        decide: impl Fn(&World) -> Result<(Option<Put>, T), ApiError>,
+    ) -> Result<T, ApiError> {
+        for attempt in 1.. {
+            let picture = self.picture();
+            let (put, answer) = decide(&picture.world)?;
+            let Some(Put { condition, operation }) = put else { return Ok(answer) };
+            match self.write(vec![condition], vec![operation]).await {
+                Ok(_) => return Ok(answer),
+                Err(error) if error.kind == ErrorKind::Conflict && attempt < ATTEMPTS_MAX => {
+                    self.control.fresh().await.map_err(|error| control_error(&error))?;
+                    let seen = picture.world.revision;
+                    let mut pictures = self.pictures.clone();
+                    let newer = pictures.wait_for(|picture| picture.world.revision > seen);
+                    // Whoever has written has changed it.
+                    let _ = tokio::time::timeout(SHOWN_TIMEOUT, newer).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
     /// Where a majority is missing, waiting would only hide the reason.
     pub(super) fn check_majority(&self) -> Result<(), ApiError> {
         let Some(missing) = self.missing() else { return Ok(()) };

@@ -6,6 +6,7 @@ use crate::control::{Control, ControlError};
 use crate::counts::Counting;
 use crate::projector::{Picture, Pictures};
 use crate::reach::{Reach, Reaches};
+use crate::scaling;
 use crate::tasks::Runs;
 use crate::{keys, unix_ms};
 use aether_consensus::Term;
@@ -138,7 +139,8 @@ fn start(picture: &Picture, app: &AppName) -> Option<Rollout> {
     let to = stored.revision;
     let version = |revision| {
         let checked = picture.applications.get(app, revision)?;
-        Some(Version::of(revision, checked))
+        // Each version takes over what the one before it had to do.
+        Some(Version::of(revision, &scaling::scaled(world, checked)))
     };
     // A switch's number is never used again, also when the application was gone in between: the
     // revision of the state grows at least as fast.
