@@ -1,8 +1,7 @@
 //! Nodes become one cluster. Knows nothing of slices.
 
-use super::exposition::parse;
+use super::exposition::numbers;
 use super::{raft, read};
-use crate::counts::metrics;
 use crate::http;
 use crate::node::{Node, cluster, wait};
 use crate::store::{Store, Written};
@@ -52,8 +51,8 @@ fn nodes_visible_to_all_members() {
         let status: Status = read(node, "/api/status").unwrap();
         assert_eq!((status.cluster.nodes, &status.node.id), (3, &node.id));
         let up = || {
-            let (samples, _) = parse(&body(node));
-            let links = samples.into_iter().filter(|(name, _)| name.starts_with("aether_link_up{"));
+            let links =
+                numbers(node).into_iter().filter(|(name, _)| name.starts_with("aether_link_up{"));
             links.map(|(_, up)| up).collect::<Vec<f64>>()
         };
         wait("two peers, three classes", || up() == [1.0; 6]);
@@ -86,18 +85,11 @@ fn status_consistent() {
 #[test]
 fn metrics_available() {
     let nodes = cluster::<3>();
-    let numbers = nodes.each_ref().map(|node| parse(&body(node)).0);
-    for samples in &numbers {
+    let all = nodes.each_ref().map(numbers);
+    for samples in &all {
         assert_eq!((samples["aether_raft_voters"], samples["aether_raft_has_leader"]), (3.0, 1.0));
         assert!(samples["aether_node_resident_bytes"] > 1e6);
     }
-    let leading: f64 = numbers.iter().map(|samples| samples["aether_raft_is_leader"]).sum();
+    let leading: f64 = all.iter().map(|samples| samples["aether_raft_is_leader"]).sum();
     assert_eq!(leading, 1.0);
-}
-
-fn body(node: &Node) -> String {
-    let answer = metrics(node, &node.key).text;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains("content-type: application/openmetrics-text"), "{head}");
-    body.to_owned()
 }

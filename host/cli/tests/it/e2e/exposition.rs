@@ -1,10 +1,29 @@
 //! Numbers as text for Prometheus, read by the letter of OpenMetrics: what the format does not
 //! allow ends the test. Knows no metric.
 
+use crate::counts::metrics;
+use crate::node::Node;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Samples by name and labels, as they stand.
-pub(super) type Samples = BTreeMap<String, f64>;
+type Samples = BTreeMap<String, f64>;
+
+/// The samples of a node.
+pub(super) fn numbers(node: &Node) -> BTreeMap<String, f64> {
+    parse(&text(node)).0
+}
+
+/// The metrics of a node, with their kinds.
+pub(super) fn kinds(node: &Node) -> BTreeMap<String, String> {
+    parse(&text(node)).1
+}
+
+fn text(node: &Node) -> String {
+    let answer = metrics(node, &node.key).text;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("content-type: application/openmetrics-text"), "{head}");
+    body.to_owned()
+}
 
 /// What a kind of metric may have behind its name.
 fn suffixes(kind: &str) -> &'static [&'static str] {
@@ -18,7 +37,7 @@ fn suffixes(kind: &str) -> &'static [&'static str] {
 }
 
 /// Reads the whole text.
-pub(super) fn parse(text: &str) -> (Samples, BTreeMap<String, String>) {
+fn parse(text: &str) -> (Samples, BTreeMap<String, String>) {
     let body = text.strip_suffix("# EOF\n").expect("it ends with # EOF");
     let (mut samples, mut kinds) = (Samples::new(), BTreeMap::<String, String>::new());
     let mut helped = BTreeSet::new();

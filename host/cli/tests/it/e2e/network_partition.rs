@@ -95,6 +95,6 @@ fn quorum_transitions_keep_slice() {
     let failed: Vec<String> = loads.into_iter().flat_map(Load::stop).collect();
     assert!(failed.is_empty(), "{} failed, such as {}", failed.len(), failed[0]);
     wait_for_placement(&others(&nodes, &[]), &nodes, &[1, 1, 1]);
-    assert_eq!(nodes.each_ref().map(|node| loaded(node)), [1.0; 3]);
+    assert_eq!(nodes.each_ref().map(loaded), [1.0; 3]);
     check_answers(&others(&nodes, &[]), 1);
 }
