@@ -176,6 +176,12 @@ fn id_and_summary_of_watch(endpoint: Endpoint) -> (&'static str, &'static str) {
         Endpoint::PutSlowSettings => {
             ("putSlowSettings", "Says from when on a call is slow, on all nodes from now on.")
         }
+        Endpoint::ListAspects => {
+            ("aspects", "What is done with the calls of each function beside making them.")
+        }
+        Endpoint::PutAspect => {
+            ("putAspect", "Says what is done with calls of a slice, on all nodes from now on.")
+        }
         Endpoint::ControllerConfig => ("controllerConfig", "The controller's settings."),
         Endpoint::ChangeController => {
             ("changeController", "Changes settings of the controller; what is absent stays.")
@@ -219,6 +225,7 @@ fn body(endpoint: Endpoint, all: &mut Schemas) -> Option<(&'static str, Value)> 
         Endpoint::CreateToken => Some((JSON, schema::<TokenRequest>(all))),
         Endpoint::PutFaults => Some((JSON, schema::<FaultRequest>(all))),
         Endpoint::PutSlowSettings => Some((JSON, schema::<SlowSettings>(all))),
+        Endpoint::PutAspect => Some((JSON, schema::<AspectChange>(all))),
         _ => None,
     }
 }
@@ -242,6 +249,7 @@ fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) 
         Endpoint::CallMetrics => schema::<CallMetrics>(all),
         Endpoint::SlowCalls => schema::<SlowCalls>(all),
         Endpoint::PutSlowSettings => schema::<SlowSettings>(all),
+        Endpoint::ListAspects | Endpoint::PutAspect => schema::<AspectPoints>(all),
         Endpoint::PutArtifact => schema::<Artifact>(all),
         Endpoint::CheckArtifact => schema::<CheckedArtifact>(all),
         Endpoint::ListArtifacts => schema::<Artifacts>(all),

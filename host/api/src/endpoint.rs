@@ -30,6 +30,8 @@ pub enum Endpoint {
     CallMetrics,
     SlowCalls,
     PutSlowSettings,
+    ListAspects,
+    PutAspect,
     PutArtifact,
     CheckArtifact,
     ListArtifacts,
@@ -103,6 +105,8 @@ impl Endpoint {
         Self::CallMetrics,
         Self::SlowCalls,
         Self::PutSlowSettings,
+        Self::ListAspects,
+        Self::PutAspect,
         Self::PutArtifact,
         Self::CheckArtifact,
         Self::ListArtifacts,
@@ -166,6 +170,8 @@ impl Endpoint {
             Self::CallMetrics => (Method::GET, "/api/metrics/calls"),
             Self::SlowCalls => (Method::GET, "/api/slow-calls"),
             Self::PutSlowSettings => (Method::PUT, "/api/slow-calls/strategy"),
+            Self::ListAspects => (Method::GET, "/api/aspects"),
+            Self::PutAspect => (Method::PUT, "/api/aspects"),
             Self::PutArtifact => (Method::PUT, "/api/artifacts/{digest}"),
             Self::CheckArtifact => (Method::POST, "/api/artifacts/{digest}/check"),
             Self::ListArtifacts => (Method::GET, "/api/artifacts"),
@@ -228,6 +234,7 @@ impl Endpoint {
             | Self::MetricsHistory
             | Self::CallMetrics
             | Self::SlowCalls
+            | Self::ListAspects
             | Self::ListArtifacts
             | Self::ListApplications
             | Self::GetApplication
@@ -258,6 +265,7 @@ impl Endpoint {
             | Self::AcknowledgeAlert
             | Self::CallApplication
             | Self::PutSlowSettings
+            | Self::PutAspect
             | Self::PutEntry
             | Self::DeleteEntry => Some(Role::Operator),
             Self::ListKeys
@@ -295,6 +303,7 @@ impl Endpoint {
                 ("node", "This node alone, which may be gone; absent: all nodes."),
             ],
             Self::CallMetrics => CALLS,
+            Self::ListAspects => &[("app", "Functions of this application alone.")],
             Self::SlowCalls => &[
                 ("app", "Calls of this application alone."),
                 ("slice", "Of this slice alone: `group:artifact`, or with `:version`."),
@@ -335,6 +344,7 @@ impl Endpoint {
             | Self::CreateKey
             | Self::CreateToken
             | Self::PutSlowSettings
+            | Self::PutAspect
             | Self::PutFaults => BODY_BYTES_MAX,
             Self::PutEntry => STORE_VALUE_BYTES_MAX,
             _ => 0,

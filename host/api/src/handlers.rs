@@ -82,6 +82,8 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
         Endpoint::CallMetrics => measured::calls(node, &req.query).await,
         Endpoint::SlowCalls => measured::slow(node, &req.query).await,
         Endpoint::PutSlowSettings => measured::set_slow(node, req).await,
+        Endpoint::ListAspects => ok(&node.aspects(req.query.get("app")?).await?),
+        Endpoint::PutAspect => ok(&node.set_aspect(json(&req.body)?, &req.by).await?),
         Endpoint::PutArtifact => put_artifact(node, req).await,
         Endpoint::CheckArtifact => check_artifact(node, req).await,
         Endpoint::ListArtifacts => ok(&Artifacts { artifacts: node.artifacts().await? }),

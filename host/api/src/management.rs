@@ -41,6 +41,14 @@ pub trait Management: Regulation + Send + Sync + 'static {
     async fn slow_calls(&self, query: SlowQuery) -> Result<SlowCalls, ApiError>;
     /// Says what is slow, on all nodes; it is checked.
     async fn set_slow(&self, strategy: SlowStrategy, by: &Principal) -> Result<(), ApiError>;
+    /// Everything that can be called, with its aspect.
+    async fn aspects(&self, app: Option<AppName>) -> Result<AspectPoints, ApiError>;
+    /// Says what is done with calls, on all nodes; answers those that it is about.
+    async fn set_aspect(
+        &self,
+        change: AspectChange,
+        by: &Principal,
+    ) -> Result<AspectPoints, ApiError>;
 
     /// What a component is, from its bytes; stores nothing.
     async fn describe(&self, bytes: Bytes) -> Result<Description, ApiError>;

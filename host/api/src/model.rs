@@ -3,6 +3,7 @@
 mod alert;
 mod application;
 mod artifact;
+mod aspect;
 mod call;
 mod cluster;
 mod controller;
@@ -28,6 +29,7 @@ pub use application::{
 pub use artifact::{
     Artifact, ArtifactRoute, Artifacts, CheckedArtifact, FunctionView, InterfaceView,
 };
+pub use aspect::{AspectChange, AspectPoint, AspectPoints};
 pub use call::{CallAnswer, CallRequest, Candidate, Explanation, Outcome};
 pub use cluster::{
     ApplicationSummary, ClusterStatus, Health, KeyCreated, KeyRequest, KeyView, Keys, MemoryStatus,

@@ -1,5 +1,6 @@
 //! The command line: nouns, verbs, flags and their help. Knows nothing of what they do.
 
+mod aspect;
 mod control;
 mod forge;
 mod keys;
@@ -8,6 +9,7 @@ mod metrics;
 mod rollout;
 mod slow;
 
+pub(crate) use aspect::{AFTER_ASPECT, AspectCommand};
 pub(crate) use control::{AlertsArgs, AlertsCommand, ControllerCommand, ControllerConfigArgs};
 pub(crate) use forge::{
     CheckArgs, ForgeArgs, ForgeCommand, ForgeFaultCommand, ForgeLoadCommand, ForgeNodeCommand,
@@ -120,6 +122,9 @@ pub(crate) enum Command {
     /// Show calls that took too long, or say what that is
     #[command(after_help = AFTER_SLOW)]
     Slow(SlowArgs),
+    /// Say what is done with calls beside making them: log lines, times
+    #[command(subcommand, after_help = AFTER_ASPECT)]
+    Aspect(AspectCommand),
     /// Print the OpenAPI document of an application, or of the management API
     Openapi(AppArgs),
     /// Write, build and look into slices
@@ -415,6 +420,7 @@ impl Command {
             Self::Graph(args) => args.remote.output.json,
             Self::Metrics(args) => args.remote.output.json,
             Self::Slow(args) => args.remote.output.json,
+            Self::Aspect(command) => command.remote().output.json,
             Self::Slice(
                 SliceCommand::New { output, .. }
                 | SliceCommand::Build { output, .. }

@@ -1,6 +1,7 @@
 //! One module per command; here, which is which. Knows no wire and no format.
 
 mod alerts;
+mod aspect;
 mod blueprint;
 mod call;
 mod controller;
@@ -54,6 +55,7 @@ pub(crate) fn run(command: Command, around: &Surroundings, ui: &mut Ui) -> Resul
         Command::Graph(args) => wait(graph::run(&client(&args.remote)?, &args, ui)),
         Command::Metrics(args) => wait(metrics::run(&client(&args.remote)?, args, ui)),
         Command::Slow(args) => wait(slow::run(&client(&args.remote)?, args, ui)),
+        Command::Aspect(command) => wait(aspect::run(&client(command.remote())?, command, ui)),
         Command::Openapi(AppArgs { app, remote }) => {
             let client = client(&remote)?;
             wait(async {

@@ -2,9 +2,10 @@
 
 use crate::client::{Client, Result};
 use aether_api::{
-    CallMetrics, CallQuery, Endpoint, HistoryQuery, Metrics, MetricsHistory, SlowCalls, SlowQuery,
-    SlowSettings,
+    AspectChange, AspectPoints, CallMetrics, CallQuery, Endpoint, HistoryQuery, Metrics,
+    MetricsHistory, SlowCalls, SlowQuery, SlowSettings,
 };
+use aether_types::AppName;
 use serde::de::DeserializeOwned;
 
 /// Keys of a query, with the values that are set.
@@ -39,6 +40,19 @@ impl Client {
     pub async fn set_slow(&self, settings: &SlowSettings) -> Result<SlowSettings> {
         let (action, endpoint) = ("say what is slow", Endpoint::PutSlowSettings);
         let response = self.send(action, endpoint, self.request(endpoint, &[]).json(settings));
+        self.read(action, response.await?).await
+    }
+
+    /// What is done with calls, of all functions or those of an application.
+    pub async fn aspects(&self, app: Option<&AppName>) -> Result<AspectPoints> {
+        let pairs = vec![("app", app.map(ToString::to_string))];
+        self.query("list the aspects", Endpoint::ListAspects, pairs).await
+    }
+
+    /// Says what is done with calls; answers the functions that it is about.
+    pub async fn set_aspect(&self, change: &AspectChange) -> Result<AspectPoints> {
+        let (action, endpoint) = ("set the aspect", Endpoint::PutAspect);
+        let response = self.send(action, endpoint, self.request(endpoint, &[]).json(change));
         self.read(action, response.await?).await
     }
 

@@ -16,7 +16,6 @@ use crate::pool::Lease;
 use crate::slice::{admit, stopped};
 use crate::{CallContext, HostState, Slice};
 use aether_types::CallError;
-use aether_types::FunctionName;
 use aether_types::counts::Ending as Counted;
 use aether_types::description::HttpVersion;
 use body::Ending;
@@ -46,15 +45,6 @@ type ArgsV02 = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
 type HandlerV02 = TypedFunc<ArgsV02, ()>;
 
 type Head = Result<http::Response<WasiBody>, ErrorCode>;
-
-/// The handler's function, as calls of it are counted.
-pub(crate) fn function(version: HttpVersion) -> FunctionName {
-    let name = match version {
-        HttpVersion::V02 => "wasi:http/incoming-handler#handle",
-        HttpVersion::V03 => "wasi:http/handler#handle",
-    };
-    name.parse().expect("it is a function's name")
-}
 
 enum Event {
     Answered(Head),

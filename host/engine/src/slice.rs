@@ -7,7 +7,7 @@ use crate::joint::{Job, Joint, Reply, Work};
 use crate::pool::{Lease, Pool};
 use crate::stats::Stats;
 use crate::tally::Tally;
-use crate::{AppContext, CALL_DEPTH_MAX, CallContext, Waits, http, json};
+use crate::{AppContext, CALL_DEPTH_MAX, CallContext, Waits, json};
 use aether_types::code::Code as ProblemCode;
 use aether_types::counts::Ending;
 use aether_types::description::Description;
@@ -69,8 +69,9 @@ impl Slice {
         let limits = code.app.limits;
         let pool = Pool::new(limits.max_concurrency, limits.queue, Arc::clone(&code.shared));
         let functions = code.functions.iter().map(|function| function.name.clone());
-        let handler = code.handler.iter().map(|(version, _)| http::function(*version));
-        let tally = Tally::new(functions.chain(handler));
+        let handler = code.handler.iter().map(|(version, _)| version.function());
+        let (app, coordinates) = (code.app.app.clone(), Arc::clone(&code.app.coordinates));
+        let tally = Tally::new(app, coordinates, functions.chain(handler));
         let code = Arc::new(code);
         let joint = (limits.reuse == Reuse::Concurrent).then(|| Joint::new(Arc::clone(&code)));
         Self { number, description, code, pool, joint, tally, _admission: admission }

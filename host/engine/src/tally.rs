@@ -2,12 +2,12 @@
 //! no node and no metric names.
 
 use crate::{CallContext, Origin};
-use aether_types::CallError;
+use aether_types::aspect::Aspect;
 use aether_types::counts::{CALLERS_MAX, Caller, Counts, ENDINGS, Ending};
 use aether_types::latencies::{BUCKETS, Latencies, bucket};
-use aether_types::{Coordinates, FunctionName, RequestId};
+use aether_types::{AppName, CallError, Coordinates, FunctionName, RequestId};
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -15,6 +15,8 @@ use tokio::time::Instant;
 /// What a slice has counted since it was loaded. Outlives the slice.
 #[derive(Debug)]
 pub struct Tally {
+    app: AppName,
+    slice: Arc<Coordinates>,
     functions: Vec<Function>,
     slow: Mutex<Vec<SlowCall>>,
 }
@@ -25,6 +27,8 @@ struct Function {
     callers: Callers,
     /// A call that takes so long is noted.
     slow_nanos: AtomicU64,
+    /// The place of its aspect in [`Aspect::ALL`].
+    aspect: AtomicU8,
 }
 
 /// A call that took longer than calls of its function should.
@@ -64,32 +68,69 @@ const TIMED_OF: u64 = 16;
 
 /// A call that is being made. One that is dropped was abandoned.
 pub(crate) struct Counting<'a> {
+    tally: &'a Tally,
     function: &'a Function,
-    slow: &'a Mutex<Vec<SlowCall>>,
     cell: &'a Cell,
     started: Instant,
-    /// Of a call that is timed.
+    /// Of a call whose end the clock is read for: because it is timed, or logged.
     origin: Option<Arc<Origin>>,
+    is_timed: bool,
+    logs: bool,
     ended: bool,
 }
 
 impl Tally {
-    pub(crate) fn new(functions: impl IntoIterator<Item = FunctionName>) -> Arc<Self> {
+    pub(crate) fn new(
+        app: AppName,
+        slice: Arc<Coordinates>,
+        functions: impl IntoIterator<Item = FunctionName>,
+    ) -> Arc<Self> {
         let function = |name| Function {
             name,
             callers: Callers::default(),
             slow_nanos: AtomicU64::new(u64::MAX),
+            aspect: AtomicU8::new(0),
         };
         let functions = functions.into_iter().map(function).collect();
-        Arc::new(Self { functions, slow: Mutex::default() })
+        Arc::new(Self { app, slice, functions, slow: Mutex::default() })
     }
 
     /// Begins to count a call of the function at a place.
     pub(crate) fn begin(&self, place: usize, ctx: &CallContext, started: Instant) -> Counting<'_> {
         let function = &self.functions[place];
         let cell = function.callers.cell(ctx.caller());
-        let origin = cell.is_next_timed().then(|| Arc::clone(&ctx.origin));
-        Counting { function, slow: &self.slow, cell, started, origin, ended: false }
+        let aspect = function.aspect();
+        let (logs, is_timed) = (aspect.logs(), aspect.measures() || cell.is_next_timed());
+        let origin = (is_timed || logs).then(|| Arc::clone(&ctx.origin));
+        if logs {
+            self.log_begin(function, ctx);
+        }
+        let tally = self;
+        Counting { tally, function, cell, started, origin, is_timed, logs, ended: false }
+    }
+
+    /// What is done with calls of each function from now on.
+    pub fn switch(&self, aspect: impl Fn(&FunctionName) -> Aspect) {
+        for function in &self.functions {
+            function.aspect.store(aspect(&function.name) as u8, Relaxed);
+        }
+    }
+
+    #[cold]
+    fn log_begin(&self, function: &Function, ctx: &CallContext) {
+        let origin = &ctx.origin;
+        tracing::info!(
+            target: "aspect",
+            app = self.app.as_str(),
+            slice = %self.slice,
+            request_id = origin.request_id.as_str(),
+            variant = origin.variant_number(),
+            trace_id = origin.trace_id(),
+            function = %function.name,
+            caller = ctx.caller().map(tracing::field::display),
+            attempt = ctx.attempt,
+            "call begins"
+        );
     }
 
     /// From when on calls of each function are noted as slow.
@@ -119,6 +160,12 @@ impl Tally {
         let mut sum = Counts::default();
         self.counts().for_each(|(_, _, counts)| sum.add(&counts));
         sum
+    }
+}
+
+impl Function {
+    fn aspect(&self) -> Aspect {
+        Aspect::ALL[usize::from(self.aspect.load(Relaxed)) % Aspect::ALL.len()]
     }
 }
 
@@ -216,20 +263,37 @@ impl Counting<'_> {
 
     fn count(&mut self, ending: Ending) {
         self.ended = true;
+        let Some(origin) = self.origin.take() else { return self.cell.end(ending, None) };
         let is_begun = !matches!(ending, Ending::TurnedAway | Ending::Overloaded | Ending::Denied);
-        let Some(origin) = self.origin.take().filter(|_| is_begun) else {
-            return self.cell.end(ending, None);
-        };
         let took = self.started.elapsed();
-        self.cell.end(ending, Some(took));
-        if nanos(took) >= self.function.slow_nanos.load(Relaxed) {
+        self.cell.end(ending, (is_begun && self.is_timed).then_some(took));
+        if is_begun && nanos(took) >= self.function.slow_nanos.load(Relaxed) {
             self.note(ending, took, &origin);
+        }
+        if self.logs {
+            self.log_end(ending, took, &origin);
         }
     }
 
     #[cold]
+    fn log_end(&self, ending: Ending, took: Duration, origin: &Origin) {
+        tracing::info!(
+            target: "aspect",
+            app = self.tally.app.as_str(),
+            slice = %self.tally.slice,
+            request_id = origin.request_id.as_str(),
+            variant = origin.variant_number(),
+            trace_id = origin.trace_id(),
+            function = %self.function.name,
+            ending = ending.word(),
+            took_us = took.as_micros() as u64,
+            "call ended"
+        );
+    }
+
+    #[cold]
     fn note(&self, ending: Ending, took: Duration, origin: &Origin) {
-        let mut slow = self.slow.lock();
+        let mut slow = self.tally.slow.lock();
         if slow.len() < SLOW_MAX {
             slow.push(SlowCall {
                 function: self.function.name.clone(),
@@ -268,7 +332,8 @@ mod tests {
     use super::*;
 
     fn tally() -> Arc<Tally> {
-        Tally::new(["t:a/b#f".parse().unwrap(), "t:a/b#g".parse().unwrap()])
+        let functions = ["t:a/b#f", "t:a/b#g"].map(|name| name.parse().unwrap());
+        Tally::new("shop".parse().unwrap(), slice("a"), functions)
     }
 
     fn slice(name: &str) -> Arc<Coordinates> {
@@ -320,6 +385,24 @@ mod tests {
         let timed: Vec<_> =
             tally.counts().map(|(_, _, c)| (c.calls(), c.latencies.count())).collect();
         assert_eq!(timed, [(160, 160), (160, 10)]);
+    }
+
+    #[test]
+    fn with_an_aspect_all_calls_between_slices_are_timed() {
+        let (tally, caller) = (tally(), slice("x"));
+        for (aspect, timed) in [
+            (Aspect::Metrics, [160, 10]),
+            (Aspect::Log, [170, 20]),
+            (Aspect::LogMetrics, [330, 30]),
+            (Aspect::None, [340, 40]),
+        ] {
+            tally.switch(|name| if name.function == "f" { aspect } else { Aspect::None });
+            for place in [0, 1].repeat(160) {
+                tally.begin(place, &of(&caller), Instant::now()).end(Ending::Answered);
+            }
+            let counted: Vec<_> = tally.counts().map(|(_, _, c)| c.latencies.count()).collect();
+            assert_eq!(counted, timed, "{aspect}");
+        }
     }
 
     #[test]

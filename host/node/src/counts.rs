@@ -11,6 +11,7 @@ use aether_telemetry::{
     TrafficPoint,
 };
 use aether_transport::Class;
+use aether_types::aspect::Aspects;
 use aether_types::counts::{CallKey, Caller, Counts, Ending};
 use aether_types::latencies::Latencies;
 use aether_types::slow::SlowStrategy;
@@ -147,6 +148,7 @@ impl Counting {
     fn take_up(&self, (node, run): (NodeId, u64), picture: &Picture) -> Vec<Report> {
         let mut state = self.0.lock();
         state.note_slow(&picture.world.slow);
+        state.switch(&picture.world.aspects.value);
         let own = state.own(known(picture));
         state.board.keep(known(picture));
         let reports = Report::all(run, &own);
@@ -246,6 +248,13 @@ impl Counting {
 }
 
 impl State {
+    /// Says what is done with calls from now on.
+    fn switch(&self, aspects: &Aspects) {
+        for Held { app, slice, tally, .. } in &self.held {
+            tally.switch(|function| aspects.of(app, &slice.slice, function));
+        }
+    }
+
     /// Takes up which calls were slow, and says which ones are from now on.
     fn note_slow(&mut self, strategy: &SlowStrategy) {
         let mut times = BTreeMap::<_, Latencies>::new();

@@ -23,6 +23,7 @@ pub(crate) const THRESHOLDS: &str = "alerts/thresholds";
 pub(crate) const ALERTS: &str = "alerts/state";
 pub(crate) const PLAN: &str = "plan";
 pub(crate) const SLOW: &str = "slow-calls";
+pub(crate) const ASPECTS: &str = "aspects";
 
 /// What the operator wants: an `Application`. Written by operators.
 pub(crate) fn blueprint(app: &AppName) -> Key {
@@ -125,6 +126,11 @@ pub(crate) fn alerts() -> Key {
 /// The plan. Written by the leader.
 pub(crate) fn plan() -> Key {
     key(PLAN.to_owned())
+}
+
+/// What is done with calls: `Aspects`. Written by operators.
+pub(crate) fn aspects() -> Key {
+    key(ASPECTS.to_owned())
 }
 
 /// Which calls count as slow: a `SlowStrategy`. Written by operators.

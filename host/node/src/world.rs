@@ -9,6 +9,7 @@ use aether_api::StoredKey;
 use aether_kv::{Event, Key, State, Watch, WatchError};
 use aether_rollout::{Outcome, Phase, Rollout};
 use aether_routing::Traffics;
+use aether_types::aspect::Aspects;
 use aether_types::blueprint::Application;
 use aether_types::description::Description;
 use aether_types::observed::Observed;
@@ -42,6 +43,7 @@ pub(crate) struct World {
     pub(crate) principals: BTreeMap<String, Arc<StoredKey>>,
     pub(crate) plan: Arc<At<Plan>>,
     pub(crate) traffics: Traffics,
+    pub(crate) aspects: Arc<At<Aspects>>,
     /// What is slow; the default where nobody has said anything.
     pub(crate) slow: Arc<SlowStrategy>,
     pub(crate) scales: BTreeMap<AppName, Arc<At<Scale>>>,
@@ -191,6 +193,8 @@ impl World {
             self.alerts = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
         } else if name == keys::PLAN {
             self.plan = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
+        } else if name == keys::ASPECTS {
+            self.aspects = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
         } else if name == keys::SLOW {
             self.slow = Arc::new(decode(bytes).map_err(error)?);
         }
@@ -224,6 +228,8 @@ impl World {
             self.scales.remove(&app);
         } else if name == keys::PLAN {
             self.plan = Arc::default();
+        } else if name == keys::ASPECTS {
+            self.aspects = Arc::default();
         } else if name == keys::SLOW {
             self.slow = Arc::default();
         }

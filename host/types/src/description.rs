@@ -2,7 +2,7 @@
 
 use crate::slice_toml::SliceToml;
 use crate::versioned::Versioned;
-use crate::wit::Interface;
+use crate::wit::{Function, Interface};
 use crate::{Digest, FunctionName, InterfaceName};
 use serde::{Deserialize, Serialize};
 
@@ -37,13 +37,38 @@ pub enum HttpVersion {
     V03,
 }
 
+impl HttpVersion {
+    /// The handler's function, as calls of it are counted.
+    pub fn function(self) -> FunctionName {
+        let name = match self {
+            Self::V02 => "wasi:http/incoming-handler#handle",
+            Self::V03 => "wasi:http/handler#handle",
+        };
+        name.parse().expect("it is a function's name")
+    }
+}
+
+impl Description {
+    /// Everything of it that can be called from elsewhere.
+    pub fn functions(&self) -> impl Iterator<Item = FunctionName> {
+        let exported = self.exports.iter().flat_map(|interface| {
+            let name = |function: &Function| FunctionName {
+                interface: interface.name.clone(),
+                function: function.name.clone(),
+            };
+            interface.functions.iter().map(name)
+        });
+        exported.chain(self.handler.map(HttpVersion::function))
+    }
+}
+
 impl Versioned for Description {
     const FORMAT: u8 = 2;
 }
 
 impl Description {
     /// The exported function that `name` means; its version may be left out.
-    pub fn export(&self, name: &FunctionName) -> Option<(&Interface, &crate::wit::Function)> {
+    pub fn export(&self, name: &FunctionName) -> Option<(&Interface, &Function)> {
         let interfaces = self.exports.iter().filter(|i| name.interface.means(&i.name));
         interfaces.filter_map(|i| Some((i, i.function(&name.function)?))).next()
     }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod affinity;
+pub mod aspect;
 pub mod binding;
 pub mod blueprint;
 pub mod checked;

@@ -5,6 +5,7 @@
 mod affinity;
 mod alerts;
 mod apps;
+mod aspects;
 mod bad_input;
 mod canary;
 mod certificates;
