@@ -5,6 +5,7 @@ use aether_types::blueprint::{CacheBucket, Grants};
 use aether_types::limits::EffectiveLimits;
 use aether_types::{AppName, CallError, Coordinates, InterfaceName, RequestId, Revision};
 use futures_util::future::BoxFuture;
+use std::num::NonZeroU64;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -55,6 +56,8 @@ pub struct CallContext {
     pub attempt: u32,
     /// The slices that wait for this call, the last one first; none at the edge.
     pub chain: Option<Arc<Waits>>,
+    /// The span of the call that makes this one, if both are recorded and made on this node.
+    pub span: Option<NonZeroU64>,
 }
 
 /// A slice that waits for the call that it made.
@@ -150,7 +153,7 @@ impl Waits {
 impl CallContext {
     /// The context of a call that comes from outside: HTTP, the command line, a life-cycle hook.
     pub fn edge(origin: Arc<Origin>, deadline: Instant) -> Self {
-        Self { origin, deadline, attempt: 1, chain: None }
+        Self { origin, deadline, attempt: 1, chain: None, span: None }
     }
 
     /// The context of a call that the slice `caller` makes while it works on this one.
@@ -170,7 +173,15 @@ impl CallContext {
             deadline: self.deadline,
             attempt: 1,
             chain: Some(waits),
+            span: self.span,
         }
+    }
+
+    /// W3C `traceparent` for whoever takes this call elsewhere.
+    pub fn trace_parent(&self) -> Option<String> {
+        let text = self.origin.trace_parent.as_ref()?;
+        let span = self.span.map(|span| format!("{}{span:016x}{}", &text[..36], &text[52..]));
+        Some(span.unwrap_or_else(|| text.clone()))
     }
 
     /// How many slices are waiting for this call: 0 at the edge.

@@ -8,6 +8,7 @@ use crate::provided::Provided;
 use crate::runtime::{Lane, Runtime, Trim, Trims};
 use crate::slice::Slice;
 use crate::tamper::Tampering;
+use crate::trace::Traces;
 use crate::{AppContext, ErasedInfra, Error, HostState, Router, Settings, codec, reflect};
 use aether_types::code::Code as ProblemCode;
 use aether_types::description::{Description, HttpVersion};
@@ -127,6 +128,11 @@ impl Engine {
     }
 
     /// What is tampered with in calls of this engine's slices: nothing, unless somebody sets it.
+    /// Where the spans of all calls go.
+    pub fn traces(&self) -> Arc<Traces> {
+        Arc::clone(&self.runtime.shared.traces)
+    }
+
     pub fn tampering(&self) -> Arc<Tampering> {
         Arc::clone(&self.runtime.shared.tampering)
     }

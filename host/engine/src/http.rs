@@ -94,7 +94,9 @@ impl Slice {
             return Err(CallError::Unavailable(message));
         }
         // The handler comes after all functions.
-        let counting = self.tally.begin(self.code.functions.len(), &ctx, now);
+        let (place, mut ctx) = (self.code.functions.len(), ctx);
+        let span = self.span(place, &mut ctx, now);
+        let counting = self.tally.begin(place, &ctx, now).traced(span);
         let outcome = self.serve(&mut take, ctx, now).await;
         match &outcome {
             Ok(response) => counting.end(Counted::of_status(response.status().as_u16())),

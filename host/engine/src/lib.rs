@@ -29,6 +29,7 @@ mod slice;
 mod stats;
 mod tally;
 mod tamper;
+mod trace;
 
 pub use aether_types::limits::EffectiveLimits;
 pub use codec::{ELEMENTS_MAX, WIRE_BYTES_MAX, WireError};
@@ -52,3 +53,4 @@ pub use slice::{HOOK_TIMEOUT, Occupancy, Offer, Place, Slice};
 pub use stats::{Failures, Stats};
 pub use tally::{SlowCall, Tally};
 pub use tamper::{Tamper, TamperKind, Tampering};
+pub use trace::{CallSpan, Traces};

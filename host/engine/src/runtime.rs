@@ -11,6 +11,7 @@ use crate::meter::{Budget, CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX,
 use crate::provided::{self, Provided};
 use crate::settings::{TICK_MILLIS, can_scan_pages};
 use crate::tamper::Tampering;
+use crate::trace::Traces;
 use crate::{ErasedInfra, Error, HostState, Settings};
 use aether_types::slice_toml::MEMORY_MAX;
 use parking_lot::Mutex;
@@ -64,6 +65,7 @@ pub(crate) struct Shared {
     live: AtomicU32,
     live_max: u32,
     pub(crate) tampering: Arc<Tampering>,
+    pub(crate) traces: Arc<Traces>,
 }
 
 /// One live `WasmInstance` of the node's limit.
@@ -92,6 +94,7 @@ impl Runtime {
             live: AtomicU32::new(0),
             live_max: settings.wasm_instances_max,
             tampering: Arc::default(),
+            traces: Arc::default(),
         });
         let engines = [plain.engine.clone(), concurrent.engine.clone()];
         Ok(Self {

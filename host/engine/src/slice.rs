@@ -7,6 +7,7 @@ use crate::joint::{Job, Joint, Reply, Work};
 use crate::pool::{Lease, Pool};
 use crate::stats::Stats;
 use crate::tally::Tally;
+use crate::trace::Open;
 use crate::{AppContext, CALL_DEPTH_MAX, CallContext, Waits, json};
 use aether_types::code::Code as ProblemCode;
 use aether_types::counts::Ending;
@@ -191,7 +192,8 @@ impl Slice {
     ) -> Result<Vec<u8>, CallError> {
         let ctx = &mut offer.as_mut().expect(OFFERED).ctx;
         let now = Instant::now();
-        let counting = self.tally.begin(place, ctx, now);
+        let span = self.span(place, ctx, now);
+        let counting = self.tally.begin(place, ctx, now).traced(span);
         let outcome = match admit(ctx, self.code.functions[place].timeout, now) {
             Ok(()) => {
                 let deadline = ctx.deadline;
@@ -205,6 +207,18 @@ impl Slice {
             Err(error) => counting.fail(error, offer.is_none()),
         }
         outcome
+    }
+
+    /// The span of a call, where its trace is recorded and somebody collects spans.
+    pub(crate) fn span(
+        &self,
+        place: usize,
+        ctx: &mut CallContext,
+        now: Instant,
+    ) -> Option<Box<Open>> {
+        let AppContext { app, coordinates, .. } = &*self.code.app;
+        let callee = (app, coordinates, self.tally.function(place));
+        self.code.shared.traces.open(ctx, callee, now)
     }
 
     /// What the caller is told by an answer of the function.

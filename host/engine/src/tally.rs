@@ -1,6 +1,7 @@
 //! Counts the calls of one loaded slice where they run: by function and caller. Knows no version,
 //! no node and no metric names.
 
+use crate::trace::Open;
 use crate::{CallContext, Origin};
 use aether_types::aspect::Aspect;
 use aether_types::counts::{CALLERS_MAX, Caller, Counts, ENDINGS, Ending};
@@ -76,6 +77,8 @@ pub(crate) struct Counting<'a> {
     origin: Option<Arc<Origin>>,
     is_timed: bool,
     logs: bool,
+    /// Of a call whose trace is recorded.
+    span: Option<Box<Open>>,
     ended: bool,
 }
 
@@ -106,7 +109,17 @@ impl Tally {
             self.log_begin(function, ctx);
         }
         let tally = self;
-        Counting { tally, function, cell, started, origin, is_timed, logs, ended: false }
+        Counting {
+            tally,
+            function,
+            cell,
+            started,
+            origin,
+            is_timed,
+            logs,
+            span: None,
+            ended: false,
+        }
     }
 
     /// What is done with calls of each function from now on.
@@ -131,6 +144,10 @@ impl Tally {
             attempt = ctx.attempt,
             "call begins"
         );
+    }
+
+    pub(crate) fn function(&self, place: usize) -> &FunctionName {
+        &self.functions[place].name
     }
 
     /// From when on calls of each function are noted as slow.
@@ -256,6 +273,12 @@ impl Cell {
 }
 
 impl Counting<'_> {
+    /// With a span that ends with the call.
+    pub(crate) fn traced(mut self, span: Option<Box<Open>>) -> Self {
+        self.span = span;
+        self
+    }
+
     /// Counts the call with its end.
     pub(crate) fn end(mut self, ending: Ending) {
         self.count(ending);
@@ -263,6 +286,9 @@ impl Counting<'_> {
 
     fn count(&mut self, ending: Ending) {
         self.ended = true;
+        if let Some(span) = self.span.take() {
+            span.end(ending);
+        }
         let Some(origin) = self.origin.take() else { return self.cell.end(ending, None) };
         let is_begun = !matches!(ending, Ending::TurnedAway | Ending::Overloaded | Ending::Denied);
         let took = self.started.elapsed();

@@ -16,6 +16,7 @@ pub struct Settings {
     pub cluster: Cluster,
     pub limits: Limits,
     pub log: Log,
+    pub telemetry: Telemetry,
     /// Certificates from elsewhere, instead of the cluster's own authority.
     pub tls: Option<TlsFiles>,
     /// Lets administrators put faults into the node. For clusters that nobody needs.
@@ -88,6 +89,15 @@ pub struct Log {
     pub format: LogFormat,
 }
 
+/// Where traces and metrics go, beside `/metrics`.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Telemetry {
+    /// `http://HOST:PORT` of an OpenTelemetry collector that takes OTLP over HTTP. Without it
+    /// nothing is sent, and no spans are made.
+    pub otlp: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
@@ -103,6 +113,7 @@ impl Default for Settings {
             cluster: Cluster::default(),
             limits: Limits::default(),
             log: Log::default(),
+            telemetry: Telemetry::default(),
             tls: None,
             sandbox: false,
         }
@@ -196,8 +207,19 @@ impl Settings {
             cluster.token.is_some() || cluster.join.is_none(),
             "cluster.join needs cluster.token: `aether node token` prints one",
         );
+        check(
+            self.telemetry.otlp.as_deref().is_none_or(is_collector),
+            "telemetry.otlp is http://HOST:PORT; a collector beside the node can go on over TLS",
+        );
         problems.or(())
     }
+}
+
+/// Whether an address is one that traces can be sent to: without a path, and not over TLS.
+fn is_collector(address: &str) -> bool {
+    reqwest::Url::parse(address).is_ok_and(|url| {
+        url.scheme() == "http" && url.has_host() && url.path() == "/" && url.query().is_none()
+    })
 }
 
 #[cfg(test)]
@@ -221,6 +243,11 @@ mod tests {
         assert!(problems("[limits]\nwasm-instances = 20000").contains("16 to 9000"));
         assert!(problems("[cluster]\nvoters = 4").contains("1, 3, 5 or 7"));
         assert!(problems("[cluster]\njoin = \"10.0.0.1:8090\"").contains("cluster.token"));
+        for address in ["https://c:4318", "c:4318", "http://c:4318/v1/traces", "http://"] {
+            let otlp = format!("[telemetry]\notlp = \"{address}\"");
+            assert!(problems(&otlp).contains("http://HOST:PORT"), "{address}");
+        }
+        assert!(!problems("[telemetry]\notlp = \"http://c:4318\"").contains("HOST:PORT"));
         assert!(problems("[tls]\nca = \"ca.pem\"").contains("missing field `certificate`"));
         assert!(problems("[listen]\nhttp = \"8070\"").starts_with("node.toml:2:8: invalid socket"));
     }

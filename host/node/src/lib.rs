@@ -26,6 +26,7 @@ mod management;
 mod members;
 mod metrics;
 mod network;
+mod otlp;
 #[cfg(test)]
 mod pair;
 mod parts;

@@ -10,13 +10,22 @@ use aether_types::counts::{CallKey, Caller, Counts, Ending};
 impl Office {
     /// What this node is, does and has counted. Of other nodes only the links to them.
     pub(crate) fn exposition(&self) -> String {
+        exposition(self.families())
+    }
+
+    pub(crate) fn families(&self) -> Vec<Family> {
         let mut families = self.process();
         families.extend(self.raft());
         families.push(self.links());
         families.push(self.repeats());
         families.extend(loads(&self.counting.loads()));
         families.extend(calls(self.counting.own(&self.picture()).into_iter()));
-        exposition(families)
+        families.push(counter(
+            "aether_traces_dropped",
+            "Spans that no collector took",
+            self.engine.traces().dropped() as f64,
+        ));
+        families
     }
 
     fn process(&self) -> Vec<Family> {

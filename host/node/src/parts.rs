@@ -18,6 +18,7 @@ use crate::loader::Loader;
 use crate::logs::AllLogs;
 use crate::management::Office;
 use crate::network::{Network, Switchboard, follow_links, follow_members};
+use crate::otlp::Exporter;
 use crate::planner::Reports;
 use crate::projector::{Pictures, Projector};
 use crate::reach::{Leavers, Reach, Reaches};
@@ -325,6 +326,7 @@ impl Parts {
             door.serve(http, closing).await;
             Ok(())
         });
+        let collector = self.settings.telemetry.otlp.clone();
         let (admissions, logs) = (self.admissions(), self.all_logs());
         let slow = self.all_slow(shown.sampled.counting.clone());
         let office = Arc::new(Office {
@@ -352,6 +354,13 @@ impl Parts {
             shutdown,
             faults: shown.faults,
         });
+        if let Some(collector) = &collector {
+            let exporter = Exporter::new(collector, Arc::clone(&office), office.engine.traces());
+            let stop = stops.rest.clone();
+            if let Some(exporter) = exporter {
+                tasks.spawn("otlp", OnFailure::Log, exporter.run(stop));
+            }
+        }
         let stop = stops.management.clone();
         let management = watched(tasks, "management", async move {
             aether_api::serve(api, office, stop.cancelled_owned()).await;

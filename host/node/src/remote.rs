@@ -68,7 +68,8 @@ impl Versioned for CallHead {
 
 impl Context {
     fn of(ctx: &CallContext) -> Self {
-        let Origin { request_id, principal, roles, trace_parent, variant, urgency } = &*ctx.origin;
+        let Origin { request_id, principal, roles, variant, urgency, trace_parent: _ } =
+            &*ctx.origin;
         let waits = |waits: &Waits| (Coordinates::clone(&waits.slice), waits.node.map(NodeId));
         let mut chain: Vec<_> = ctx.waiting().map(waits).collect();
         chain.reverse();
@@ -76,7 +77,7 @@ impl Context {
             request_id: request_id.clone(),
             principal: principal.clone(),
             roles: roles.clone(),
-            trace_parent: trace_parent.clone(),
+            trace_parent: ctx.trace_parent(),
             variant: *variant,
             operator: *urgency == Urgency::Operator,
             attempt: ctx.attempt,
@@ -104,6 +105,7 @@ impl Context {
             deadline: deadline.into(),
             attempt: self.attempt,
             chain,
+            span: None,
         }
     }
 }

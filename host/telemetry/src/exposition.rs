@@ -105,7 +105,7 @@ impl Collector for Families {
 }
 
 /// The end of each bucket in seconds, and what is in it alone.
-fn buckets(times: &Times) -> Vec<(f64, u64)> {
+pub(crate) fn buckets(times: &Times) -> Vec<(f64, u64)> {
     let mut before = 0;
     let mut alone = |below: u64| below - std::mem::replace(&mut before, below);
     let mut buckets: Vec<_> = BUCKETS_MICROS

@@ -11,6 +11,7 @@ mod exposition;
 mod fleet;
 mod history;
 mod line;
+pub mod otlp;
 mod ring;
 mod settings;
 mod slow;

@@ -33,6 +33,7 @@ mod scaling;
 mod scenario;
 mod soak;
 mod store;
+mod traces;
 mod troubles;
 mod types;
 mod update;
