@@ -90,8 +90,8 @@ fn slices_endpoint_lists_slices() {
     }
 }
 
-/// Every node's numbers are OpenMetrics by the letter, are refused without a key, and have what the
-/// status says of the group.
+/// Every node's numbers are in Prometheus' format by the letter, are refused without a key, and
+/// have what the status says of the group.
 #[test]
 fn prometheus_endpoint_tells_numbers() {
     for node in &*NODES {
