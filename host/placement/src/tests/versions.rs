@@ -256,6 +256,29 @@ fn without_versions_it_is_the_ordinary_plan() {
     assert_eq!(ours, ordinary);
 }
 
+#[test]
+fn another_number_of_the_current_version_goes_by_the_same_rules() {
+    check(
+        "1 2 3",
+        "a=1",
+        &["plan 1:a=3", "want 1:a=3", "plan 1:a=2", "want 1:a=2", "drain 1", "want"],
+        expect![[r#"
+            a#0 on 1
+            > plan 1:a=3
+            a#0 on 1, a#1 on 2, a#2 on 3
+            > want 1:a=3
+            a#0 on 1, a#1 on 2, a#2 on 3
+            > plan 1:a=2
+            a#0 on 1, a#1 on 2
+            > want 1:a=2
+            a#0 on 1, a#1 on 2
+            > drain 1
+            a#1 on 2, a#2 on 3
+            > want
+            a#1 on 2"#]],
+    );
+}
+
 /// Numbers of instances of `a` and `b` of each revision, as multiples of what is there.
 fn any_step() -> impl Strategy<Value = (u32, u32, u8)> {
     (1u32..4, 1u32..3, 0u8..5)
