@@ -18,6 +18,7 @@ use aether_scaling::{
     Decision, Hold, Load, Memory, Processors, SliceLoad, Time, Verdict, evaluate,
 };
 use aether_types::checked::{Checked, CheckedSlice};
+use aether_types::plan::InstanceKey;
 use aether_types::versioned::encode;
 use aether_types::{AppName, ErrorKind, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,28 +95,41 @@ impl Lead {
 
     /// Every slice that may have more instances than its blueprint says.
     fn loads(&self, picture: &Picture) -> Vec<SliceLoad> {
+        let is_ours = |checked: &Checked| checked.slices.iter().any(|s| s.max_instances.is_some());
+        if !picture.applications.all_current().any(|(_, checked)| is_ours(checked)) {
+            return Vec::new();
+        }
         let nodes = self.samples.loads();
-        let shares: BTreeMap<NodeId, f64> =
-            nodes.iter().map(|(id, load)| (*id, load.cpu_share())).collect();
+        let shares = nodes.iter().map(|(id, load)| (*id, load.cpu_share())).collect();
+        let mut planned: BTreeMap<_, BTreeSet<NodeId>> = BTreeMap::new();
+        for assignment in &picture.world.plan.value.assignments {
+            let InstanceKey { app, coordinates, .. } = &assignment.instance;
+            planned.entry((app, coordinates)).or_default().insert(assignment.node);
+        }
+        let freest = self.freest(picture, &shares);
+        let mut loads = Vec::new();
+        for (_, checked) in picture.applications.all_current() {
+            for slice in &checked.slices {
+                let Some(max) = slice.max_instances else { continue };
+                let nodes = planned.get(&(&checked.app, &slice.coordinates));
+                let own = share(nodes.into_iter().flatten(), &shares);
+                let load = own.map(|own| self.load(checked, slice, Processors { own, freest }));
+                loads.push(self.slice(picture, (checked, slice, max), load));
+            }
+        }
+        loads.sort_by(|a, b| (&a.app, &a.slice).cmp(&(&b.app, &b.slice)));
+        loads
+    }
+
+    /// How busy the processors are of the node with least to do.
+    fn freest(&self, picture: &Picture, shares: &BTreeMap<NodeId, f64>) -> f64 {
         let reach = self.reaches.borrow().clone();
         let is_open = |node: &NodeId| {
             let duty = picture.world.members.get(node).map(|at| at.value.duty);
             duty == Some(Duty::Full) && reach.is_up(*node, self.node)
         };
         let open = shares.iter().filter(|(node, _)| is_open(node));
-        let freest = open.map(|(_, share)| *share).fold(1.0, f64::min);
-        let mut loads = Vec::new();
-        for (_, checked) in picture.applications.all_current() {
-            for slice in &checked.slices {
-                let cpu = |own| Processors { own, freest };
-                loads.extend(slice.max_instances.map(|max| {
-                    let load = self.load(picture, checked, slice, (&shares, &cpu));
-                    self.slice(picture, (checked, slice, max), load)
-                }));
-            }
-        }
-        loads.sort_by(|a, b| (&a.app, &a.slice).cmp(&(&b.app, &b.slice)));
-        loads
+        open.map(|(_, share)| *share).fold(1.0, f64::min)
     }
 
     fn slice(
@@ -152,27 +166,13 @@ impl Lead {
         })
     }
 
-    /// Or a node that has instances, and says nothing.
-    fn load(
-        &self,
-        picture: &Picture,
-        checked: &Checked,
-        slice: &CheckedSlice,
-        (shares, cpu): (&BTreeMap<NodeId, f64>, &dyn Fn(f64) -> Processors),
-    ) -> Result<Load, String> {
+    fn load(&self, checked: &Checked, slice: &CheckedSlice, cpu: Processors) -> Load {
         let (app, coordinates) = (&checked.app, &slice.coordinates);
-        let planned = picture.world.plan.value.assignments.iter();
-        let planned =
-            planned.filter(|a| a.instance.app == *app && a.instance.coordinates == *coordinates);
-        let nodes: BTreeSet<NodeId> = planned.map(|a| a.node).collect();
-        let own = nodes.iter().map(|node| shares.get(node).ok_or_else(|| node.to_string()));
-        let own = own.collect::<Result<Vec<&f64>, String>>()?;
-        let mean = own.iter().copied().sum::<f64>() / own.len().max(1) as f64;
-        Ok(Load {
+        Load {
             calls: self.counting.rate(app, coordinates).calls,
             busy: self.counting.busy(app, coordinates, self.started.elapsed()),
-            cpu: cpu(mean),
-        })
+            cpu,
+        }
     }
 
     /// Writes what changes, application by application, if nobody else has changed it.
@@ -198,6 +198,16 @@ impl Lead {
         }
         error.map_or(Ok(()), Err)
     }
+}
+
+/// The mean of these nodes, or one that says nothing.
+fn share<'a>(
+    nodes: impl Iterator<Item = &'a NodeId>,
+    shares: &BTreeMap<NodeId, f64>,
+) -> Result<f64, String> {
+    let known = nodes.map(|node| shares.get(node).copied().ok_or_else(|| node.to_string()));
+    let known = known.collect::<Result<Vec<f64>, String>>()?;
+    Ok(known.iter().sum::<f64>() / known.len().max(1) as f64)
 }
 
 fn transaction(picture: &Picture, app: &AppName, verdicts: &[&Verdict]) -> Transaction {
