@@ -38,7 +38,7 @@ struct Node {
 impl Busy {
     /// A node says how busy its slices are; `now` as in all calls.
     pub fn on_report(&mut self, from: NodeId, now: Duration, report: BusyReport) {
-        self.0.retain(|_, node| now.saturating_sub(node.heard) < STALE_AFTER);
+        self.0.retain(|_, node| now.saturating_sub(node.heard) <= STALE_AFTER);
         let node = self.0.entry(from).or_insert(Node { heard: now, slices: BTreeMap::new() });
         let elapsed = now.saturating_sub(node.heard);
         node.heard = now;
@@ -58,7 +58,7 @@ impl Busy {
 
     /// Over all nodes that were heard lately.
     pub fn sum(&self, app: &AppName, slice: &Coordinates, now: Duration) -> f64 {
-        let nodes = self.0.values().filter(|n| now.saturating_sub(n.heard) < STALE_AFTER);
+        let nodes = self.0.values().filter(|n| now.saturating_sub(n.heard) <= STALE_AFTER);
         let key = (app.clone(), slice.clone());
         nodes.filter_map(|node| node.slices.get(&key)).sum()
     }

@@ -52,7 +52,8 @@ fn hosts(node: &Node, slice: &str) -> Vec<String> {
     instances.map(|instance| instance["node"].as_str().unwrap().to_owned()).collect()
 }
 
-fn fault(node: &Node, method: &str, body: Option<Value>) {
+/// Puts faults into a node, or ends them.
+pub(crate) fn fault(node: &Node, method: &str, body: Option<Value>) {
     let body = body.map(|body| body.to_string());
     let request = Request { method, path: "/api/faults", body, ..Request::default() };
     let answer = node.manage(&request).unwrap();

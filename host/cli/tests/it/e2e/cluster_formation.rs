@@ -80,8 +80,8 @@ fn status_consistent() {
     assert!(ids(&nodes).contains(told.first().unwrap().1.as_str()));
 }
 
-/// Every node's numbers are in Prometheus' format by the letter, say that three nodes vote, and one
-/// of the three says that it leads.
+/// Every node's numbers are for Prometheus by the letter of its format, say that three nodes vote,
+/// and one of the three says that it leads.
 #[test]
 fn metrics_available() {
     let nodes = cluster::<3>();

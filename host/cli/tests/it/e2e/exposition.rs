@@ -1,5 +1,5 @@
-//! Numbers as text for Prometheus, read by the letter of its format: what that does not allow ends
-//! the test. Knows no metric.
+//! Numbers as text for Prometheus, read by the letter of its format 0.0.4: what the format does not
+//! allow ends the test. Knows no metric.
 
 use crate::counts::metrics;
 use crate::node::Node;
@@ -36,11 +36,11 @@ fn suffixes(kind: &str) -> &'static [&'static str] {
 
 /// Reads the whole text.
 fn parse(text: &str) -> (Samples, BTreeMap<String, String>) {
-    assert!(text.ends_with('\n'), "the last line ends");
+    let body = text.strip_suffix('\n').expect("it ends with a line's end");
     let (mut samples, mut kinds) = (Samples::new(), BTreeMap::<String, String>::new());
     let mut helped = BTreeSet::new();
     let mut family = String::new();
-    for line in text.lines() {
+    for line in body.lines() {
         if let Some(comment) = line.strip_prefix("# ") {
             let (word, rest) = comment.split_once(' ').expect(line);
             let (name, value) = rest.split_once(' ').expect(line);
@@ -51,7 +51,7 @@ fn parse(text: &str) -> (Samples, BTreeMap<String, String>) {
             match word {
                 "TYPE" => assert_eq!(kinds.insert(family.clone(), value.to_owned()), None),
                 "HELP" => assert!(helped.insert(family.clone()) && !value.is_empty(), "{line}"),
-                _ => panic!("no comment that means anything: {line}"),
+                _ => panic!("no comment of the format: {line}"),
             }
             continue;
         }
@@ -60,7 +60,8 @@ fn parse(text: &str) -> (Samples, BTreeMap<String, String>) {
         let suffix = name.split('{').next().unwrap().strip_prefix(&family);
         let fits = suffix.is_some_and(|suffix| suffixes(kind).contains(&suffix));
         assert!(fits, "not in its family {family}, a {kind}: {line}");
-        assert!(kind != "counter" || (value >= 0.0 && family.ends_with("_total")), "{line}");
+        let counts = family.ends_with("_total");
+        assert!((kind == "counter") == counts && (!counts || value >= 0.0), "{line}");
         let name = name.strip_suffix("{}").unwrap_or(&name).to_owned();
         assert_eq!(samples.insert(name, value), None, "twice: {line}");
     }
@@ -138,7 +139,7 @@ fn check_histograms(samples: &Samples, kinds: &BTreeMap<String, String>) {
 }
 
 #[test]
-fn what_is_not_in_the_format_is_found() {
+fn what_is_not_of_the_format_is_found() {
     const GOOD: &str = "# TYPE a_total counter\n# HELP a_total Of a.\n\
                         a_total{l=\"x,\\\"\",m=\"\"} 1\n\
                         # TYPE h histogram\n# HELP h Of h.\nh_bucket{le=\"0.5\"} 1\n\
@@ -147,9 +148,9 @@ fn what_is_not_in_the_format_is_found() {
     assert_eq!((samples.len(), kinds.len(), samples["h_count"]), (5, 2, 2.0));
     for (part, instead) in [
         ("h_count 2\n", "h_count 2"),
-        ("a_total{", "a{"),
-        ("# TYPE a_total counter\n# HELP a_total", "# TYPE a counter\n# HELP a"),
-        ("a_total{", "b_total{"),
+        ("\na_total{", "\na{"),
+        ("\na_total{", "\nb_total{"),
+        ("a_total counter", "a_total gauge"),
         (" 1\n# TYPE h", " one\n# TYPE h"),
         ("\\\"\",m", "\\x\",m"),
         ("m=\"\"", "l=\"\""),
@@ -158,6 +159,7 @@ fn what_is_not_in_the_format_is_found() {
         ("h_bucket{le=\"0.5\"} 1", "h_bucket{le=\"0.5\"} 3"),
         ("h_count 2", "h_count 3"),
         ("h_sum 1.5\n", "h_sum 1.5\nh_sum 1.5\n"),
+        ("h_sum 1.5\n", "h_sum 1.5\n# EOF\n"),
     ] {
         let bad = GOOD.replacen(part, instead, 1);
         assert_ne!(bad, GOOD, "{part}");

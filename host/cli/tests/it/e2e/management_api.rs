@@ -2,10 +2,18 @@
 
 use super::exposition::numbers;
 use super::{check_answers, others, read, serving};
+use crate::apps::{slice, write};
+use crate::counts::top;
 use crate::http;
-use crate::node::{Node, cluster, leader, wait};
-use aether_api::{Application, Health, InstanceState, Nodes, Phase, RaftRole, Slices, Status};
-use std::collections::BTreeSet;
+use crate::node::{Node, cluster, leader, sandboxed, wait};
+use crate::partition::fault;
+use aether_api::{
+    Application, CallMetrics, FunctionMetrics, Health, InstanceState, Metrics, Nodes, Phase,
+    RaftRole, Slices, SlowCall, SlowCalls, Status,
+};
+use aether_forge::http::Request;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// Three nodes with an instance of `web` on each, for all tests of the class: none of them changes
@@ -90,8 +98,8 @@ fn slices_endpoint_lists_slices() {
     }
 }
 
-/// Every node's numbers are in Prometheus' format by the letter, are refused without a key, and
-/// have what the status says of the group.
+/// Every node's numbers are for Prometheus by the letter of its format, are refused without a key,
+/// and have what the status says of the group.
 #[test]
 fn prometheus_endpoint_tells_numbers() {
     for node in &*NODES {
@@ -120,4 +128,185 @@ fn slices_status_tells_instances() {
         wait("all tell the same", || told(node) == first);
     }
     check_answers(&others(&*NODES, &[]), 1);
+}
+
+/// Three nodes with `web` and a pair of slices that call each other, for tests of counts.
+static CALLED: LazyLock<[Node; 3]> = LazyLock::new(|| {
+    let (nodes, _) = serving(cluster::<3>());
+    let folder = nodes[0].folder("pair");
+    write(&folder, "pair", &[slice("bottom", &[]), top()], "");
+    nodes[0].deployed(&folder);
+    nodes.iter().for_each(|node| node.wait_for("/top", 200));
+    nodes
+});
+
+/// The functions that a node tells of, with this query.
+fn functions(node: &Node, query: &str) -> Vec<FunctionMetrics> {
+    read::<CallMetrics>(node, &format!("/api/metrics/calls{query}")).unwrap().functions
+}
+
+/// Every node tells how busy all three are: processors, memory, instances and disk, within what is
+/// possible.
+#[test]
+fn metrics_endpoint_tells_all_nodes() {
+    for node in &*NODES {
+        let mut told = BTreeMap::new();
+        wait("it has heard of all", || {
+            told = read::<Metrics>(node, "/api/metrics").unwrap().nodes;
+            told.len() == 3 && told.values().all(|it| it.disk_size > 0)
+        });
+        let ids: BTreeSet<&str> = told.keys().map(String::as_str).collect();
+        assert_eq!(ids, NODES.iter().map(|node| node.id.as_str()).collect());
+        for it in told.values() {
+            assert!((0.0..=1.0).contains(&it.cpu_share) && it.processors > 0, "{it:?}");
+            assert!((0.0..=1.0).contains(&it.machine_busy), "{it:?}");
+            assert!(it.memory.resident > 1_000_000 && it.disk_free <= it.disk_size, "{it:?}");
+        }
+    }
+}
+
+/// Thirty requests are counted as thirty calls of the slice that they go to, and thirty of the one
+/// that it calls, on every node.
+#[test]
+fn invocation_metrics_count_calls() {
+    let counts = |node: &Node| {
+        let of_pair = functions(node, "?app=pair").into_iter();
+        of_pair.map(|it| (it.slice, (it.calls, it.failures))).collect::<BTreeMap<_, _>>()
+    };
+    let mut before = BTreeMap::new();
+    wait("all nodes tell the same", || {
+        before = counts(&CALLED[0]);
+        before.len() == 2 && CALLED.iter().all(|node| counts(node) == before)
+    });
+    for turn in 0..30 {
+        assert_eq!(CALLED[turn % 3].get("/top").status, 200);
+    }
+    let after = before.into_iter().map(|(slice, (calls, _))| (slice, (calls + 30, 0)));
+    let after: BTreeMap<_, _> = after.collect();
+    for node in &*CALLED {
+        wait("each request is counted once", || counts(node) == after);
+    }
+}
+
+/// By application, slice or function, exactly those are told, and none where nothing has the name.
+#[test]
+fn invocation_metrics_filter() {
+    let node = &CALLED[1];
+    let seen = |query: &str| {
+        functions(node, query).into_iter().map(|it| it.slice).collect::<Vec<_>>().join(" ")
+    };
+    let all = "t:bottom:1.0.0 t:top:1.0.0 t:web:1.0.1";
+    wait("all were called", || seen("") == all);
+    for (query, expected) in [
+        ("?app=web", "t:web:1.0.1"),
+        ("?app=pair", "t:bottom:1.0.0 t:top:1.0.0"),
+        ("?slice=t:bottom", "t:bottom:1.0.0"),
+        ("?slice=t:top:1.0.0", "t:top:1.0.0"),
+        ("?slice=t:top:2.0.0", ""),
+        ("?function=t:top/api%23f", "t:top:1.0.0"),
+        ("?app=web&slice=t:top", ""),
+        ("?app=none", ""),
+    ] {
+        assert_eq!(seen(query), expected, "{query}");
+    }
+}
+
+/// Lets calls of `web` take longer on every node.
+fn delay(nodes: &[Node], time: &str) {
+    let calls = json!({ "slice": "t:web", "share": 1.0 });
+    let kind = json!({ "call-delay": { "calls": calls, "time": time } });
+    for node in nodes {
+        let faults = json!({ "faults": [{ "kind": kind, "duration": "1h" }] });
+        fault(node, "POST", Some(faults));
+    }
+}
+
+fn set_strategy(node: &Node, strategy: &Value) -> u16 {
+    let body = Some(json!({ "strategy": strategy }).to_string());
+    let path = "/api/slow-calls/strategy";
+    node.manage(&Request { method: "PUT", path, body, ..Request::default() }).unwrap().status
+}
+
+/// Asks for `web` under a request id.
+fn ask_as(door: &Node, id: &str) {
+    assert_eq!(http::get_as(door.http, "/web", id).unwrap().status, 200);
+}
+
+/// The slow calls that a node knows of requests whose ids begin so.
+fn slow(node: &Node, prefix: &str) -> Vec<SlowCall> {
+    let calls = read::<SlowCalls>(node, "/api/slow-calls?limit=1000").unwrap().calls;
+    calls.into_iter().filter(|call| call.request_id.starts_with(prefix)).collect()
+}
+
+/// Asks until every node tells of a slow call of these requests, and gives those of the last node.
+fn noted(nodes: &[Node], prefix: &str) -> Vec<SlowCall> {
+    let (mut found, mut turn) = (Vec::new(), 0);
+    wait("every node tells of a slow call", || {
+        ask_as(&nodes[turn % nodes.len()], &format!("{prefix}{turn}"));
+        turn += 1;
+        nodes.iter().all(|node| {
+            found = slow(node, prefix);
+            !found.is_empty()
+        })
+    });
+    found
+}
+
+/// A call that takes longer than allowed is told by every node, once, with its request's id, place
+/// and time.
+#[test]
+fn slow_invocations_are_listed() {
+    let (nodes, _) = serving(sandboxed::<3>());
+    assert!(set_strategy(&nodes[0], &json!({ "fixed": "200ms" })) < 300);
+    delay(&nodes, "300ms");
+    let found = noted(&nodes, "slow-");
+    let ids: BTreeSet<&str> = found.iter().map(|call| call.request_id.as_str()).collect();
+    assert_eq!(ids.len(), found.len(), "each once: {found:?}");
+    for call in &found {
+        assert!(call.took_us >= 300_000 && call.ending == "answered", "{call:?}");
+        let of = (call.app.as_str(), call.slice.as_str(), &call.caller);
+        assert_eq!(of, ("web", "t:web:1.0.1", &None));
+        assert!(nodes.iter().any(|node| node.id == call.node), "{call:?}");
+    }
+}
+
+/// What counts as slow is adaptive at first; what one node is told holds on all nodes and decides,
+/// and what makes no sense changes nothing.
+#[test]
+fn invocation_strategy_is_shown_and_changed() {
+    let (nodes, _) = serving(sandboxed::<3>());
+    let strategy =
+        |node: &Node| read::<Value>(node, "/api/slow-calls").unwrap()["strategy"].clone();
+    for node in &nodes {
+        assert_eq!(strategy(node), json!({ "adaptive": { "at-least": "10ms" } }));
+    }
+    delay(&nodes, "30ms");
+    let counted = |node: &Node| functions(node, "?app=web").iter().map(|it| it.calls).sum::<u64>();
+    for (at, strict) in ["10s", "20ms"].into_iter().enumerate() {
+        let wanted = json!({ "fixed": strict });
+        assert!(set_strategy(&nodes[at], &wanted) < 300);
+        wait("all nodes show it", || nodes.iter().all(|node| strategy(node) == wanted));
+        match strict {
+            "10s" => {
+                let ask = |turn: usize| ask_as(&nodes[turn % 3], &format!("quick-{turn}"));
+                let before = nodes.each_ref().map(counted);
+                (0..30).for_each(ask);
+                // A node takes up what is slow whenever it says what it has counted.
+                wait("all nodes have counted since", || {
+                    let grown = |(node, before)| counted(node) >= before + 30;
+                    nodes.iter().zip(before).all(grown)
+                });
+                (90..99).for_each(ask);
+            }
+            _ => drop(noted(&nodes, "slow-")),
+        }
+    }
+    for node in &nodes {
+        let quick = slow(node, "quick-9").into_iter().filter(|it| it.request_id != "quick-9");
+        assert_eq!(quick.collect::<Vec<_>>(), [], "nothing took ten seconds");
+    }
+    for wrong in [json!({ "fixed": "0s" }), json!({ "sometimes": "1s" }), json!("fast")] {
+        assert_eq!(set_strategy(&nodes[2], &wrong), 400, "{wrong}");
+        assert_eq!(strategy(&nodes[0]), json!({ "fixed": "20ms" }));
+    }
 }

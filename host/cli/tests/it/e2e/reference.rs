@@ -24,9 +24,9 @@ const CLASSES: [Class; 11] = classes! {
     rolling_update: 6,
     node_failure: 6,
     chaos: 5,
-    management_api: 6,
+    management_api: 11,
     slice_invocation: 9,
-    metrics: 2,
+    metrics: 6,
     bootstrap: 4,
     graceful_shutdown: 4,
     network_partition: 4,
@@ -34,13 +34,15 @@ const CLASSES: [Class; 11] = classes! {
 
 const HEAD: &str = "# End-to-end tests
 
-Generated from the tests; `UPDATE_EXPECT=1 cargo test -p aether-cli --test it e2e::reference` writes it.
+Generated from the tests:
+`UPDATE_EXPECT=1 cargo test -p aether-cli --test it e2e::reference` writes it.
 
-Each test runs against nodes that are processes of the `aether` program on this machine, and asks them over HTTP and with
-commands, as a user would. Nothing is mocked and nothing is left out: partitions are cuts of the links between nodes that
-live, restarts keep the node's folder, and the slices that answer are WebAssembly components.
+Each test runs against nodes that are processes of the `aether` program on this machine, and asks
+them over HTTP and with commands, as a user would. Nothing is mocked: partitions are cuts of the
+links between nodes that live, restarts keep the node's folder, and the slices that answer are
+WebAssembly components.
 
-`cargo test -p aether-cli --test it e2e` runs them all, and `e2e::chaos` after it those of one class.
+`cargo test -p aether-cli --test it e2e` runs them all, and with `e2e::chaos` those of one class.
 ";
 
 /// A test's name, and what it asserts.

@@ -36,7 +36,9 @@ slice = "test:echo"
 call = "test:types/all#nothing"
 "#;
 
-const ORDER: &str = r#"{"id":"a-1","lines":[{"product":"tea","quantity":2,"unit-price":350,"tags":["hot","green"]}],"note":null,"at":{"x":-1,"y":2},"paid":true}"#;
+const ORDER: &str = r#"{"id":"a-1",
+"lines":[{"product":"tea","quantity":2,"unit-price":350,"tags":["hot","green"]}],
+"note":null,"at":{"x":-1,"y":2},"paid":true}"#;
 
 /// Three nodes with one instance, for all tests of the class: each counts calls of a function that
 /// no other one counts.
