@@ -6,6 +6,7 @@
 mod bootstrap;
 mod chaos;
 mod cluster_formation;
+mod controller;
 mod exposition;
 mod graceful_shutdown;
 mod management_api;

@@ -3,15 +3,17 @@
 use super::exposition::numbers;
 use super::{check_answers, others, read, serving};
 use crate::apps::{slice, write};
-use crate::counts::top;
+use crate::counts::{metric, metrics, top};
 use crate::http;
 use crate::node::{Node, cluster, leader, sandboxed, wait};
 use crate::partition::fault;
+use crate::update::load::Load;
 use aether_api::{
-    Application, CallMetrics, FunctionMetrics, Health, InstanceState, Metrics, Nodes, Phase,
-    RaftRole, Slices, SlowCall, SlowCalls, Status,
+    Alert, AlertHistory, AlertSeverity, Alerts, Application, CallMetrics, ControllerStatus,
+    FunctionMetrics, Health, InstanceState, Metrics, Nodes, Phase, RaftRole, Slices, SlowCall,
+    SlowCalls, Status,
 };
-use aether_forge::http::Request;
+use aether_forge::http::{Answer, Request};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -25,8 +27,7 @@ static NODES: LazyLock<[Node; 3]> = LazyLock::new(|| serving(cluster::<3>()).0);
 #[test]
 fn health_endpoint_tells_health_fields() {
     for node in &*NODES {
-        let live = http::get(node.api, "/health/live").unwrap();
-        assert_eq!(live.status, 200, "{}", live.text);
+        assert_eq!(http::get(node.api, "/health/live").unwrap().status, 200);
         let ready = http::get(node.api, "/health/ready").unwrap();
         let body = ready.text.split_once("\r\n\r\n").unwrap().1;
         let health: Health = serde_json::from_str(body).unwrap();
@@ -43,7 +44,10 @@ fn status_endpoint_tells_status_fields() {
     let mut founded = BTreeSet::new();
     for node in &*NODES {
         let status: Status = read(node, "/api/status").unwrap();
-        assert_eq!((&status.node.id, &status.node.version), (&node.id, &version()));
+        assert_eq!(
+            (&status.node.id, &status.node.version),
+            (&node.id, &env!("CARGO_PKG_VERSION").to_owned())
+        );
         let doors = (status.node.api.as_str(), status.node.http.as_str());
         assert_eq!(doors, (&*node.api.to_string(), &*node.http.to_string()));
         let cluster = &status.cluster;
@@ -58,11 +62,6 @@ fn status_endpoint_tells_status_fields() {
         assert!(!status.tasks.is_empty() && errors.is_empty(), "{errors:?}");
     }
     assert_eq!(founded.len(), 1);
-}
-
-/// What the program says of itself.
-fn version() -> String {
-    env!("CARGO_PKG_VERSION").to_owned()
 }
 
 /// Every node lists exactly the three, with the addresses at which they answer, one leader, and one
@@ -90,8 +89,7 @@ fn slices_endpoint_lists_slices() {
     for node in &*NODES {
         let listed: Slices = read(node, "/api/slices").unwrap();
         let [slice] = &listed.slices[..] else { panic!("{listed:?}") };
-        let name = (slice.app.as_str(), slice.artifact.to_string());
-        assert_eq!(name, ("web", "t:web:1.0.1".to_owned()));
+        assert_eq!((slice.app.as_str(), &*slice.artifact.to_string()), ("web", "t:web:1.0.1"));
         assert_eq!([slice.desired, slice.planned, slice.active], [3; 3]);
         assert_eq!(slice.exports, ["t:web/api@1.0.0"]);
         assert!(slice.dependencies.is_empty() && slice.reasons.is_empty(), "{slice:?}");
@@ -173,16 +171,17 @@ fn invocation_metrics_count_calls() {
         let of_pair = functions(node, "?app=pair").into_iter();
         of_pair.map(|it| (it.slice, (it.calls, it.failures))).collect::<BTreeMap<_, _>>()
     };
-    let mut before = BTreeMap::new();
-    wait("all nodes tell the same", || {
-        before = counts(&CALLED[0]);
-        before.len() == 2 && CALLED.iter().all(|node| counts(node) == before)
-    });
+    // What each node has counted itself is exact at once.
+    let counted = |slice: &str| {
+        let labels = ["app=\"pair\"", &format!("slice=\"{slice}\"")];
+        let own = |node| metric(&metrics(node, &node.key).text, "aether_calls_total", &labels);
+        CALLED.iter().map(own).sum::<f64>() as u64
+    };
+    let slices = ["t:bottom:1.0.0", "t:top:1.0.0"];
+    let after = BTreeMap::from(slices.map(|slice| (slice.to_owned(), (counted(slice) + 30, 0))));
     for turn in 0..30 {
         assert_eq!(CALLED[turn % 3].get("/top").status, 200);
     }
-    let after = before.into_iter().map(|(slice, (calls, _))| (slice, (calls + 30, 0)));
-    let after: BTreeMap<_, _> = after.collect();
     for node in &*CALLED {
         wait("each request is counted once", || counts(node) == after);
     }
@@ -222,9 +221,7 @@ fn delay(nodes: &[Node], time: &str) {
 }
 
 fn set_strategy(node: &Node, strategy: &Value) -> u16 {
-    let body = Some(json!({ "strategy": strategy }).to_string());
-    let path = "/api/slow-calls/strategy";
-    node.manage(&Request { method: "PUT", path, body, ..Request::default() }).unwrap().status
+    ask(node, "PUT", "/api/slow-calls/strategy", json!({ "strategy": strategy })).status
 }
 
 /// Asks for `web` under a request id.
@@ -308,5 +305,195 @@ fn invocation_strategy_is_shown_and_changed() {
     for wrong in [json!({ "fixed": "0s" }), json!({ "sometimes": "1s" }), json!("fast")] {
         assert_eq!(set_strategy(&nodes[2], &wrong), 400, "{wrong}");
         assert_eq!(strategy(&nodes[0]), json!({ "fixed": "20ms" }));
+    }
+}
+
+/// Three nodes with `web`, for tests of thresholds: each has a metric of its own.
+static WATCHED: LazyLock<[Node; 3]> = LazyLock::new(|| serving(cluster::<3>()).0);
+
+fn ask(node: &Node, method: &str, path: &str, body: Value) -> Answer {
+    let body = (!body.is_null()).then(|| body.to_string());
+    node.manage(&Request { method, path, body, ..Request::default() }).unwrap()
+}
+
+/// Sets a threshold of a warning that is raised and resolved at once.
+fn warn_at(node: &Node, metric: &str, warning: f64) {
+    let threshold = json!({ "warning": warning, "raise-after": "0s", "resolve-after": "0s" });
+    let path = format!("/api/alerts/thresholds/{metric}");
+    let answer = ask(node, "PUT", &path, threshold);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+/// The active alerts of a metric.
+fn active(node: &Node, metric: &str) -> Vec<Alert> {
+    let mut alerts = read::<Alerts>(node, "/api/alerts").unwrap().alerts;
+    alerts.retain(|alert| alert.metric == metric);
+    alerts
+}
+
+/// What happened to alerts of a metric, as words.
+fn happened(node: &Node, metric: &str) -> Vec<String> {
+    let events = read::<AlertHistory>(node, "/api/alerts/history").unwrap().events.into_iter();
+    events.filter(|event| event.metric == metric).map(|event| event.event).collect()
+}
+
+/// A threshold that is set through one node is read as it was set through all; one that makes no
+/// sense, or has a key that there is not, is refused and changes nothing.
+#[test]
+fn thresholds_are_set_and_read() {
+    let path = "/api/alerts/thresholds/node.cpu";
+    let wanted = json!({ "metric": "node.cpu", "unit": "share", "warning": 0.7, "critical": 0.9,
+                         "raise-after": "5s", "resolve-after": "7s" });
+    let set =
+        json!({ "warning": 0.7, "critical": 0.9, "raise-after": "5s", "resolve-after": "7s" });
+    let answer = ask(&WATCHED[0], "PUT", path, set);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    for (bad, says) in [
+        (json!({ "warning": 0.9, "critical": 0.7 }), "critical"),
+        (json!({ "warning": 70 }), "0 to 1"),
+        (json!({ "scaleUpThreshold": 0.8 }), "scaleUpThreshold"),
+    ] {
+        let refused = ask(&WATCHED[1], "PUT", path, bad);
+        assert!(refused.status == 400 && refused.body.contains(says), "{}", refused.body);
+    }
+    for node in &*WATCHED {
+        wait("it is read as it was set", || {
+            read::<Value>(node, path).is_ok_and(|threshold| threshold == wanted)
+        });
+    }
+}
+
+/// A threshold that is deleted is read through no node, its alerts are over, and deleting it again
+/// finds none.
+#[test]
+fn threshold_is_deleted() {
+    let path = "/api/alerts/thresholds/node.memory";
+    warn_at(&WATCHED[0], "node.memory", 0.0001);
+    wait("it is raised", || !active(&WATCHED[1], "node.memory").is_empty());
+    assert_eq!(ask(&WATCHED[2], "DELETE", path, Value::Null).status, 204);
+    for node in &*WATCHED {
+        wait("it is gone", || ask(node, "GET", path, Value::Null).status == 404);
+        wait("its alerts are over", || active(node, "node.memory").is_empty());
+    }
+    assert_eq!(ask(&WATCHED[0], "DELETE", path, Value::Null).status, 404);
+}
+
+/// What is true of every node is one warning for each of them, with its value and threshold, the
+/// same on all nodes.
+#[test]
+fn active_alerts_are_listed() {
+    warn_at(&WATCHED[1], "node.disk-free", 1.0);
+    let ids: BTreeSet<&str> = WATCHED.iter().map(|node| node.id.as_str()).collect();
+    let mut first = Vec::new();
+    wait("all nodes tell the same", || {
+        first = active(&WATCHED[0], "node.disk-free");
+        first.len() == 3 && WATCHED.iter().all(|node| active(node, "node.disk-free") == first)
+    });
+    assert_eq!(first.iter().map(|alert| alert.of.as_str()).collect::<BTreeSet<_>>(), ids);
+    for alert in &first {
+        assert_eq!((alert.severity, alert.threshold), (AlertSeverity::Warning, 1.0));
+        assert!((0.0..1.0).contains(&alert.value) && alert.acknowledged.is_none(), "{alert:?}");
+    }
+}
+
+/// An alert that comes with requests and goes with them is one that was raised and one that was
+/// resolved, on every node.
+#[test]
+fn alert_history_is_kept() {
+    warn_at(&WATCHED[0], "calls.rate", 20.0);
+    let load = Load::start(2, WATCHED[1].http, "/web");
+    wait("it is raised", || !active(&WATCHED[2], "calls.rate").is_empty());
+    assert_eq!(load.stop(), Vec::<String>::new());
+    for node in &*WATCHED {
+        wait("it was raised and resolved", || {
+            let events = happened(node, "calls.rate");
+            let ends = (events.first().map(|it| &**it), events.last().map(|it| &**it));
+            ends == (Some("raised"), Some("resolved")) && active(node, "calls.rate").is_empty()
+        });
+    }
+}
+
+/// Clearing the history through one node empties it on all of them, and leaves what is active.
+#[test]
+fn alert_history_is_cleared() {
+    let nodes = cluster::<3>();
+    warn_at(&nodes[0], "node.disk-free", 1.0);
+    wait("each node has its alert", || happened(&nodes[1], "node.disk-free").len() == 3);
+    assert_eq!(ask(&nodes[2], "DELETE", "/api/alerts/history", Value::Null).status, 204);
+    for node in &nodes {
+        wait("nothing happened", || happened(node, "node.disk-free").is_empty());
+        assert_eq!(active(node, "node.disk-free").len(), 3);
+    }
+}
+
+/// What is changed through one node is what all of them tell; a key that there is not, or a band
+/// that makes no sense, is refused and changes nothing.
+#[test]
+fn controller_config_is_read_and_updated() {
+    let path = "/api/controller/config";
+    let told = |node: &Node| read::<Value>(node, path).unwrap();
+    let mut wanted = told(&WATCHED[0]);
+    wanted["busy"] = json!({ "up": 0.9, "down": 0.2 });
+    wanted["warm-up"] = json!("3s");
+    let change = json!({ "busy": { "up": 0.9, "down": 0.2 }, "warm-up": "3s" });
+    let answer = ask(&WATCHED[0], "PUT", path, change);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    for (bad, says) in [
+        (json!({ "scaleUpThreshold": 0.8 }), "scaleUpThreshold"),
+        (json!({ "busy": { "up": 0.2, "down": 0.9 } }), "up"),
+    ] {
+        let refused = ask(&WATCHED[1], "PUT", path, bad);
+        assert!(refused.status == 400 && refused.body.contains(says), "{}", refused.body);
+    }
+    for node in &*WATCHED {
+        wait("it is told as it was set", || told(node) == wanted);
+    }
+}
+
+/// Three nodes with a slice that may have one to three instances.
+static SCALED: LazyLock<[Node; 3]> = LazyLock::new(|| {
+    let nodes = cluster::<3>();
+    let folder = nodes[0].folder("web");
+    write(&folder, "web", &[crate::rollout::web(1)], "instances = 1\nmax-instances = 3");
+    nodes[0].deployed(&folder);
+    nodes.iter().for_each(|node| node.wait_for("/web", 200));
+    nodes
+});
+
+/// Any node tells which node decides, which is the leader, and what it decided for the slice last,
+/// from which bounds.
+#[test]
+fn controller_status_is_told() {
+    let lead = &SCALED[leader(&*SCALED)].id;
+    for node in &*SCALED {
+        let mut told = None;
+        wait("it has looked", || {
+            let path = "/api/controller/status";
+            told = read::<ControllerStatus>(node, path).ok();
+            told.as_ref().is_some_and(|it| it.evaluated.is_some() && !it.verdicts.is_empty())
+        });
+        let told = told.unwrap();
+        assert_eq!((told.enabled, &told.leader), (true, lead));
+        let [it] = &told.verdicts[..] else { panic!("{told:?}") };
+        assert_eq!((it.app.as_str(), &*it.decision, it.from, it.to), ("web", "keep", 1, 1));
+        assert_eq!((it.min, it.max), (1, 3));
+    }
+}
+
+/// Asked through any node, the controller looks now and says why one instance is enough.
+#[test]
+fn controller_evaluates() {
+    for node in &*SCALED {
+        let mut told = None;
+        wait("it has warmed up", || {
+            let answer = ask(node, "POST", "/api/controller/evaluate?dry-run=true", Value::Null);
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            let status: ControllerStatus = serde_json::from_str(&answer.body).unwrap();
+            told = status.verdicts.into_iter().next().filter(|it| it.code == "at-min");
+            told.is_some()
+        });
+        let verdict = told.unwrap();
+        assert_eq!((verdict.decision.as_str(), verdict.from, verdict.to), ("keep", 1, 1));
+        assert!(!verdict.reason.is_empty(), "{verdict:?}");
     }
 }

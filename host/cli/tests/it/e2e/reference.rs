@@ -18,15 +18,16 @@ macro_rules! classes {
     };
 }
 
-const CLASSES: [Class; 11] = classes! {
+const CLASSES: [Class; 12] = classes! {
     cluster_formation: 4,
     slice_deployment: 6,
     rolling_update: 6,
     node_failure: 6,
     chaos: 5,
-    management_api: 11,
+    management_api: 19,
     slice_invocation: 9,
     metrics: 6,
+    controller: 7,
     bootstrap: 4,
     graceful_shutdown: 4,
     network_partition: 4,
@@ -93,6 +94,7 @@ fn the_committed_list_is_current() {
             text += &format!("| `{name}` | {says} |\n");
         }
     }
+    assert_eq!(total, 80);
     text += &format!("\n{total} tests in {} classes.\n", CLASSES.len());
     expect_test::expect_file!["../../../../../docs/reference/e2e.md"].assert_eq(&text);
 }
