@@ -40,7 +40,6 @@ struct State {
     control: control::Control,
     written: u64,
     slow: SlowStrategy,
-    aspects: Vec<AspectPoint>,
 }
 
 const NODE: &str = "a1b2c3d4e5f60718";
@@ -135,26 +134,6 @@ impl Management for Fake {
     async fn slow_calls(&self, query: SlowQuery) -> Result<SlowCalls, ApiError> {
         let calls = [measured::slow(NODE, "shop")].into_iter().take(query.limit).collect();
         Ok(SlowCalls { calls, silent: Vec::new(), strategy: self.state().slow.clone() })
-    }
-
-    async fn aspects(&self, app: Option<AppName>) -> Result<AspectPoints, ApiError> {
-        let mut points = self.state().aspects.clone();
-        points.retain(|point| app.as_ref().is_none_or(|app| *app == point.app));
-        Ok(AspectPoints { points })
-    }
-
-    async fn set_aspect(
-        &self,
-        change: AspectChange,
-        _: &Principal,
-    ) -> Result<AspectPoints, ApiError> {
-        let AspectChange { app, slice, function, aspect } = change;
-        let function = function.unwrap_or_else(|| {
-            "shop:orders/place@1.0.0#place".parse().expect("it is a function's name")
-        });
-        let point = AspectPoint { app, slice: format!("{slice}:1.0.0"), function, aspect };
-        self.state().aspects.push(point.clone());
-        Ok(AspectPoints { points: vec![point] })
     }
 
     async fn set_slow(&self, strategy: SlowStrategy, _: &Principal) -> Result<(), ApiError> {

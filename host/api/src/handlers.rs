@@ -93,10 +93,7 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
         Endpoint::GetApplication => ok(&node.application(&req.param("app")?).await?),
         Endpoint::ApplyApplication => ok(&node.apply(apply(&req, json(&req.body)?)?).await?),
         Endpoint::CheckApplication => check(node, req).await,
-        Endpoint::RemoveApplication => {
-            node.remove(&req.param("app")?, &req.by).await?;
-            done()
-        }
+        Endpoint::RemoveApplication => remove(node, req).await,
         Endpoint::RemoveSlice => ok(&node.remove_slice(removal(req)?).await?),
         Endpoint::ListRollouts => ok(&Rollouts { rollouts: node.rollouts().await? }),
         Endpoint::GetRollout => ok(&node.rollout(&req.param("app")?).await?),
@@ -136,6 +133,11 @@ async fn put_faults(node: &dyn Management, req: Authorized) -> Result<Answer> {
 
 async fn end_faults(node: &dyn Management, req: Authorized) -> Result<Answer> {
     node.end_faults(req.params.get("name").cloned(), &req.by).await?;
+    done()
+}
+
+async fn remove(node: &dyn Management, req: Authorized) -> Result<Answer> {
+    node.remove(&req.param("app")?, &req.by).await?;
     done()
 }
 

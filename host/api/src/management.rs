@@ -41,14 +41,6 @@ pub trait Management: Regulation + Send + Sync + 'static {
     async fn slow_calls(&self, query: SlowQuery) -> Result<SlowCalls, ApiError>;
     /// Says what is slow, on all nodes; it is checked.
     async fn set_slow(&self, strategy: SlowStrategy, by: &Principal) -> Result<(), ApiError>;
-    /// Everything that can be called, with its aspect.
-    async fn aspects(&self, app: Option<AppName>) -> Result<AspectPoints, ApiError>;
-    /// Says what is done with calls, on all nodes; answers those that it is about.
-    async fn set_aspect(
-        &self,
-        change: AspectChange,
-        by: &Principal,
-    ) -> Result<AspectPoints, ApiError>;
 
     /// What a component is, from its bytes; stores nothing.
     async fn describe(&self, bytes: Bytes) -> Result<Description, ApiError>;
@@ -134,7 +126,7 @@ pub trait Management: Regulation + Send + Sync + 'static {
     async fn end_faults(&self, name: Option<String>, by: &Principal) -> Result<(), ApiError>;
 }
 
-/// The part of it that is about what decides by itself: the controller and alerts.
+/// The part of it that is about what watches and steers: the controller, alerts and aspects.
 #[async_trait::async_trait]
 pub trait Regulation {
     async fn controller_config(&self) -> Result<ControllerConfig, ApiError>;
@@ -167,6 +159,15 @@ pub trait Regulation {
     async fn clear_alert_history(&self, by: &Principal) -> Result<(), ApiError>;
     /// Not-found where it is not active.
     async fn acknowledge_alert(&self, id: u64, by: &Principal) -> Result<Alert, ApiError>;
+
+    /// Everything that can be called, with its aspect.
+    async fn aspects(&self, app: Option<AppName>) -> Result<AspectPoints, ApiError>;
+    /// Says what is done with calls, on all nodes; answers those that it is about.
+    async fn set_aspect(
+        &self,
+        change: AspectChange,
+        by: &Principal,
+    ) -> Result<AspectPoints, ApiError>;
 }
 
 /// A blueprint to apply: parsed, with the name that the path has, every `file` entry bound.

@@ -34,11 +34,11 @@ use crate::tasks::Runs;
 use crate::unix_ms;
 use crate::views::{self, Views};
 use aether_api::{
-    ApiError, Applied, Apply, Artifact, AspectChange, AspectPoints, Call, CallAnswer, CallMetrics,
-    CallQuery, CheckReport, Entries, EntryQuery, Expected, Explanation, Graph, HistoryQuery,
-    LogPage, LogQuery, LogSource, Management, Metrics, MetricsHistory, MintRequest, MintedKey,
-    NodeChange, NodeStatus, Principal, Role, RolloutCommand, RolloutStatus, SliceRemoval,
-    SlowCalls, SlowQuery, Status, StoreEntry, StoreKey, StoredKey, TokenCreated,
+    ApiError, Applied, Apply, Artifact, Call, CallAnswer, CallMetrics, CallQuery, CheckReport,
+    Entries, EntryQuery, Expected, Explanation, Graph, HistoryQuery, LogPage, LogQuery, LogSource,
+    Management, Metrics, MetricsHistory, MintRequest, MintedKey, NodeChange, NodeStatus, Principal,
+    Role, RolloutCommand, RolloutStatus, SliceRemoval, SlowCalls, SlowQuery, Status, StoreEntry,
+    StoreKey, StoredKey, TokenCreated,
 };
 use aether_engine::Engine;
 use aether_kv::{Condition, Operation};
@@ -268,18 +268,6 @@ impl Management for Office {
         self.write(vec![], vec![put]).await?;
         tracing::info!(?strategy, by = by.name, "what counts as slow was changed");
         Ok(())
-    }
-
-    async fn aspects(&self, app: Option<AppName>) -> Result<AspectPoints, ApiError> {
-        self.all_aspects(app.as_ref())
-    }
-
-    async fn set_aspect(
-        &self,
-        change: AspectChange,
-        by: &Principal,
-    ) -> Result<AspectPoints, ApiError> {
-        self.change_aspect(change, by).await
     }
 
     async fn metrics(&self) -> Result<String, ApiError> {

@@ -1,9 +1,9 @@
-//! The controller and the alerts of the fake cluster. Knows nothing of the rest of it.
+//! The controller, the alerts and the aspects of the fake cluster. Knows nothing of the rest of it.
 
 use super::{Fake, NODE};
 use crate::*;
 use aether_alerts::Metric;
-use aether_types::TimeSpan;
+use aether_types::{AppName, TimeSpan};
 use std::collections::BTreeMap;
 
 /// What was set.
@@ -12,10 +12,31 @@ pub(super) struct Control {
     controller: Option<ControllerConfig>,
     thresholds: BTreeMap<Metric, Threshold>,
     acknowledged: Option<String>,
+    aspects: Vec<AspectPoint>,
 }
 
 #[async_trait::async_trait]
 impl Regulation for Fake {
+    async fn aspects(&self, app: Option<AppName>) -> Result<AspectPoints, ApiError> {
+        let mut points = self.state().control.aspects.clone();
+        points.retain(|point| app.as_ref().is_none_or(|app| *app == point.app));
+        Ok(AspectPoints { points })
+    }
+
+    async fn set_aspect(
+        &self,
+        change: AspectChange,
+        _: &Principal,
+    ) -> Result<AspectPoints, ApiError> {
+        let AspectChange { app, slice, function, aspect } = change;
+        let function = function.unwrap_or_else(|| {
+            "shop:orders/place@1.0.0#place".parse().expect("it is a function's name")
+        });
+        let point = AspectPoint { app, slice: format!("{slice}:1.0.0"), function, aspect };
+        self.state().control.aspects.push(point.clone());
+        Ok(AspectPoints { points: vec![point] })
+    }
+
     async fn controller_config(&self) -> Result<ControllerConfig, ApiError> {
         Ok(self.state().control.controller.clone().unwrap_or_else(config))
     }

@@ -1,15 +1,29 @@
-//! The controller and alerts as the management API's port has them. Knows no HTTP and no JSON.
+//! The controller, alerts and aspects as the management API's port has them. Knows no HTTP.
 
 use super::Office;
 use crate::scaling::Ask;
 use aether_alerts::Metric;
 use aether_api::{
-    Alert, AlertHistory, Alerts, ApiError, ControllerChange, ControllerConfig, ControllerStatus,
-    Principal, Regulation, Threshold, ThresholdRequest, Thresholds,
+    Alert, AlertHistory, Alerts, ApiError, AspectChange, AspectPoints, ControllerChange,
+    ControllerConfig, ControllerStatus, Principal, Regulation, Threshold, ThresholdRequest,
+    Thresholds,
 };
+use aether_types::AppName;
 
 #[async_trait::async_trait]
 impl Regulation for Office {
+    async fn aspects(&self, app: Option<AppName>) -> Result<AspectPoints, ApiError> {
+        self.all_aspects(app.as_ref())
+    }
+
+    async fn set_aspect(
+        &self,
+        change: AspectChange,
+        by: &Principal,
+    ) -> Result<AspectPoints, ApiError> {
+        self.change_aspect(change, by).await
+    }
+
     async fn controller_config(&self) -> Result<ControllerConfig, ApiError> {
         Ok(self.read_controller())
     }
