@@ -3,6 +3,7 @@
 
 use crate::CallContext;
 use aether_types::counts::Ending;
+use aether_types::trace::begun_by_door;
 use aether_types::{AppName, Coordinates, FunctionName, RequestId};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::num::NonZeroU64;
@@ -90,6 +91,7 @@ impl Traces {
         }
         let trace = u128::from_str_radix(text.get(3..35)?, 16).ok()?;
         let given = || NonZeroU64::new(u64::from_str_radix(text.get(36..52)?, 16).ok()?);
+        let given = || given().filter(|id| id.get() != begun_by_door(trace));
         let parent = ctx.span.or_else(given);
         let id = collected.id();
         let span = CallSpan {
@@ -185,6 +187,17 @@ mod tests {
         // Whoever takes a call of it elsewhere sees the same.
         let elsewhere = below.trace_parent().unwrap();
         assert_eq!(elsewhere, RECORDED.replace("000000000000000b", &format!("{:016x}", second.id)));
+    }
+
+    #[test]
+    fn a_trace_that_a_door_begins_has_its_first_call_as_root() {
+        let traces = Arc::new(Traces::default());
+        let mut spans = traces.collect().unwrap();
+        let trace = 0x1234_5678_9abc_def0_0fed_cba9_8765_4321_u128;
+        let text = format!("00-{trace:032x}-{:016x}-01", begun_by_door(trace));
+        open(&traces, &mut outside(Some(&text))).unwrap().end(Ending::Answered);
+        let root = spans.try_recv().unwrap();
+        assert_eq!((root.trace, root.parent), (trace, None));
     }
 
     #[test]

@@ -166,18 +166,18 @@ fn down_is_late_and_by_a_quarter() {
         let now = Time(second * 1_000);
         let verdict = evaluate(&settings, now, std::slice::from_ref(&slice), &mut memory).remove(0);
         if verdict.to != verdict.from {
-            said.push(format!("{second:>4} s {verdict}"));
+            said.push(format!("{second} s {verdict}"));
             slice.wanted = verdict.to;
             slice.changed = Some(now);
         }
     }
     expect![[r#"
-          60 s down 10 -> 8: little to do for long enough
-         180 s down 8 -> 6: little to do for long enough
-         300 s down 6 -> 5: little to do for long enough
-         420 s down 5 -> 4: little to do for long enough
-         540 s down 4 -> 3: little to do for long enough
-         660 s down 3 -> 2: little to do for long enough"#]]
+        60 s down 10 -> 8: little to do for long enough
+        180 s down 8 -> 6: little to do for long enough
+        300 s down 6 -> 5: little to do for long enough
+        420 s down 5 -> 4: little to do for long enough
+        540 s down 4 -> 3: little to do for long enough
+        660 s down 3 -> 2: little to do for long enough"#]]
     .assert_eq(&said.join("\n"));
     // A moment of work in between begins the wait anew.
     let mut memory = Memory::default();
@@ -206,7 +206,7 @@ fn settings_that_make_no_sense_are_named() {
         `calls`: `down` is -1; it must be 0 to 1000000000
         `busy`: `up` is 0.2 and `down` is 0.2; `up` must be above `down`
         `cpu`: `up` is 1.5; it must be 0.001 to 1
-        `warm_up` is 86401s; it must be at most 1d"#]]
+        `warm-up` is 86401s; it must be at most 1d"#]]
     .assert_eq(&said.join("\n"));
     assert_eq!(Settings::default().problems(), []);
 }

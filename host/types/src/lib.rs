@@ -23,6 +23,7 @@ mod route;
 pub mod slice_toml;
 pub mod slow;
 mod strict;
+pub mod trace;
 pub mod traffic;
 mod unit;
 pub mod versioned;

@@ -5,6 +5,7 @@
 use crate::body::ResponseBody;
 use crate::port::Call;
 use aether_types::RequestId;
+use aether_types::trace::begun_by_door;
 use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Response};
@@ -60,8 +61,8 @@ pub(crate) fn draw() -> (RequestId, HeaderValue) {
 /// that the trace is recorded, so that who is called goes on recording.
 pub fn begin_trace() -> String {
     // The last 62 bits are drawn, as the standard asks of the last 56; the first ones are the time.
-    let (trace, parent) = (Uuid::now_v7().as_u128(), Uuid::now_v7().as_u128() as u64);
-    format!("00-{trace:032x}-{parent:016x}-01")
+    let trace = Uuid::now_v7().as_u128();
+    format!("00-{trace:032x}-{:016x}-01", begun_by_door(trace))
 }
 
 /// What the client sent, if the standard calls it valid.
