@@ -235,6 +235,8 @@ test("a broken socket shows a banner, requests go on, and the socket comes back"
 
 test("a node that hangs is said to, and what is shown is said to be old", async () => {
   const { page } = await inside();
+  // It names the others that answer.
+  await page.getByText("3 of 3", { exact: true }).first().waitFor();
   await hands.suspend(0);
   const banner = page.getByRole("alert").filter({ hasText: "The node does not answer since" });
   try {
