@@ -10,13 +10,25 @@ use crate::{READS_MAX, ReadId, Refusal};
 /// Reads and the tick at which they were asked for.
 type Batch = Vec<(ReadId, u64)>;
 
+struct Asked {
+    batch: Batch,
+    /// The tick of the last question; none: to be asked again.
+    at: Option<u64>,
+    questions: u16,
+}
+
+/// Where the name of a question has its number, above the number of the first read. No two
+/// questions have one name: with a leader that has answered the first, raft would take a late
+/// heartbeat of that round for one of the second, and confirm with it all that was asked between.
+const QUESTION_BIT: u32 = 48;
+
 #[derive(Default)]
 pub(crate) struct Reads {
     /// Not yet asked.
     waiting: Batch,
-    /// Asked under the name of the first of them, last at the tick. A batch never grows: an answer
-    /// to an earlier question about it must not confirm a later read.
-    asked: BTreeMap<ReadId, (Batch, Option<u64>)>,
+    /// By the first of them. A batch never grows: an answer to an earlier question about it must
+    /// not confirm a later read.
+    asked: BTreeMap<ReadId, Asked>,
     /// Confirmed: safe once the index is applied. In order of confirmation.
     confirmed: VecDeque<(LogIndex, Batch)>,
     count: usize,
@@ -39,27 +51,33 @@ impl Reads {
     /// What to ask the leader now: a new batch, and those whose question or answer may be lost.
     pub(crate) fn take_questions(&mut self, now: u64, patience: u64) -> Vec<ReadId> {
         let mut questions = Vec::new();
-        for (id, (_, asked)) in &mut self.asked {
-            if asked.is_none_or(|asked| now - asked >= patience) {
-                *asked = Some(now);
-                questions.push(*id);
+        for (id, asked) in &mut self.asked {
+            if asked.at.is_none_or(|at| now - at >= patience) {
+                asked.at = Some(now);
+                asked.questions = asked.questions.wrapping_add(1);
+                questions.push(ReadId(id.0 | u128::from(asked.questions) << QUESTION_BIT));
             }
         }
         if let Some((id, _)) = self.waiting.first() {
             questions.push(*id);
-            self.asked.insert(*id, (std::mem::take(&mut self.waiting), Some(now)));
+            let batch = std::mem::take(&mut self.waiting);
+            self.asked.insert(
+                questions[questions.len() - 1],
+                Asked { batch, at: Some(now), questions: 0 },
+            );
         }
         questions
     }
 
     /// There is another leader, or none: the old one may never answer.
     pub(crate) fn on_leader_changed(&mut self) {
-        self.asked.values_mut().for_each(|(_, asked)| *asked = None);
+        self.asked.values_mut().for_each(|asked| asked.at = None);
     }
 
     /// A batch that is not known any more was confirmed before.
-    pub(crate) fn on_confirmed(&mut self, batch: ReadId, index: LogIndex) {
-        if let Some((batch, _)) = self.asked.remove(&batch) {
+    pub(crate) fn on_confirmed(&mut self, question: ReadId, index: LogIndex) {
+        let first = ReadId(question.0 & !(u128::from(u16::MAX) << QUESTION_BIT));
+        if let Some(Asked { batch, .. }) = self.asked.remove(&first) {
             self.confirmed.push_back((index, batch));
         }
     }
@@ -76,14 +94,14 @@ impl Reads {
     /// Gives up those that were asked for at `deadline` or before. Also confirmed ones: a node that
     /// is no member any more never gets there.
     pub(crate) fn take_expired(&mut self, deadline: u64) -> Vec<ReadId> {
-        let asked = self.asked.values_mut().map(|(batch, _)| batch);
+        let asked = self.asked.values_mut().map(|asked| &mut asked.batch);
         let confirmed = self.confirmed.iter_mut().map(|(_, batch)| batch);
         let batches = std::iter::once(&mut self.waiting).chain(asked).chain(confirmed);
         let expired: Vec<_> = batches
             .flat_map(|batch| batch.extract_if(.., |(_, since)| *since <= deadline))
             .map(|(id, _)| id)
             .collect();
-        self.asked.retain(|_, (batch, _)| !batch.is_empty());
+        self.asked.retain(|_, asked| !asked.batch.is_empty());
         self.confirmed.retain(|(_, batch)| !batch.is_empty());
         self.count -= expired.len();
         expired
@@ -93,6 +111,22 @@ impl Reads {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_questions_have_one_name() {
+        let mut reads = Reads::default();
+        reads.add(ReadId(7 << 64 | 1), 10).unwrap();
+        let first = reads.take_questions(10, 5);
+        assert_eq!(reads.take_questions(14, 5), []);
+        let second = reads.take_questions(15, 5);
+        reads.on_leader_changed();
+        let third = reads.take_questions(15, 5);
+        let names: std::collections::BTreeSet<_> = [first[0], second[0], third[0]].into();
+        assert_eq!(names.len(), 3);
+        // Whichever is answered: the batch has not grown since the first.
+        reads.on_confirmed(second[0], LogIndex(7));
+        assert_eq!(reads.take_ready(LogIndex(7)), [ReadId(7 << 64 | 1)]);
+    }
 
     #[test]
     fn a_confirmed_read_that_is_never_applied_is_given_up() {
