@@ -21,6 +21,7 @@ struct Asked {
 /// questions have one name: with a leader that has answered the first, raft would take a late
 /// heartbeat of that round for one of the second, and confirm with it all that was asked between.
 const QUESTION_BIT: u32 = 48;
+const QUESTIONS: u128 = (u16::MAX as u128) << QUESTION_BIT;
 
 #[derive(Default)]
 pub(crate) struct Reads {
@@ -39,6 +40,7 @@ impl Reads {
         if self.count >= READS_MAX {
             return Err(Refusal::ReadsExhausted);
         }
+        debug_assert_eq!(id.0 & QUESTIONS, 0, "these bits are for numbers of questions");
         self.count += 1;
         self.waiting.push((id, now));
         Ok(())
@@ -58,13 +60,10 @@ impl Reads {
                 questions.push(ReadId(id.0 | u128::from(asked.questions) << QUESTION_BIT));
             }
         }
-        if let Some((id, _)) = self.waiting.first() {
-            questions.push(*id);
+        if let Some(&(id, _)) = self.waiting.first() {
+            questions.push(id);
             let batch = std::mem::take(&mut self.waiting);
-            self.asked.insert(
-                questions[questions.len() - 1],
-                Asked { batch, at: Some(now), questions: 0 },
-            );
+            self.asked.insert(id, Asked { batch, at: Some(now), questions: 0 });
         }
         questions
     }
@@ -76,7 +75,7 @@ impl Reads {
 
     /// A batch that is not known any more was confirmed before.
     pub(crate) fn on_confirmed(&mut self, question: ReadId, index: LogIndex) {
-        let first = ReadId(question.0 & !(u128::from(u16::MAX) << QUESTION_BIT));
+        let first = ReadId(question.0 & !QUESTIONS);
         if let Some(Asked { batch, .. }) = self.asked.remove(&first) {
             self.confirmed.push_back((index, batch));
         }

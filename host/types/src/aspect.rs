@@ -25,7 +25,7 @@ pub enum Aspect {
 /// The aspects of all functions: [`Aspect::None`] where nothing was said.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aspects {
-    slices: BTreeMap<(AppName, SliceName), SliceAspects>,
+    apps: BTreeMap<AppName, BTreeMap<SliceName, SliceAspects>>,
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,10 +65,8 @@ impl Aspect {
 
 impl Aspects {
     pub fn of(&self, app: &AppName, slice: &SliceName, function: &FunctionName) -> Aspect {
-        let Some(slice) = self.slices.get(&(app.clone(), slice.clone())) else {
-            return Aspect::None;
-        };
-        slice.of(function)
+        let slice = self.apps.get(app).and_then(|slices| slices.get(slice));
+        slice.map_or(Aspect::None, |slice| slice.of(function))
     }
 
     /// Says what is done with calls of a function, or of all functions of the slice, whatever was
@@ -80,7 +78,7 @@ impl Aspects {
         function: Option<&FunctionName>,
         aspect: Aspect,
     ) -> bool {
-        let of_slice = self.slices.entry((app.clone(), slice.clone())).or_default();
+        let of_slice = self.apps.entry(app.clone()).or_default().entry(slice.clone()).or_default();
         match function {
             None => *of_slice = SliceAspects { all: aspect, functions: BTreeMap::new() },
             Some(function) => {
@@ -90,9 +88,17 @@ impl Aspects {
                 }
             }
         }
-        self.slices.retain(|_, slice| *slice != SliceAspects::default());
-        let own = self.slices.values().map(|slice| 1 + slice.functions.len());
-        own.sum::<usize>() <= ASPECTS_MAX
+        self.apps.retain(|_, slices| {
+            slices.retain(|_, slice| *slice != SliceAspects::default());
+            !slices.is_empty()
+        });
+        let slices = self.apps.values().flat_map(BTreeMap::values);
+        slices.map(|slice| 1 + slice.functions.len()).sum::<usize>() <= ASPECTS_MAX
+    }
+
+    /// Forgets those of applications that are not kept.
+    pub fn keep(&mut self, keeps: impl Fn(&AppName) -> bool) {
+        self.apps.retain(|app, _| keeps(app));
     }
 }
 
@@ -148,6 +154,11 @@ mod tests {
         check(None, LogMetrics, [LogMetrics; 3]);
         check(Some("t:a/api#f"), No, [No, No, LogMetrics]);
         check(Some("t:a/api#f"), LogMetrics, [LogMetrics; 3]);
+        let mut kept = check(None, LogMetrics, [LogMetrics; 3]);
+        kept.keep(|kept| *kept == app);
+        assert_ne!(kept, Aspects::default());
+        kept.keep(|kept| *kept != app);
+        assert_eq!(kept, Aspects::default());
         assert_eq!(check(None, No, [No; 3]), Aspects::default(), "nothing is kept");
         let other = "t:b".parse().unwrap();
         assert_eq!(aspects.of(&app, &other, &name(asked[0])), No);

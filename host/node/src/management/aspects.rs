@@ -6,10 +6,10 @@ use super::writes::Put;
 use crate::keys;
 use crate::projector::Picture;
 use aether_api::{ApiError, AspectChange, AspectPoint, AspectPoints, Principal};
+use aether_types::AppName;
 use aether_types::aspect::ASPECTS_MAX;
 use aether_types::code::Code;
 use aether_types::versioned::encode;
-use aether_types::{AppName, ErrorKind};
 use std::collections::BTreeSet;
 
 impl Office {
@@ -46,9 +46,10 @@ impl Office {
             .change(|world| {
                 let known = &world.aspects;
                 let mut next = known.value.clone();
+                next.keep(|app| world.applications.contains_key(app));
                 if !next.set((app, slice), function.as_ref(), *aspect) {
                     let message = format!("at most {ASPECTS_MAX} functions can have an aspect");
-                    return Err(ApiError::new(ErrorKind::Exhausted, Code::Overloaded, message)
+                    return Err(ApiError::invalid(Code::RequestInvalid, message)
                         .help("set some to none: `aether aspect list` shows all"));
                 }
                 let put = (next != known.value)
