@@ -28,7 +28,7 @@ pub(super) struct Net {
     /// What was said to proposers and readers, and what happened, in order.
     pub(super) trace: Vec<String>,
     pub(super) acknowledged: BTreeSet<ProposalId>,
-    wire: VecDeque<Message>,
+    pub(super) wire: VecDeque<Message>,
     random: u64,
     next_id: u128,
     leaders: BTreeMap<Term, NodeId>,

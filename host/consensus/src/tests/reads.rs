@@ -2,6 +2,7 @@
 
 use super::net::{Net, id};
 use crate::*;
+use std::collections::VecDeque;
 
 fn count(net: &Net, what: &str) -> usize {
     net.trace.iter().filter(|line| line.contains(what)).count()
@@ -56,4 +57,59 @@ fn reads_are_bounded() {
         group.read_index(ReadId(id)).unwrap();
     }
     assert_eq!(group.read_index(ReadId(1 << 64)), Err(Refusal::ReadsExhausted));
+}
+
+/// Time passes for all but one node, which is stopped; what is for it waits at its door.
+fn tick_without(net: &mut Net, stopped: u64, door: &mut VecDeque<Message>) {
+    for node in (1..=3).filter(|node| *node != stopped) {
+        net.with(node, Group::tick);
+    }
+    while let Some(message) = net.wire.pop_front() {
+        match message.to == id(stopped) {
+            true => door.push_back(message),
+            false => net.with(message.to.0, |group| group.on_message(message)),
+        }
+    }
+}
+
+/// The first message at the door that is such a one arrives.
+fn arrives(net: &mut Net, door: &mut VecDeque<Message>, is: impl Fn(&Message) -> bool) {
+    let place = door.iter().position(is).unwrap();
+    let message = door.remove(place).unwrap();
+    net.with(message.to.0, |group| group.on_message(message));
+}
+
+#[test]
+fn late_answers_to_one_question_confirm_no_later_read() {
+    let mut net = Net::new(5, 3, 0);
+    let old = net.elect();
+    let [asker, other] = [1, 2, 3].into_iter().filter(|node| *node != old).collect::<Vec<_>>()[..]
+    else {
+        panic!("there are three");
+    };
+    // The old leader asks both for the asker's read, and is stopped before it hears of them.
+    net.read(asker).unwrap();
+    let question = net.wire.pop_front().unwrap();
+    net.with(old, |group| group.on_message(question));
+    let mut door = VecDeque::new();
+    // The asker asks again; then there is another leader, which writes what the old one misses.
+    for _ in 0..100 {
+        tick_without(&mut net, old, &mut door);
+        if let Some(leader) = net.leader().filter(|leader| *leader != old) {
+            let _ = net.propose(leader);
+        }
+    }
+    let is_answer = |from: u64| {
+        move |message: &Message| {
+            let is = matches!(message.body, Body::HeartbeatAnswer { read: Some(_), .. });
+            is && message.from == id(from)
+        }
+    };
+    // It goes on: one answer confirms the asker's read, a client reads, and then come the second
+    // question and the other answer to the first.
+    arrives(&mut net, &mut door, is_answer(asker));
+    net.read(old).unwrap();
+    arrives(&mut net, &mut door, |message| matches!(message.body, Body::Read { .. }));
+    arrives(&mut net, &mut door, is_answer(other));
+    assert_eq!(count(&net, &format!("{old}: read ")), 0, "it knows nothing of what was written");
 }
