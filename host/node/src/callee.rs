@@ -2,11 +2,13 @@
 //! both. Decides nothing itself: `aether-routing` chooses and says whether to try again.
 
 mod course;
+mod kept;
 mod repeats;
 mod rules;
 
 use crate::network::Network;
 use crate::remote::{self, Attempt, BoxError, StreamedBody};
+use crate::routing::{Patience, SliceRouter};
 use aether_engine::{CallContext, HttpBody, Offer, RemoteSlice, Slice};
 use aether_routing::{
     Breaker, Budget, Endpoint, Explained, Key, NoTarget, Pin, Signal, Signals, Split, Started,
@@ -17,11 +19,12 @@ use bytes::Bytes;
 use course::{Course, ask};
 use futures_util::future::BoxFuture;
 use http_body::Body;
-use http_body_util::{BodyExt, Either, Full};
+use http_body_util::BodyExt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Weak};
 use std::time::Instant;
 
+pub(crate) use kept::Kept;
 pub(crate) use repeats::Repeats;
 pub(crate) use rules::Rules;
 
@@ -35,6 +38,8 @@ pub(crate) struct Callee {
     memory: Arc<Memory>,
     network: Network,
     rules: Rules,
+    /// Whose import it is, if it is one's.
+    importer: Weak<SliceRouter>,
 }
 
 /// One endpoint.
@@ -60,9 +65,6 @@ pub(crate) struct Record {
     outstanding: AtomicU32,
 }
 
-/// Bodies up to this length are kept until the answer begins, so that a request can be repeated.
-const KEPT_BYTES_MAX: u64 = 64 << 10;
-
 /// What outlives a change of endpoints.
 #[derive(Debug)]
 pub(crate) struct Memory {
@@ -75,12 +77,29 @@ pub(crate) struct Memory {
     repeats: Arc<Repeats>,
 }
 
+const OFFERED: &str = "a call is offered until it begins on this node";
+
 /// What a call wants of the choice.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Wish {
     pub(crate) pin: Option<Pin>,
     pub(crate) sticky: Option<Key>,
     pub(crate) affinity: Option<Key>,
+}
+
+/// Why a call has no answer, after all of its attempts.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) error: CallError,
+    /// Whom it was sent to did not take it and is not there any more: others may be, of which the
+    /// next table of this node knows. It may be made again then.
+    pub(crate) outdated: bool,
+}
+
+impl From<CallError> for Ended {
+    fn from(error: CallError) -> Self {
+        Self { error, outdated: false }
+    }
 }
 
 impl Memory {
@@ -153,9 +172,14 @@ impl Callee {
         memory: Arc<Memory>,
         network: Network,
         rules: Rules,
-    ) -> Arc<Self> {
+    ) -> Self {
         assert_eq!(split.endpoints().len(), seats.len(), "each endpoint has its seat");
-        Arc::new(Self { split, seats, memory, network, rules })
+        Self { split, seats, memory, network, rules, importer: Weak::new() }
+    }
+
+    /// For the calls of a slice, which has its way to whoever provides the interface then.
+    pub(crate) fn of_importer(self, importer: &Arc<SliceRouter>) -> Self {
+        Self { importer: Arc::downgrade(importer), ..self }
     }
 
     /// The pool of this node that takes the next call whatever it is, if that needs no thought: one
@@ -192,31 +216,31 @@ impl Callee {
         &self.rules
     }
 
-    /// Calls a function of an instance that takes the call, of several if the first ones fail.
+    /// Calls a function of an instance that takes the call, of several if the first ones fail. The
+    /// offer is still there unless the call has begun on this node.
     ///
     /// # Errors
     /// What the last one said, or why there is nobody.
     pub(crate) async fn invoke(
         &self,
         function: &FunctionName,
-        args: Vec<u8>,
-        ctx: CallContext,
+        offer: &mut Option<Offer>,
         wish: Wish,
-    ) -> Result<Vec<u8>, CallError> {
-        let affinity = wish.affinity.or_else(|| self.rules.key(function, &args));
+    ) -> Result<Vec<u8>, Ended> {
+        let Offer { args, ctx } = offer.as_ref().expect(OFFERED);
+        let affinity = wish.affinity.or_else(|| self.rules.key(function, args));
         let wish = Wish { affinity, ..wish };
         let mut course = Course::new(self, wish, self.rules.repeats(function), &ctx.origin);
-        let mut offer = Some(Offer { args, ctx });
         let mut last = None;
         loop {
             let pick = course.pick(last)?;
             let Seat { place, record } = &self.seats[pick.endpoint];
             let outcome = match place {
-                Reached::Here(slice) => local(slice, function, &mut offer).await,
+                Reached::Here(slice) => local(slice, function, offer).await,
                 Reached::There | Reached::Nowhere => {
                     let _counted = record.sent();
                     let endpoint = &self.split.endpoints()[pick.endpoint];
-                    let offer = offer.as_mut().expect("what is made again was not begun here");
+                    let offer = offer.as_mut().expect(OFFERED);
                     offer.ctx.attempt = course.attempts;
                     remote::call(&self.network, endpoint, function, offer).await
                 }
@@ -230,35 +254,33 @@ impl Callee {
             };
             // What has begun on this node and failed would fail elsewhere: its own calls were
             // made again already.
-            let Some(Offer { ctx, .. }) = &offer else { return Err(course.failed(&pick, attempt)) };
+            let Some(Offer { ctx, .. }) = offer else { return Err(course.failed(&pick, attempt)) };
             let left = ctx.remaining().as_millis().try_into().unwrap_or(u64::MAX);
             last = Some(course.again(&pick, attempt, left)?);
         }
     }
 
     /// Lets an instance answer an HTTP request. Another one is tried while nothing was begun; and
-    /// after that if the body is short and the method may be repeated (RFC 9110, 9.2.2).
+    /// after that if the body was kept and the method may be repeated (RFC 9110, 9.2.2).
     ///
     /// # Errors
     /// What the last one said, or why there is nobody.
     pub(crate) async fn handle<B>(
         &self,
-        request: http::Request<B>,
+        kept: &mut Kept<B>,
         mut ctx: CallContext,
         wish: Wish,
-    ) -> Result<http::Response<StreamedBody>, CallError>
+    ) -> Result<http::Response<StreamedBody>, Ended>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::error::Error + Send + Sync + 'static,
     {
-        let mut course = Course::new(self, wish, request.method().is_idempotent(), &ctx.origin);
-        let (mut fresh, kept) = keep(request).await?;
+        let mut course = Course::new(self, wish, kept.is_idempotent(), &ctx.origin);
         let mut last = None;
         loop {
             let pick = course.pick(last)?;
             ctx.attempt = course.attempts;
-            let again = || kept.clone().map(|request| request.map(short));
-            let mut offer = fresh.take().or_else(again);
+            let mut offer = kept.take();
             let Seat { place, record } = &self.seats[pick.endpoint];
             let outcome = match place {
                 Reached::Here(slice) => {
@@ -282,8 +304,7 @@ impl Callee {
                 }
                 Err(attempt) => attempt,
             };
-            fresh = offer;
-            if fresh.is_none() && kept.is_none() {
+            if !kept.give_back(offer) {
                 // The body is gone.
                 return Err(course.failed(&pick, attempt));
             }
@@ -291,31 +312,6 @@ impl Callee {
             last = Some(course.again(&pick, attempt, left)?);
         }
     }
-}
-
-/// A request's body: read to its end, or as it comes.
-type Sent<B> = Either<Full<Bytes>, B>;
-
-/// A request as it came, or one that can be sent more than once.
-type Kept<B> = (Option<http::Request<Sent<B>>>, Option<http::Request<Bytes>>);
-
-fn short<B>(body: Bytes) -> Sent<B> {
-    Either::Left(Full::new(body))
-}
-
-/// Reads a short body, so that the request can be sent more than once; a longer one goes through.
-async fn keep<B>(request: http::Request<B>) -> Result<Kept<B>, CallError>
-where
-    B: Body<Data = Bytes>,
-    B::Error: std::fmt::Display,
-{
-    let (parts, body) = request.into_parts();
-    if body.size_hint().upper().is_none_or(|bytes| bytes > KEPT_BYTES_MAX) {
-        return Ok((Some(http::Request::from_parts(parts, Either::Right(body))), None));
-    }
-    let body = body.collect().await;
-    let body = body.map_err(|error| CallError::Other(format!("the request broke off: {error}")))?;
-    Ok((None, Some(http::Request::from_parts(parts, body.to_bytes()))))
 }
 
 impl Callee {
@@ -379,6 +375,24 @@ impl RemoteSlice for Callee {
         ctx: CallContext,
     ) -> BoxFuture<'static, Result<Vec<u8>, CallError>> {
         let function = FunctionName { interface: interface.clone(), function: function.to_owned() };
-        Box::pin(async move { self.invoke(&function, args, ctx, Wish::default()).await })
+        Box::pin(async move {
+            let (mut offer, mut callee, mut patience) = (Some(Offer { args, ctx }), self, None);
+            loop {
+                let ended = match callee.invoke(&function, &mut offer, Wish::default()).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(ended) => ended,
+                };
+                let (true, Some(Offer { ctx, .. })) = (ended.outdated, &offer) else {
+                    return Err(ended.error);
+                };
+                let patience = patience.get_or_insert_with(|| Patience::until(ctx.deadline));
+                let importer = callee.importer.upgrade();
+                let newer = match importer {
+                    Some(importer) => importer.newer(&function.interface, &callee, patience).await,
+                    None => None,
+                };
+                callee = newer.ok_or(ended.error)?;
+            }
+        })
     }
 }

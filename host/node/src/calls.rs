@@ -1,8 +1,8 @@
 //! One call from JSON to JSON: for typed routes and for calls from the management API.
 
 use crate::callee::{Callee, Wish};
-use crate::projector::Picture;
-use crate::routing::Routing;
+use crate::projector::{Picture, Pictures};
+use crate::routing::{Patience, Routing};
 use aether_api::{ApiError, Call, CallAnswer, Outcome};
 use aether_engine::json::{self, Answer, JsonError};
 use aether_engine::{CallContext, Offer, Origin, Slice, Urgency};
@@ -25,6 +25,9 @@ pub(crate) enum InvokeError {
     /// The request does not fit the types.
     Input(JsonError),
     Call(CallError),
+    /// Whoever could have taken it is not there any more; the next table of this node may know
+    /// others.
+    Outdated(CallError),
 }
 
 /// Who is called.
@@ -54,19 +57,22 @@ pub(crate) async fn invoke(
         Some((slice, place)) => match slice.offer(place, &mut offer).await {
             // It was not begun: whoever else serves it may take it.
             Err(error) if error.is_temporary() && offer.is_some() => None,
-            called => Some(called),
+            called => Some(called.map_err(InvokeError::Call)),
         },
         None => None,
     };
-    let called = match (called, offer) {
-        (Some(called), _) => called,
-        (None, Some(Offer { args, ctx })) => {
+    let called = match called {
+        Some(called) => called,
+        None => {
             let name = FunctionName { interface: interface.name.clone(), ..name.clone() };
-            callee.invoke(&name, args, ctx, wish).await
+            let called = callee.invoke(&name, &mut offer, wish).await;
+            called.map_err(|ended| match ended.outdated {
+                true => InvokeError::Outdated(ended.error),
+                false => InvokeError::Call(ended.error),
+            })
         }
-        (None, None) => unreachable!("what was begun has an outcome"),
     };
-    match json::answer(function, &called.map_err(InvokeError::Call)?) {
+    match json::answer(function, &called?) {
         Ok(Answer::Failed(error)) => Err(InvokeError::Call(error)),
         Ok(answer) => Ok(answer),
         Err(error) => Err(InvokeError::Call(CallError::Other(error.to_string()))),
@@ -75,11 +81,38 @@ pub(crate) async fn invoke(
 
 /// `aether call`: any exported function of an application, with its parameters as JSON.
 pub(crate) async fn call(
-    picture: &Picture,
+    mut pictures: Pictures,
     routing: &Routing,
     call: Call,
 ) -> Result<CallAnswer, ApiError> {
     let started = Instant::now();
+    let mut patience = None;
+    loop {
+        let picture = pictures.borrow_and_update().clone();
+        match call_by(&picture, routing, &call, started).await? {
+            Done::Answered(answer) => return Ok(answer),
+            Done::Outdated(error) => {
+                let deadline = started + CALL_TIMEOUT;
+                let patience = patience.get_or_insert_with(|| Patience::until(deadline));
+                patience.changed(&mut pictures).await.ok_or(error)?;
+            }
+        }
+    }
+}
+
+/// What came of a call by one picture.
+enum Done {
+    Answered(CallAnswer),
+    /// The next picture may have others who take it.
+    Outdated(CallError),
+}
+
+async fn call_by(
+    picture: &Picture,
+    routing: &Routing,
+    call: &Call,
+    started: Instant,
+) -> Result<Done, ApiError> {
     let (_, current) = picture.applications.current(&call.app).ok_or_else(|| {
         let message = format!("there is no application {}", call.app);
         ApiError::not_found(Code::UnknownApplication, message)
@@ -113,21 +146,17 @@ pub(crate) async fn call(
     };
     let ctx = CallContext::edge(Arc::new(origin), started + CALL_TIMEOUT);
     let request = json::Request { path: &[], query: &[], body: &body };
-    let answer =
-        invoke(invoked, description, &name, &binding, request, ctx).await.map_err(api_error)?;
-    let (outcome, value) = match answer {
-        Answer::Value(json) => (Outcome::Ok, json),
-        Answer::Error { case, payload } => (Outcome::Err, Some(error_json(&case, payload))),
-        Answer::Failed(error) => return Err(error.into()),
+    let (outcome, value) = match invoke(invoked, description, &name, &binding, request, ctx).await {
+        Ok(Answer::Value(json)) => (Outcome::Ok, json),
+        Ok(Answer::Error { case, payload }) => (Outcome::Err, Some(error_json(&case, payload))),
+        Ok(Answer::Failed(error)) | Err(InvokeError::Call(error)) => return Err(error.into()),
+        Err(InvokeError::Input(error)) => {
+            return Err(ApiError::invalid(Code::RequestInvalid, error));
+        }
+        Err(InvokeError::Outdated(error)) => return Ok(Done::Outdated(error)),
     };
-    Ok(CallAnswer::of(outcome, value.as_deref(), &call.request_id, started.elapsed()))
-}
-
-fn api_error(error: InvokeError) -> ApiError {
-    match error {
-        InvokeError::Input(error) => ApiError::invalid(Code::RequestInvalid, error),
-        InvokeError::Call(error) => error.into(),
-    }
+    let answer = CallAnswer::of(outcome, value.as_deref(), &call.request_id, started.elapsed());
+    Ok(Done::Answered(answer))
 }
 
 /// A variant in JSON: `"case"`, or `{"case": payload}`. Names of cases need no escapes.

@@ -1,9 +1,9 @@
 //! The front door's port: routes to pools, typed requests to wire bytes and back. Knows no sockets.
 
+use crate::callee::Kept;
 use crate::callee::Wish;
 use crate::calls::{InvokeError, Invoked, invoke};
-use crate::projector::Pictures;
-use crate::routing::{Route, Routes, Routing};
+use crate::routing::{Patience, Route, Routes, Routing};
 use aether_engine::{CallContext, HttpBody, Origin, Slice, json};
 use aether_ingress::{
     Answer, Answering, Application, Call, Failure, Found, RequestBody, ResponseBody, RouteRef,
@@ -13,18 +13,17 @@ use aether_routing::{Key, Match};
 use aether_types::affinity::Affinity;
 use aether_types::checked::{BoundRoute, RouteTarget};
 use aether_types::description::Description;
+use aether_types::slice_toml::OkStatus;
 use aether_types::traffic::Sticky;
-use aether_types::{CallError, Digest, Method, Revision};
+use aether_types::{CallError, Method, Revision};
 use http::header::COOKIE;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Applications of this node, as the front door sees them.
 pub(crate) struct Door {
     pub(crate) routing: Routing,
-    pub(crate) pictures: Pictures,
 }
 
 impl Application for Door {
@@ -32,15 +31,13 @@ impl Application for Door {
         match self.routing.routes().find(method, path) {
             Match::Found { target, params } => {
                 let chosen = self.version(target, headers, &params);
-                match &Way::of(&chosen).route.route.target {
+                let BoundRoute { pattern, target, .. } = &route_of(&chosen).route;
+                match target {
                     RouteTarget::Handler(_) => Found::Http { route: chosen },
                     RouteTarget::Typed { binding, .. } => {
                         let body = if binding.has_body() { TakesBody::Json } else { TakesBody::No };
                         // Versions may call the same parameter by different names.
-                        let pattern = &Way::of(&chosen).route.route.pattern;
-                        let names = pattern.params().map(str::to_owned);
-                        let params = names.zip(params.into_iter().map(|(_, value)| value));
-                        let params = params.collect();
+                        let params = pattern.named(params);
                         Found::Typed { route: chosen, params, body }
                     }
                 }
@@ -51,24 +48,34 @@ impl Application for Door {
     }
 
     fn variant(&self, route: &RouteRef) -> Option<Revision> {
-        Some(Way::of(route).route.revision)
+        Some(route_of(route).revision)
     }
 
     fn typed(&self, route: RouteRef, req: TypedRequest) -> Answering<'_, Result<Answer, Failure>> {
         Box::pin(async move {
-            let way = Way::of(&route);
-            let route = way.route;
-            let RouteTarget::Typed { function, binding, status } = &route.route.target else {
-                unreachable!("the front door calls a typed route that it found as one")
-            };
-            let here = way.at_hand();
-            let description = self.types(here, route).map_err(Failure::Call)?;
-            let request = json::Request { path: &req.path, query: &req.query, body: &req.body };
-            let ctx = context(req.call);
-            let callee = Invoked { callee: &route.callee, here, wish: way.wish() };
-            let invoked = invoke(callee, &description, function, binding, request, ctx).await;
-            let good = status.and_then(|s| StatusCode::from_u16(s.get() as u16).ok());
-            answer(&description, invoked.map_err(failure)?, good)
+            let TypedRequest { mut path, query, body, call } = req;
+            let (mut way, ctx, mut patience) = (Way::of(route), context(call), None);
+            loop {
+                let RouteTarget::Typed { function, binding, status } = &way.route.route.target
+                else {
+                    unreachable!("the front door calls a typed route that it found as one")
+                };
+                let description = way.types().map_err(Failure::Call)?;
+                let request = json::Request { path: &path, query: &query, body: &body };
+                let callee = way.invoked();
+                let done =
+                    invoke(callee, description, function, binding, request, ctx.clone()).await;
+                let error = match done {
+                    Ok(done) => return answer(description, done, *status),
+                    Err(InvokeError::Outdated(error)) => error,
+                    Err(error) => return Err(failure(error)),
+                };
+                let patience = patience.get_or_insert_with(|| Patience::until(ctx.deadline));
+                let newer = self.routing.newer(&way.route, patience).await;
+                let newer = newer.filter(|newer| reads_alike(&newer.route, &way.route.route));
+                way.route = newer.ok_or(Failure::Call(error))?;
+                path = way.route.route.pattern.named(path);
+            }
         })
     }
 
@@ -79,7 +86,7 @@ impl Application for Door {
         call: Call,
     ) -> Answering<'_, Result<http::Response<ResponseBody>, CallError>> {
         Box::pin(async move {
-            let way = Way::of(&route);
+            let mut way = Way::of(route);
             let (ctx, mut offer) = (context(call), Some(req));
             if let Some(slice) = way.at_hand() {
                 match slice.offer_request(&mut offer, ctx.clone()).await {
@@ -93,8 +100,20 @@ impl Application for Door {
                 }
             }
             let request = offer.expect("what was not begun is still there");
-            let response = way.route.callee.handle(request, ctx, way.wish()).await?;
-            Ok(response.map(ResponseBody::stream))
+            let (mut kept, mut patience) = (Kept::of(request).await?, None);
+            loop {
+                let handled = way.route.callee.handle(&mut kept, ctx.clone(), way.wish()).await;
+                let ended = match handled {
+                    Ok(response) => return Ok(response.map(ResponseBody::stream)),
+                    Err(ended) if ended.outdated => ended,
+                    Err(ended) => return Err(ended.error),
+                };
+                let patience = patience.get_or_insert_with(|| Patience::until(ctx.deadline));
+                let newer = self.routing.newer(&way.route, patience).await;
+                let handles =
+                    |newer: &Arc<Route>| matches!(newer.route.target, RouteTarget::Handler(_));
+                way.route = newer.filter(handles).ok_or(ended.error)?;
+            }
         })
     }
 }
@@ -123,21 +142,6 @@ impl Door {
             None => route,
         }
     }
-
-    /// The types of the slice that answers.
-    fn types(&self, here: Option<&Arc<Slice>>, route: &Route) -> Result<Types, CallError> {
-        if let Some(slice) = here {
-            return Ok(Types::Loaded(Arc::clone(slice.description())));
-        }
-        let picture = self.pictures.borrow();
-        let checked = picture.applications.get(&route.app, route.revision);
-        let slice = checked.and_then(|checked| checked.slice(&route.route.slice));
-        let artifacts = Arc::clone(&picture.world.artifacts);
-        let known = slice.filter(|slice| artifacts.contains_key(&slice.digest));
-        known.map(|slice| Types::Stored(artifacts, slice.digest)).ok_or_else(|| {
-            CallError::Unavailable(format!("{} is on its way out", route.route.slice))
-        })
-    }
 }
 
 /// A route with the key of a request to it.
@@ -147,30 +151,57 @@ struct Keyed {
 }
 
 /// What the front door hands back: a route, or one with a key.
-struct Way<'a> {
-    route: &'a Route,
+struct Way {
+    route: Arc<Route>,
     affinity: Option<Key>,
 }
 
-impl<'a> Way<'a> {
-    fn of(route: &'a RouteRef) -> Self {
-        match route.downcast_ref::<Route>() {
-            Some(route) => Self { route, affinity: None },
-            None => {
-                let keyed = route.downcast_ref::<Keyed>();
-                let Keyed { route, key } = keyed.expect("the front door hands back what it got");
-                Self { route, affinity: Some(*key) }
+const HANDED_BACK: &str = "the front door hands back what it got";
+
+impl Way {
+    fn of(route: RouteRef) -> Self {
+        match route.downcast::<Route>() {
+            Ok(route) => Self { route, affinity: None },
+            Err(other) => {
+                let Keyed { route, key } = other.downcast_ref().expect(HANDED_BACK);
+                Self { route: Arc::clone(route), affinity: Some(*key) }
             }
         }
     }
 
     /// The instance of this node that can take it, whoever else is there.
-    fn at_hand(&self) -> Option<&'a Arc<Slice>> {
+    fn at_hand(&self) -> Option<&Arc<Slice>> {
         self.route.callee.at_hand().filter(|_| self.affinity.is_none())
     }
 
     fn wish(&self) -> Wish {
         Wish { affinity: self.affinity, ..self.route.wish }
+    }
+
+    fn invoked(&self) -> Invoked<'_> {
+        Invoked { callee: &self.route.callee, here: self.at_hand(), wish: self.wish() }
+    }
+
+    /// The types of the slice that answers.
+    fn types(&self) -> Result<&Description, CallError> {
+        self.route.types().ok_or_else(|| {
+            CallError::Unavailable(format!("{} is on its way out", self.route.route.slice))
+        })
+    }
+}
+
+fn route_of(route: &RouteRef) -> &Route {
+    let plain = route.downcast_ref::<Route>();
+    plain.unwrap_or_else(|| &route.downcast_ref::<Keyed>().expect(HANDED_BACK).route)
+}
+
+/// Whether what was read of a request to one of them is what the other reads.
+fn reads_alike(a: &BoundRoute, b: &BoundRoute) -> bool {
+    match (&a.target, &b.target) {
+        (RouteTarget::Typed { binding: a, .. }, RouteTarget::Typed { binding: b, .. }) => {
+            a.has_body() == b.has_body()
+        }
+        _ => false,
     }
 }
 
@@ -214,23 +245,6 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     pairs.find(|(known, _)| known.trim() == name).map(|(_, value)| value.trim())
 }
 
-/// What an artifact is: as the loaded slice knows it, or as the replicated state does.
-enum Types {
-    Loaded(Arc<Description>),
-    Stored(Arc<BTreeMap<Digest, Description>>, Digest),
-}
-
-impl std::ops::Deref for Types {
-    type Target = Description;
-
-    fn deref(&self) -> &Description {
-        match self {
-            Self::Loaded(description) => description,
-            Self::Stored(artifacts, digest) => &artifacts[digest],
-        }
-    }
-}
-
 fn context(call: Call) -> CallContext {
     let origin = Origin {
         trace_parent: Some(call.trace_parent),
@@ -244,12 +258,13 @@ fn context(call: Call) -> CallContext {
 fn answer(
     description: &Description,
     answer: json::Answer,
-    good: Option<StatusCode>,
+    status: Option<OkStatus>,
 ) -> Result<Answer, Failure> {
     match answer {
         json::Answer::Value(json) => {
             let usual = if json.is_some() { StatusCode::OK } else { StatusCode::NO_CONTENT };
-            Ok(Answer::Good { status: good.unwrap_or(usual), json })
+            let given = status.and_then(|s| StatusCode::from_u16(s.get() as u16).ok());
+            Ok(Answer::Good { status: given.unwrap_or(usual), json })
         }
         json::Answer::Error { case, payload } => {
             let status = description.settings.error_status(&case);
@@ -262,7 +277,7 @@ fn answer(
 
 fn failure(error: InvokeError) -> Failure {
     match error {
-        InvokeError::Call(error) => Failure::Call(error),
+        InvokeError::Call(error) | InvokeError::Outdated(error) => Failure::Call(error),
         InvokeError::Input(error) => {
             let message = format!("wanted {}, found {}", error.wanted, error.found);
             Failure::Input { place: error.path, message }

@@ -303,7 +303,7 @@ impl Management for Office {
     }
 
     async fn call(&self, call: Call) -> Result<CallAnswer, ApiError> {
-        calls::call(&self.picture(), &self.routing, call).await
+        calls::call(self.pictures.clone(), &self.routing, call).await
     }
 
     async fn explain(&self, target: &str) -> Result<Explanation, ApiError> {

@@ -313,7 +313,7 @@ impl Parts {
             ..aether_ingress::Limits::STANDARD
         };
         let pictures = shown.routing.derived();
-        let door = Door { routing: shown.routing.clone(), pictures: pictures.clone() };
+        let door = Door { routing: shown.routing.clone() };
         let door = FrontDoor::new(Arc::new(door), limits);
         let shutdown = tasks.shutdown().clone();
         let closing = Closing { notice: shutdown.clone(), stop: stops.doors.clone() };

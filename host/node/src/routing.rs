@@ -2,6 +2,7 @@
 //! to. Decides nothing: `aether-routing` derives the table.
 
 mod leavers;
+mod newer;
 
 use crate::callee::{Callee, Memory, Reached, Record, Repeats, Rules, Seat, Wish};
 use crate::network::Network;
@@ -11,10 +12,11 @@ use crate::tasks::Runs;
 use aether_engine::{AppContext, CallContext, RemoteSlice, Router, Slice, Target};
 use aether_routing::{Arm, Endpoint, HttpRoute, Pin, RouteTrie, Split, Table};
 use aether_types::checked::BoundRoute;
+use aether_types::description::Description;
 use aether_types::observed::Observed;
 use aether_types::plan::InstanceKey;
 use aether_types::traffic::{Sticky, TrafficRevision, Weight};
-use aether_types::{AppName, CallError, Coordinates, InterfaceName, NodeId, Revision};
+use aether_types::{AppName, CallError, Coordinates, Digest, InterfaceName, NodeId, Revision};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +25,8 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use newer::Patience;
 
 /// Where requests and calls go, now. Cheap to clone; reading takes no lock.
 #[derive(Clone)]
@@ -82,6 +86,16 @@ pub(crate) struct Route {
     pub(crate) wish: Wish,
     /// By what a request finds its version, if not by the weights.
     pub(crate) sticky: Option<Sticky>,
+    artifacts: Arc<BTreeMap<Digest, Description>>,
+    /// Of the slice that serves it, if that is known.
+    digest: Option<Digest>,
+}
+
+impl Route {
+    /// The types of the slice that serves it, as the replicated state has them.
+    pub(crate) fn types(&self) -> Option<&Description> {
+        self.artifacts.get(&self.digest?)
+    }
 }
 
 /// ACTIVE instances of this node, by what the plan calls them.
@@ -192,7 +206,7 @@ impl Routing {
         let version = endpoints.first().map_or(revision, |first| first.revision);
         let same = endpoints.into_iter().filter(|e| e.revision == version).collect();
         let arm = Arm { version, slice: slice.clone(), weight: Weight::WHOLE, endpoints: same };
-        self.callee(app, Called::Slice(slice.clone()), None, vec![arm])
+        Arc::new(self.callee(app, Called::Slice(slice.clone()), None, vec![arm]))
     }
 
     /// Who takes the calls of an interface that come from outside its application: every version
@@ -201,7 +215,7 @@ impl Routing {
         let (table, picture) = (self.table(), self.0.picture.load());
         let (applications, traffics) = (&picture.applications, &picture.world.traffics);
         let (arms, traffic) = table.arms_of_export(applications, traffics, app, interface);
-        self.callee(app, Called::Export(interface.clone()), traffic, arms)
+        Arc::new(self.callee(app, Called::Export(interface.clone()), traffic, arms))
     }
 
     fn callee(
@@ -210,7 +224,7 @@ impl Routing {
         called: Called,
         traffic: Option<TrafficRevision>,
         arms: Vec<Arm>,
-    ) -> Arc<Callee> {
+    ) -> Callee {
         let rules = self.rules(app, &arms);
         let split = Split::new(self.0.node, traffic, arms);
         let local = self.0.local.load();
@@ -237,15 +251,19 @@ impl Routing {
         let HttpRoute { app, revision, traffic, versions, .. } = http;
         let arms = versions.iter().map(|version| version.arm.clone()).collect();
         let called = Called::Route(http.route.pattern.shape().to_string());
-        let callee = self.callee(app, called, *traffic, arms);
-        let traffics = &self.0.picture.load().world.traffics;
-        let sticky = traffics.get(app).and_then(|traffic| traffic.sticky.clone());
+        let callee = Arc::new(self.callee(app, called, *traffic, arms));
+        let picture = self.0.picture.load();
+        let Picture { world, applications } = &**picture;
+        let sticky = world.traffics.get(app).and_then(|traffic| traffic.sticky.clone());
         let one = |version: &aether_routing::RouteVersion| {
             let shared = traffic.is_some();
             let same = versions.iter().all(|v| v.route.target == version.route.target);
+            let revision = if shared { version.arm.version } else { *revision };
+            let checked = applications.get(app, revision);
+            let slice = checked.and_then(|checked| checked.slice(&version.route.slice));
             Arc::new(Route {
                 app: app.clone(),
-                revision: if shared { version.arm.version } else { *revision },
+                revision,
                 route: version.route.clone(),
                 callee: Arc::clone(&callee),
                 // Decoded for one version, a request means nothing to another that differs.
@@ -254,6 +272,8 @@ impl Routing {
                     ..Wish::default()
                 },
                 sticky: sticky.clone(),
+                artifacts: Arc::clone(&world.artifacts),
+                digest: slice.map(|slice| slice.digest),
             })
         };
         Routes { versions: versions.iter().map(one).collect() }
@@ -283,9 +303,10 @@ impl Routing {
         revision: Revision,
         importer: Coordinates,
     ) -> Arc<SliceRouter> {
-        let router = Arc::new(SliceRouter { app, revision, importer, imports: ArcSwap::default() });
+        let (routing, imports) = (self.clone(), ArcSwap::default());
+        let router = Arc::new(SliceRouter { routing, app, revision, importer, imports });
         let _showing = self.0.showing.lock();
-        router.show(self);
+        router.show();
         self.0.routers.lock().push(Arc::downgrade(&router));
         router
     }
@@ -339,7 +360,7 @@ impl Routing {
         self.0.routes.store(Arc::new(routes));
         self.0.routers.lock().retain(|router| match router.upgrade() {
             Some(router) => {
-                router.show(self);
+                router.show();
                 true
             }
             None => false,
@@ -369,8 +390,8 @@ fn forget<K: Ord, V>(known: &Mutex<BTreeMap<K, Weak<V>>>) {
 }
 
 /// One loaded slice's way to the interfaces that it imports.
-#[derive(Debug)]
 pub(crate) struct SliceRouter {
+    routing: Routing,
     app: AppName,
     revision: Revision,
     importer: Coordinates,
@@ -385,13 +406,13 @@ struct Import {
 }
 
 impl SliceRouter {
-    fn show(&self, routing: &Routing) {
-        let table = routing.table();
+    fn show(self: &Arc<Self>) {
+        let table = self.routing.table();
         let edges = table.edges(&self.app, self.revision, &self.importer).iter();
         let import = |edge: &aether_routing::Edge| {
             let called = Called::Import(edge.interface.clone());
-            let callee = routing.callee(&self.app, called, edge.traffic, edge.arms.clone());
-            Import { interface: edge.interface.clone(), callee }
+            let callee = self.routing.callee(&self.app, called, edge.traffic, edge.arms.clone());
+            Import { interface: edge.interface.clone(), callee: Arc::new(callee.of_importer(self)) }
         };
         self.imports.store(Arc::new(edges.map(import).collect()));
     }

@@ -274,15 +274,6 @@ impl Table {
     }
 }
 
-impl RouteVersion {
-    /// The parameters that the path has under the names that this version gives them: routes of one
-    /// shape may differ in these.
-    pub fn rename(&self, params: Vec<(String, String)>) -> Vec<(String, String)> {
-        let names = self.route.pattern.params().map(str::to_owned);
-        names.zip(params.into_iter().map(|(_, value)| value)).collect()
-    }
-}
-
 /// Everything to the instances of the first one's revision; those of others wait their turn.
 fn only(revision: Revision, slice: &Coordinates, endpoints: &[Endpoint]) -> Arm {
     let version = endpoints.first().map_or(revision, |first| first.revision);

@@ -82,6 +82,19 @@ impl<T> RouteTrie<T> {
         }
     }
 
+    /// The target of the pattern's shape and method, whatever it calls its parameters.
+    pub fn get(&self, pattern: &RoutePattern) -> Option<&T> {
+        let mut node = &self.root;
+        for segment in pattern.segments() {
+            node = match segment {
+                Segment::Literal(text) => node.literals.get(text)?,
+                Segment::Param(_) => node.param.as_deref()?,
+                Segment::Rest => return node.rest.of(pattern.method),
+            };
+        }
+        node.here.of(pattern.method)
+    }
+
     /// The same tree with other targets.
     pub fn map<U>(&self, mut to: impl FnMut(&T) -> U) -> RouteTrie<U> {
         RouteTrie { root: self.root.map(&mut to) }
@@ -143,6 +156,10 @@ impl<T> Leaf<T> {
         let of = |wanted| self.0.iter().find(|(pattern, _)| pattern.method == wanted);
         let head = || of(Method::Get).filter(|_| method == Method::Head);
         of(method).or_else(head).or_else(|| of(Method::Any)).map(|(p, t)| (p, t))
+    }
+
+    fn of(&self, method: Method) -> Option<&T> {
+        self.0.iter().find(|(pattern, _)| pattern.method == method).map(|(_, target)| target)
     }
 
     fn methods(&self) -> impl Iterator<Item = Method> {
@@ -241,6 +258,19 @@ mod tests {
                 GET /a/b/c => nothing
                 POST /a/x => only GET HEAD PUT"#]],
         );
+    }
+
+    #[test]
+    fn a_pattern_finds_its_shape() {
+        let trie = trie(&["GET /orders/{id}", "PUT /orders/{id}", "* /files/**", "GET /"]);
+        let get = |pattern: &str| trie.get(&pattern.parse().unwrap()).map(String::as_str);
+        assert_eq!(get("GET /orders/{order}"), Some("GET /orders/{id}"));
+        assert_eq!(get("PUT /orders/{id}"), Some("PUT /orders/{id}"));
+        assert_eq!(get("* /files/**"), Some("* /files/**"));
+        assert_eq!(get("GET /"), Some("GET /"));
+        for unknown in ["* /orders/{id}", "GET /orders/7", "GET /files/**", "* /files", "PUT /"] {
+            assert_eq!(get(unknown), None, "{unknown}");
+        }
     }
 
     #[test]

@@ -83,6 +83,13 @@ impl RoutePattern {
         })
     }
 
+    /// The parameters of a path under the names that this pattern gives them: patterns of one shape
+    /// may differ in these.
+    pub fn named(&self, params: Vec<(String, String)>) -> Vec<(String, String)> {
+        let names = self.params().map(str::to_owned);
+        names.zip(params.into_iter().map(|(_, value)| value)).collect()
+    }
+
     /// The route without the names of its parameters: routes of one shape match the same requests.
     pub fn shape(&self) -> String {
         let segments = self.segments.iter().map(|s| match s {

@@ -22,6 +22,7 @@ mod history;
 mod hops;
 mod hostile;
 mod http;
+mod late;
 mod loss;
 mod measured;
 mod node;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// `t:NAME`, which answers `GET /NAME` with what `t:NEEDS` returns; a number, if it needs nobody.
-fn slice(name: &str, needs: Option<&str>) -> Vec<u8> {
+pub(crate) fn slice(name: &str, needs: Option<&str>) -> Vec<u8> {
     let (import, core, with) = match needs {
         Some(needs) => (
             format!(
@@ -44,7 +44,7 @@ fn write(folder: &Path, app: &str, slices: &[(&str, Option<&str>, &str)]) {
 }
 
 /// The nodes that have an instance of the slice.
-fn hosts(node: &Node, slice: &str) -> Vec<String> {
+pub(crate) fn hosts(node: &Node, slice: &str) -> Vec<String> {
     let status = node.json(&["status", "web"]).unwrap();
     let slices = status["slices"].as_array().unwrap();
     let found = slices.iter().find(|s| s["artifact"] == json!(format!("t:{slice}:1.0.0"))).unwrap();

@@ -1,6 +1,6 @@
 //! One call on its way, through all of its attempts. Decides nothing itself: `aether-routing` does.
 
-use super::{Attempt, Callee, Wish, now};
+use super::{Attempt, Callee, Ended, Wish, now};
 use aether_engine::Origin;
 use aether_routing::{
     Ask, Budget, Endpoint, Failed, Pick, Started, Stop, Tried, again, choose, is_alive,
@@ -18,6 +18,8 @@ pub(super) struct Course<'a> {
     pub(super) attempts: u32,
     /// What is known of the last attempt, when the call is made again.
     repeats: Option<Started>,
+    /// The last one was not taken: the instance is not there any more, or its node is not reached.
+    refused: bool,
     idempotent: bool,
     origin: Arc<Origin>,
 }
@@ -44,13 +46,14 @@ impl<'a> Course<'a> {
             tried: Tried::new(),
             attempts: 0,
             repeats: None,
+            refused: false,
             idempotent,
             origin: Arc::clone(origin),
         }
     }
 
     /// The next instance; `last` is why the one before did not do.
-    pub(super) fn pick(&mut self, last: Option<CallError>) -> Result<Pick, CallError> {
+    pub(super) fn pick(&mut self, last: Option<CallError>) -> Result<Pick, Ended> {
         let ask = ask(self.turn, self.wish, &self.tried);
         match choose(&self.callee.split, &ask, self.callee) {
             Ok(pick) => {
@@ -62,7 +65,10 @@ impl<'a> Course<'a> {
                 }
                 Ok(pick)
             }
-            Err(nobody) => Err(last.unwrap_or_else(|| self.callee.nobody(nobody))),
+            Err(nobody) => {
+                let error = last.unwrap_or_else(|| self.callee.nobody(nobody));
+                Err(Ended { error, outdated: self.refused })
+            }
         }
     }
 
@@ -82,9 +88,10 @@ impl<'a> Course<'a> {
         );
     }
 
-    pub(super) fn failed(&self, pick: &Pick, attempt: Attempt) -> CallError {
+    /// What was begun and cannot be made again.
+    pub(super) fn failed(&self, pick: &Pick, attempt: Attempt) -> Ended {
         self.note(pick, &attempt.error);
-        attempt.error
+        Ended { error: attempt.error, outdated: false }
     }
 
     fn note(&self, pick: &Pick, error: &CallError) {
@@ -101,9 +108,10 @@ impl<'a> Course<'a> {
         pick: &Pick,
         attempt: Attempt,
         left: u64,
-    ) -> Result<CallError, CallError> {
+    ) -> Result<CallError, Ended> {
         let Attempt { error, started } = attempt;
         self.note(pick, &error);
+        self.refused = started == Started::No && matches!(error, CallError::Unavailable(_));
         self.tried.add(pick.endpoint);
         let failed = Failed {
             error: &error,
@@ -130,7 +138,7 @@ impl<'a> Course<'a> {
             let trace_id = self.origin.trace_id();
             tracing::debug!(%request_id, variant, trace_id, %error, %stop, "a call is not made again");
         }
-        Err(error)
+        Err(Ended { error, outdated: self.refused })
     }
 }
 

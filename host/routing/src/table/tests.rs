@@ -226,7 +226,7 @@ fn shared(new: &str, together: bool, lines: &[&str], expect: Expect) {
             let versions = target
                 .versions
                 .iter()
-                .map(|v| format!("{} {:?}", show(&v.arm), v.rename(params.clone())));
+                .map(|v| format!("{} {:?}", show(&v.arm), v.route.pattern.named(params.clone())));
             format!("{path} => {}", versions.collect::<Vec<_>>().join(", "))
         }
         other => format!("{path} => {other:?}"),
