@@ -61,10 +61,14 @@ pub(crate) struct Cell {
     calls: AtomicU64,
     /// Those that were answered are what is left.
     endings: [AtomicU64; ENDINGS],
-    buckets: [AtomicU64; BUCKETS],
+    buckets: Buckets,
     nanos: AtomicU64,
+    /// Of calls from outside: the time without the way to other nodes.
+    worked: Option<Box<Buckets>>,
     next: Callers,
 }
+
+type Buckets = [AtomicU64; BUCKETS];
 
 /// Reading a clock costs as much as all the rest of counting; a request from outside is worth it, a
 /// call between two slices now and then: one of so many.
@@ -79,6 +83,8 @@ pub(crate) struct Counting<'a> {
     /// Of a call whose end the clock is read for: because it is timed, or logged.
     origin: Option<Arc<Origin>>,
     is_timed: bool,
+    /// Of a call from outside: the way before it, where it was tried before.
+    way_before: Option<Duration>,
     logs: bool,
     /// Of a call whose trace is recorded.
     span: Option<Box<Open>>,
@@ -111,6 +117,7 @@ impl Tally {
         if logs {
             self.log_begin(function, ctx);
         }
+        let way_before = cell.worked.is_some().then(|| ctx.origin.way.until(started));
         let tally = self;
         Counting {
             tally,
@@ -119,6 +126,7 @@ impl Tally {
             started,
             origin,
             is_timed,
+            way_before,
             logs,
             span: None,
             ended: false,
@@ -218,12 +226,14 @@ impl Callers {
 
 impl Cell {
     fn new(caller: Option<Arc<Coordinates>>, is_others: bool) -> Box<Self> {
+        let is_outside = caller.is_none() && !is_others;
         Box::new(Self {
             caller,
             is_others,
             calls: AtomicU64::new(0),
             endings: std::array::from_fn(|_| AtomicU64::new(0)),
-            buckets: std::array::from_fn(|_| AtomicU64::new(0)),
+            buckets: buckets(),
+            worked: is_outside.then(|| Box::new(buckets())),
             nanos: AtomicU64::new(0),
             next: Callers::default(),
         })
@@ -251,16 +261,17 @@ impl Cell {
         self.caller.is_none() || self.calls.load(Relaxed).is_multiple_of(TIMED_OF)
     }
 
-    /// Counts a call, with its time where that is known.
-    fn end(&self, ending: Ending, took: Option<Duration>) {
+    /// Counts a call, with its time where that is known, and the way that is in it.
+    fn end(&self, ending: Ending, took: Option<Duration>, way: Option<Duration>) {
         self.calls.fetch_add(1, Relaxed);
         if ending != Ending::Answered {
             self.endings[ending as usize].fetch_add(1, Relaxed);
         }
-        if let Some(took) = took {
-            let nanos = nanos(took);
-            self.buckets[usize::from(bucket(nanos / 1_000))].fetch_add(1, Relaxed);
-            self.nanos.fetch_add(nanos, Relaxed);
+        let Some(took) = took else { return };
+        count(&self.buckets, took);
+        self.nanos.fetch_add(nanos(took), Relaxed);
+        if let (Some(worked), Some(way)) = (&self.worked, way) {
+            count(worked, took.saturating_sub(way));
         }
     }
 
@@ -271,7 +282,9 @@ impl Cell {
         // A call that ends meanwhile may be counted in one and not yet in the other.
         endings[Ending::Answered as usize] = load(&self.calls).saturating_sub(others);
         let latencies = Latencies::of_buckets(self.buckets.iter().map(load));
-        Counts { endings, latencies, nanos: load(&self.nanos) }
+        let worked = self.worked.iter().flat_map(|buckets| buckets.iter());
+        let worked = Latencies::of_buckets(worked.map(load));
+        Counts { endings, latencies, nanos: load(&self.nanos), worked }
     }
 }
 
@@ -292,10 +305,14 @@ impl Counting<'_> {
         if let Some(span) = self.span.take() {
             span.end(ending);
         }
-        let Some(origin) = self.origin.take() else { return self.cell.end(ending, None) };
+        let Some(origin) = self.origin.take() else { return self.cell.end(ending, None, None) };
         let is_begun = !matches!(ending, Ending::TurnedAway | Ending::Overloaded | Ending::Denied);
         let took = self.started.elapsed();
-        self.cell.end(ending, (is_begun && self.is_timed).then_some(took));
+        let way = self.way_before.map(|before| {
+            let way = origin.way.until(self.started + took);
+            way.saturating_sub(before)
+        });
+        self.cell.end(ending, (is_begun && self.is_timed).then_some(took), way);
         if is_begun && nanos(took) >= self.function.slow_nanos.load(Relaxed) {
             self.note(ending, took, &origin);
         }
@@ -350,6 +367,14 @@ impl Drop for Counting<'_> {
             self.count(Ending::Abandoned);
         }
     }
+}
+
+fn buckets() -> Buckets {
+    std::array::from_fn(|_| AtomicU64::new(0))
+}
+
+fn count(buckets: &Buckets, time: Duration) {
+    buckets[usize::from(bucket(nanos(time) / 1_000))].fetch_add(1, Relaxed);
 }
 
 fn nanos(time: Duration) -> u64 {

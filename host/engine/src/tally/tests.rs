@@ -46,6 +46,38 @@ async fn calls_are_counted_by_function_and_caller_with_their_ends() {
     .assert_eq(&tally.counts().map(show).collect::<Vec<_>>().join("\n"));
 }
 
+/// 20 ms of work with 30 ms of way in them, which the call makes or one that it makes here.
+#[tokio::test(start_paused = true)]
+async fn work_for_the_outside_is_counted_without_the_way_to_other_nodes() {
+    let (tally, ms) = (tally(), Duration::from_millis);
+    let (ctx, caller) = (outside(), slice("x"));
+    for below in [ctx.clone(), ctx.nested(slice("a")), ctx.nested(slice("a")).nested(slice("b"))] {
+        let of_slice = tally.begin(1, &of(&caller), Instant::now());
+        let of_door = tally.begin(0, &ctx, Instant::now());
+        tokio::time::advance(ms(10)).await;
+        let trip = below.origin.way.begin();
+        tokio::time::advance(ms(35)).await;
+        trip.end(ms(5));
+        tokio::time::advance(ms(5)).await;
+        of_door.end(Ending::Answered);
+        of_slice.end(Ending::Answered);
+    }
+    // One that is still away when the caller gives up.
+    let (given_up, _trip) = (tally.begin(0, &ctx, Instant::now()), ctx.origin.way.begin());
+    tokio::time::advance(ms(60)).await;
+    drop(given_up);
+    let show = |(_, caller, counts): (&FunctionName, Caller, Counts)| {
+        let ms = |times: &Latencies| -> Vec<_> {
+            times.buckets().map(|(micros, count)| (micros / 1_000, count)).collect()
+        };
+        format!("{caller:?}: took {:?}, worked {:?}", ms(&counts.latencies), ms(&counts.worked))
+    };
+    expect_test::expect![[r#"
+        Outside: took [(53, 3), (61, 1)], worked [(0, 1), (20, 3)]
+        Slice(t:x:1.0.0): took [(53, 1)], worked []"#]]
+    .assert_eq(&tally.counts().map(show).collect::<Vec<_>>().join("\n"));
+}
+
 #[test]
 fn every_call_from_outside_is_timed_and_a_part_of_those_between_slices() {
     let (tally, caller) = (tally(), slice("x"));
