@@ -1,6 +1,6 @@
 //! What a slice runs with and what travels with a call. Knows no wasmtime and no transport.
 
-use crate::Slice;
+use crate::{Slice, Way};
 use aether_types::blueprint::{CacheBucket, Grants};
 use aether_types::limits::EffectiveLimits;
 use aether_types::{AppName, CallError, Coordinates, InterfaceName, RequestId, Revision};
@@ -22,8 +22,8 @@ pub struct AppContext {
     pub buckets: BTreeMap<String, CacheBucket>,
 }
 
-/// What is the same for every call that one outer request causes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is the same for every call that one outer request causes on a node.
+#[derive(Debug)]
 pub struct Origin {
     pub request_id: RequestId,
     /// The authenticated caller of the outermost request.
@@ -35,6 +35,8 @@ pub struct Origin {
     /// The version of its application that the outermost request got.
     pub variant: Option<Revision>,
     pub urgency: Urgency,
+    /// What its calls were on their way from this node.
+    pub way: Way,
 }
 
 /// Who is let in first where calls wait.
@@ -134,6 +136,7 @@ impl Origin {
             trace_parent: None,
             variant: None,
             urgency: Urgency::Usual,
+            way: Way::default(),
         }
     }
 }

@@ -30,6 +30,7 @@ mod stats;
 mod tally;
 mod tamper;
 mod trace;
+mod way;
 
 pub use aether_types::limits::EffectiveLimits;
 pub use codec::{ELEMENTS_MAX, WIRE_BYTES_MAX, WireError};
@@ -54,3 +55,4 @@ pub use stats::{Failures, Stats};
 pub use tally::{SlowCall, Tally};
 pub use tamper::{Tamper, TamperKind, Tampering};
 pub use trace::{CallSpan, Traces};
+pub use way::{Trip, Way};

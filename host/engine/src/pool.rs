@@ -396,8 +396,8 @@ mod tests {
         lease.put(0);
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut operator = ctx(None);
-        let urgent = Origin { urgency: Urgency::Operator, ..(*operator.origin).clone() };
-        operator.origin = Arc::new(urgent);
+        let usual = Origin::anonymous("r-1".parse().unwrap());
+        operator.origin = Arc::new(Origin { urgency: Urgency::Operator, ..usual });
         let mut waiting = tokio::task::JoinSet::new();
         let callers = [("a1", ctx(Some("a"))), ("a2", ctx(Some("a"))), ("a3", ctx(Some("a")))];
         let others = [("b", ctx(Some("b"))), ("door", ctx(None)), ("operator", operator)];

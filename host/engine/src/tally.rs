@@ -1,6 +1,9 @@
 //! Counts the calls of one loaded slice where they run: by function and caller. Knows no version,
 //! no node and no metric names.
 
+#[cfg(test)]
+mod tests;
+
 use crate::trace::Open;
 use crate::{CallContext, Origin};
 use aether_types::aspect::Aspect;
@@ -58,10 +61,14 @@ pub(crate) struct Cell {
     calls: AtomicU64,
     /// Those that were answered are what is left.
     endings: [AtomicU64; ENDINGS],
-    buckets: [AtomicU64; BUCKETS],
+    buckets: Buckets,
     nanos: AtomicU64,
+    /// Of calls from outside: the time without the way to other nodes.
+    worked: Option<Box<Buckets>>,
     next: Callers,
 }
+
+type Buckets = [AtomicU64; BUCKETS];
 
 /// Reading a clock costs as much as all the rest of counting; a request from outside is worth it, a
 /// call between two slices now and then: one of so many.
@@ -76,6 +83,8 @@ pub(crate) struct Counting<'a> {
     /// Of a call whose end the clock is read for: because it is timed, or logged.
     origin: Option<Arc<Origin>>,
     is_timed: bool,
+    /// Of a call from outside: the way before it, where it was tried before.
+    way_before: Option<Duration>,
     logs: bool,
     /// Of a call whose trace is recorded.
     span: Option<Box<Open>>,
@@ -108,6 +117,7 @@ impl Tally {
         if logs {
             self.log_begin(function, ctx);
         }
+        let way_before = cell.worked.is_some().then(|| ctx.origin.way.until(started));
         let tally = self;
         Counting {
             tally,
@@ -116,6 +126,7 @@ impl Tally {
             started,
             origin,
             is_timed,
+            way_before,
             logs,
             span: None,
             ended: false,
@@ -215,12 +226,14 @@ impl Callers {
 
 impl Cell {
     fn new(caller: Option<Arc<Coordinates>>, is_others: bool) -> Box<Self> {
+        let is_outside = caller.is_none() && !is_others;
         Box::new(Self {
             caller,
             is_others,
             calls: AtomicU64::new(0),
             endings: std::array::from_fn(|_| AtomicU64::new(0)),
-            buckets: std::array::from_fn(|_| AtomicU64::new(0)),
+            buckets: buckets(),
+            worked: is_outside.then(|| Box::new(buckets())),
             nanos: AtomicU64::new(0),
             next: Callers::default(),
         })
@@ -248,16 +261,17 @@ impl Cell {
         self.caller.is_none() || self.calls.load(Relaxed).is_multiple_of(TIMED_OF)
     }
 
-    /// Counts a call, with its time where that is known.
-    fn end(&self, ending: Ending, took: Option<Duration>) {
+    /// Counts a call, with its time where that is known, and the way that is in it.
+    fn end(&self, ending: Ending, took: Option<Duration>, way: Option<Duration>) {
         self.calls.fetch_add(1, Relaxed);
         if ending != Ending::Answered {
             self.endings[ending as usize].fetch_add(1, Relaxed);
         }
-        if let Some(took) = took {
-            let nanos = nanos(took);
-            self.buckets[usize::from(bucket(nanos / 1_000))].fetch_add(1, Relaxed);
-            self.nanos.fetch_add(nanos, Relaxed);
+        let Some(took) = took else { return };
+        count(&self.buckets, took);
+        self.nanos.fetch_add(nanos(took), Relaxed);
+        if let (Some(worked), Some(way)) = (&self.worked, way) {
+            count(worked, took.saturating_sub(way));
         }
     }
 
@@ -268,7 +282,9 @@ impl Cell {
         // A call that ends meanwhile may be counted in one and not yet in the other.
         endings[Ending::Answered as usize] = load(&self.calls).saturating_sub(others);
         let latencies = Latencies::of_buckets(self.buckets.iter().map(load));
-        Counts { endings, latencies, nanos: load(&self.nanos) }
+        let worked = self.worked.iter().flat_map(|buckets| buckets.iter());
+        let worked = Latencies::of_buckets(worked.map(load));
+        Counts { endings, latencies, nanos: load(&self.nanos), worked }
     }
 }
 
@@ -289,10 +305,14 @@ impl Counting<'_> {
         if let Some(span) = self.span.take() {
             span.end(ending);
         }
-        let Some(origin) = self.origin.take() else { return self.cell.end(ending, None) };
+        let Some(origin) = self.origin.take() else { return self.cell.end(ending, None, None) };
         let is_begun = !matches!(ending, Ending::TurnedAway | Ending::Overloaded | Ending::Denied);
         let took = self.started.elapsed();
-        self.cell.end(ending, (is_begun && self.is_timed).then_some(took));
+        let way = self.way_before.map(|before| {
+            let way = origin.way.until(self.started + took);
+            way.saturating_sub(before)
+        });
+        self.cell.end(ending, (is_begun && self.is_timed).then_some(took), way);
         if is_begun && nanos(took) >= self.function.slow_nanos.load(Relaxed) {
             self.note(ending, took, &origin);
         }
@@ -349,131 +369,14 @@ impl Drop for Counting<'_> {
     }
 }
 
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+fn buckets() -> Buckets {
+    std::array::from_fn(|_| AtomicU64::new(0))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn count(buckets: &Buckets, time: Duration) {
+    buckets[usize::from(bucket(nanos(time) / 1_000))].fetch_add(1, Relaxed);
+}
 
-    fn tally() -> Arc<Tally> {
-        let functions = ["t:a/b#f", "t:a/b#g"].map(|name| name.parse().unwrap());
-        Tally::new("shop".parse().unwrap(), slice("a"), functions)
-    }
-
-    fn slice(name: &str) -> Arc<Coordinates> {
-        Arc::new(format!("t:{name}:1.0.0").parse().unwrap())
-    }
-
-    /// A call from outside.
-    fn outside() -> CallContext {
-        let origin = Origin::anonymous("r-1".parse().unwrap());
-        CallContext::edge(Arc::new(origin), Instant::now())
-    }
-
-    fn of(caller: &Arc<Coordinates>) -> CallContext {
-        outside().nested(Arc::clone(caller))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn calls_are_counted_by_function_and_caller_with_their_ends() {
-        let tally = tally();
-        let now = Instant::now();
-        tokio::time::advance(Duration::from_millis(3)).await;
-        tally.begin(0, &outside(), now).end(Ending::Answered);
-        drop(tally.begin(0, &outside(), now));
-        let refused = CallError::Unavailable(String::new());
-        tally.begin(0, &of(&slice("x")), now).fail(&refused, false);
-        // A caller of another node comes with coordinates of its own each time.
-        tally.begin(0, &of(&slice("x")), now).fail(&refused, true);
-        tally.begin(1, &of(&slice("x")), now).end(Ending::Erred);
-        let show = |(name, caller, counts): (&FunctionName, Caller, Counts)| {
-            let endings = Ending::ALL.map(|e| (e.word(), counts.of(e)));
-            let endings = endings.into_iter().filter(|(_, n)| *n > 0).collect::<Vec<_>>();
-            let timed = (counts.latencies.count(), counts.nanos / 1_000_000);
-            format!("{name} {caller:?} {endings:?} {timed:?}")
-        };
-        expect_test::expect![[r#"
-            t:a/b#f Outside [("answered", 1), ("abandoned", 1)] (2, 6)
-            t:a/b#f Slice(t:x:1.0.0) [("turned-away", 1), ("unavailable", 1)] (0, 0)
-            t:a/b#g Slice(t:x:1.0.0) [("erred", 1)] (1, 3)"#]]
-        .assert_eq(&tally.counts().map(show).collect::<Vec<_>>().join("\n"));
-    }
-
-    #[test]
-    fn every_call_from_outside_is_timed_and_a_part_of_those_between_slices() {
-        let (tally, caller) = (tally(), slice("x"));
-        for _ in 0..160 {
-            tally.begin(0, &outside(), Instant::now()).end(Ending::Answered);
-            tally.begin(0, &of(&caller), Instant::now()).end(Ending::Answered);
-        }
-        let timed: Vec<_> =
-            tally.counts().map(|(_, _, c)| (c.calls(), c.latencies.count())).collect();
-        assert_eq!(timed, [(160, 160), (160, 10)]);
-    }
-
-    #[test]
-    fn with_an_aspect_all_calls_between_slices_are_timed() {
-        let (tally, caller) = (tally(), slice("x"));
-        for (aspect, timed) in [
-            (Aspect::Metrics, [160, 10]),
-            (Aspect::Log, [170, 20]),
-            (Aspect::LogMetrics, [330, 30]),
-            (Aspect::None, [340, 40]),
-        ] {
-            tally.switch(|name| if name.function == "f" { aspect } else { Aspect::None });
-            for place in [0, 1].repeat(160) {
-                tally.begin(place, &of(&caller), Instant::now()).end(Ending::Answered);
-            }
-            let counted: Vec<_> = tally.counts().map(|(_, _, c)| c.latencies.count()).collect();
-            assert_eq!(counted, timed, "{aspect}");
-        }
-    }
-
-    #[test]
-    fn there_is_an_end_to_callers() {
-        let tally = tally();
-        for i in 0..2 * CALLERS_MAX {
-            tally.begin(0, &of(&slice(&format!("x{i}"))), Instant::now()).end(Ending::Answered);
-        }
-        let others = tally.counts().filter(|(_, caller, _)| *caller == Caller::Others);
-        assert_eq!(others.map(|(_, _, counts)| counts.calls()).sum::<u64>(), CALLERS_MAX as u64);
-        assert_eq!(tally.counts().count(), CALLERS_MAX + 1);
-        assert_eq!(tally.sum().calls(), 2 * CALLERS_MAX as u64);
-    }
-    #[tokio::test(start_paused = true)]
-    async fn slow_calls_are_noted_with_their_request() {
-        let tally = tally();
-        let call = |place, took: u64| {
-            let started = Instant::now();
-            let tally = &tally;
-            async move {
-                tokio::time::advance(Duration::from_millis(took)).await;
-                tally.begin(place, &outside(), started).end(Ending::Declined);
-            }
-        };
-        call(0, 5_000).await;
-        assert_eq!(tally.take_slow(), [], "nobody has said what is slow");
-        tally.watch(|name| Duration::from_millis(if name.function == "f" { 20 } else { 50 }));
-        for (place, took) in [(0, 19), (0, 20), (1, 49), (1, 51)] {
-            call(place, took).await;
-        }
-        // Not begun, however long it has waited.
-        let started = Instant::now();
-        tokio::time::advance(Duration::from_secs(1)).await;
-        tally.begin(0, &outside(), started).end(Ending::Overloaded);
-        let slow = tally.take_slow();
-        let shown: Vec<_> = slow
-            .iter()
-            .map(|call| (call.function.function.as_str(), call.took.as_millis(), call.ending))
-            .collect();
-        assert_eq!(shown, [("f", 20, Ending::Declined), ("g", 51, Ending::Declined)]);
-        assert_eq!((slow[0].request_id.as_str(), &slow[0].caller), ("r-1", &Caller::Outside));
-        assert_eq!(tally.take_slow(), []);
-        for _ in 0..2 * SLOW_MAX {
-            call(0, 20).await;
-        }
-        assert_eq!(tally.take_slow().len(), SLOW_MAX);
-    }
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

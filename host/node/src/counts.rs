@@ -376,7 +376,7 @@ fn function_metrics(
 }
 
 fn window(counts: Counts) -> Window {
-    Window { requests: counts.calls(), errors: counts.failures(), latencies: counts.latencies }
+    Window { requests: counts.calls(), errors: counts.failures(), latencies: counts.worked }
 }
 
 /// Tells every other node what this one has counted.

@@ -8,7 +8,7 @@ mod tests;
 use crate::network::{Kind, Network};
 use crate::routing::Routing;
 use crate::tasks::Tasks;
-use aether_engine::{CallContext, Offer, Origin, Place, Slice, Urgency, Waits};
+use aether_engine::{CallContext, Offer, Origin, Place, Slice, Urgency, Waits, Way};
 use aether_routing::{Endpoint, Started};
 use aether_transport::limits::FRAME_BYTES_MAX;
 use aether_transport::{CallFailure, Class, Request, Response, Stream};
@@ -19,6 +19,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 pub(crate) use http::{BoxError, HttpHead, StreamedBody, handle};
 
@@ -30,6 +32,14 @@ const FAILED: u32 = 1;
 const REFUSED: u32 = 2;
 /// Does not know what is asked for.
 const UNKNOWN: u32 = 3;
+
+/// What stands at the end of every answer but the last: nanoseconds for which the node worked.
+const WORKED_BYTES: usize = size_of::<u64>();
+
+/// The longest result that fits with that.
+const RESULT_BYTES_MAX: usize = FRAME_BYTES_MAX - WORKED_BYTES;
+
+const GARBAGE: &str = "a node answered with garbage";
 
 /// An instance, as both ends call it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,12 +73,13 @@ struct Context {
 }
 
 impl Versioned for CallHead {
-    const FORMAT: u8 = 2;
+    /// Of the answers as well.
+    const FORMAT: u8 = 3;
 }
 
 impl Context {
     fn of(ctx: &CallContext) -> Self {
-        let Origin { request_id, principal, roles, variant, urgency, trace_parent: _ } =
+        let Origin { request_id, principal, roles, variant, urgency, trace_parent: _, way: _ } =
             &*ctx.origin;
         let waits = |waits: &Waits| (Coordinates::clone(&waits.slice), waits.node.map(NodeId));
         let mut chain: Vec<_> = ctx.waiting().map(waits).collect();
@@ -101,6 +112,7 @@ impl Context {
                 trace_parent,
                 variant,
                 urgency,
+                way: Way::default(),
             }),
             deadline: deadline.into(),
             attempt: self.attempt,
@@ -134,38 +146,54 @@ pub(crate) async fn call(
     let deadline = ctx.deadline.into_std();
     let request = Request { kind: Kind::Call as u32, deadline, body: body.into() };
     let links = network.links().expect("a node that is routed to was linked");
-    match links.call(endpoint.node, Class::Calls, request).await {
+    let trip = ctx.origin.way.begin();
+    let (outcome, worked) = match links.call(endpoint.node, Class::Calls, request).await {
         Ok(response) => answered(response),
-        Err(failure) => Err(failed(&failure)),
-    }
-}
-
-fn answered(response: Response) -> Result<Vec<u8>, Attempt> {
-    let error = || {
-        postcard::from_bytes(&response.body)
-            .unwrap_or_else(|_| CallError::Other("a node answered with garbage".to_owned()))
+        Err(failure) => failed(&failure),
     };
-    match response.status {
-        ANSWERED => Ok(response.body.into()),
-        REFUSED => Err(Attempt { error: error(), started: Started::No }),
-        FAILED => Err(Attempt { error: error(), started: Started::Perhaps }),
-        _ => {
-            let message = "a node of another version does not know calls";
-            Err(Attempt { error: CallError::Other(message.to_owned()), started: Started::No })
-        }
-    }
+    trip.end(worked);
+    outcome
 }
 
-fn failed(failure: &CallFailure) -> Attempt {
+/// What came back, and how long the other node worked for it.
+type Outcome = (Result<Vec<u8>, Attempt>, Duration);
+
+fn answered(response: Response) -> Outcome {
+    let Response { status, body } = response;
+    let other = |message: &str, started| {
+        (Err(Attempt { error: CallError::Other(message.to_owned()), started }), Duration::ZERO)
+    };
+    if ![ANSWERED, FAILED, REFUSED].contains(&status) {
+        return other("a node of another version does not know calls", Started::No);
+    }
+    let mut body = Vec::from(body);
+    let Some((_, nanos)) = body.split_last_chunk() else {
+        return other(GARBAGE, Started::Perhaps);
+    };
+    let worked = Duration::from_nanos(u64::from_le_bytes(*nanos));
+    body.truncate(body.len() - WORKED_BYTES);
+    if status == ANSWERED {
+        return (Ok(body), worked);
+    }
+    let error = postcard::from_bytes(&body);
+    let error = error.unwrap_or_else(|_| CallError::Other(GARBAGE.to_owned()));
+    let started = if status == REFUSED { Started::No } else { Started::Perhaps };
+    (Err(Attempt { error, started }), worked)
+}
+
+fn failed(failure: &CallFailure) -> Outcome {
     let started = if failure.may_have_started() { Started::Perhaps } else { Started::No };
-    let error = match failure {
-        CallFailure::Deadline { .. } => CallError::DeadlineExceeded,
-        CallFailure::Overloaded { .. } => CallError::Overloaded(None),
+    let (error, worked) = match failure {
+        // Whoever says nothing for all of that time is slow: nobody takes it for the way.
+        CallFailure::Deadline { .. } => (CallError::DeadlineExceeded, Duration::MAX),
+        CallFailure::Overloaded { .. } => (CallError::Overloaded(None), Duration::ZERO),
         // It would be too long for every other node as well.
-        CallFailure::TooLong { bytes, most } => too_long("arguments", *bytes, *most),
-        other => CallError::Unavailable(other.to_string()),
+        CallFailure::TooLong { bytes, most } => {
+            (too_long("arguments", *bytes, *most), Duration::ZERO)
+        }
+        other => (CallError::Unavailable(other.to_string()), Duration::ZERO),
     };
-    Attempt { error, started }
+    (Err(Attempt { error, started }), worked)
 }
 
 /// Who takes a call, which function, with what parameters.
@@ -184,13 +212,17 @@ impl Callees {
         Box::pin(async move {
             let (slice, place, args, ctx) = match this.find(from, &request) {
                 Ok(found) => found,
-                Err(error) => return failure(REFUSED, &error),
+                Err(error) => return failure(REFUSED, &error, Duration::ZERO),
             };
+            let (began, origin) = (Instant::now(), Arc::clone(&ctx.origin));
             let mut offer = Some(Offer { args: args.to_vec(), ctx });
-            match slice.offer(place, &mut offer).await {
-                Ok(answer) => answer_with(answer),
-                Err(error) if offer.is_some() => failure(REFUSED, &error),
-                Err(error) => failure(FAILED, &error),
+            let outcome = slice.offer(place, &mut offer).await;
+            let now = Instant::now();
+            let worked = (now - began).saturating_sub(origin.way.until(now));
+            match outcome {
+                Ok(result) => answer_with(result, worked),
+                Err(error) if offer.is_some() => failure(REFUSED, &error, worked),
+                Err(error) => failure(FAILED, &error, worked),
             }
         })
     }
@@ -228,12 +260,12 @@ fn read(body: &[u8]) -> Result<(CallHead, &[u8]), CallError> {
 }
 
 /// The call has run, and would give the same result elsewhere.
-fn answer_with(result: Vec<u8>) -> Response {
+fn answer_with(result: Vec<u8>, worked: Duration) -> Response {
     match result.len() {
-        bytes if bytes > FRAME_BYTES_MAX => {
-            failure(FAILED, &too_long("result", bytes, FRAME_BYTES_MAX))
+        bytes if bytes > RESULT_BYTES_MAX => {
+            failure(FAILED, &too_long("result", bytes, RESULT_BYTES_MAX), worked)
         }
-        _ => Response { status: ANSWERED, body: result.into() },
+        _ => response(ANSWERED, result, worked),
     }
 }
 
@@ -242,9 +274,15 @@ fn too_long(what: &str, bytes: usize, most: usize) -> CallError {
     CallError::Other(message)
 }
 
-fn failure(status: u32, error: &CallError) -> Response {
+fn failure(status: u32, error: &CallError, worked: Duration) -> Response {
     let body = postcard::to_extend(error, Vec::new());
-    Response { status, body: body.expect("values in memory serialise").into() }
+    response(status, body.expect("values in memory serialise"), worked)
+}
+
+fn response(status: u32, mut body: Vec<u8>, worked: Duration) -> Response {
+    let nanos = u64::try_from(worked.as_nanos()).unwrap_or(u64::MAX);
+    body.extend_from_slice(&nanos.to_le_bytes());
+    Response { status, body: body.into() }
 }
 
 pub(crate) fn unknown_kind(kind: u32) -> Response {

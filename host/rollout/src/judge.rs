@@ -15,7 +15,8 @@ pub struct Window {
     pub requests: u64,
     /// Those of them that failed: technically, or with an answer of 500 or above.
     pub errors: u64,
-    /// How long the instance took, without the network: old and new may be on other nodes.
+    /// How long instances worked for the calls, on whatever nodes, queues included, and without the
+    /// way between those: old and new may be on other nodes, or apart from whom they call.
     pub latencies: Latencies,
 }
 
@@ -67,8 +68,7 @@ const ERRORS_ALLOWED: f64 = 0.01;
 /// How many times what is allowed a bad version has; in between, either verdict may come.
 const ERRORS_BAD: f64 = 3.0;
 /// A new version may take half as long again; and less than this, in microseconds, is never slow:
-/// an instance's time has that of the calls which it makes, and with one of them to another node
-/// instead of its own, a version that is the same takes that much longer.
+/// so much depends on the node, on what else runs there and on how often the instance has run.
 const MICROS_ALLOWED: u64 = 1_000;
 /// Percentiles of the old version that are compared; which share of the calls may take longer; and
 /// which share does with a version that is bad. Further out, the old version's own is too vague.
@@ -165,8 +165,8 @@ impl fmt::Display for Fault {
             ),
             Self::Slow { percent, old_micros, allowed_micros, longer, requests } => write!(
                 f,
-                "{longer} of {requests} requests took longer than {}; {percent} of 100 took at \
-                 most {} before",
+                "{longer} of {requests} requests took longer than {}, without the way between \
+                 nodes; {percent} of 100 took at most {} before",
                 Micros(*allowed_micros),
                 Micros(*old_micros)
             ),
@@ -357,7 +357,7 @@ mod tests {
             120 requests, which show neither good nor bad
             healthy
             10 of 200 requests failed; 2 of 9900 did before
-            60 of 60 requests took longer than 2024 µs; 50 of 100 took at most 1024 µs before"#]]
+            60 of 60 requests took longer than 2024 µs, without the way between nodes; 50 of 100 took at most 1024 µs before"#]]
         .assert_eq(&cases.iter().map(show).collect::<Vec<_>>().join("\n"));
     }
 }

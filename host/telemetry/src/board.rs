@@ -33,7 +33,7 @@ const SILENT_TICKS_MAX: u32 = 5;
 const STRANGE_TICKS: u32 = 2;
 
 impl Versioned for Report {
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
 }
 
 /// The whole cluster's counts.

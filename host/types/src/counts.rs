@@ -135,6 +135,9 @@ pub struct Counts {
     pub latencies: Latencies,
     /// What the timed calls took together.
     pub nanos: u64,
+    /// How long calls from outside were worked for: by the slice and by whom it calls, on whatever
+    /// nodes, without the way between those.
+    pub worked: Latencies,
 }
 
 impl Counts {
@@ -163,6 +166,7 @@ impl Counts {
         }
         self.latencies.add(&other.latencies);
         self.nanos = self.nanos.saturating_add(other.nanos);
+        self.worked.add(&other.worked);
     }
 
     /// What was counted after `earlier`, which is an older state of the same counts.
@@ -175,6 +179,7 @@ impl Counts {
             endings,
             latencies: self.latencies.since(&earlier.latencies),
             nanos: self.nanos.saturating_sub(earlier.nanos),
+            worked: self.worked.since(&earlier.worked),
         }
     }
 }
@@ -199,12 +204,15 @@ mod tests {
         one.endings[Ending::CalleeFailed as usize] = 2;
         one.endings[Ending::TurnedAway as usize] = 9;
         one.latencies.record(50);
+        one.worked.record(40);
         let mut two = Counts { nanos: 1, ..Counts::default() };
         two.endings[Ending::Answered as usize] = 5;
         two.latencies.record(60);
+        two.worked.record(60);
         let mut sum = one.clone();
         sum.add(&two);
         assert_eq!((sum.calls(), sum.failures(), sum.latencies.count()), (7, 2, 2));
+        assert_eq!(sum.worked.buckets().collect::<Vec<_>>(), [(44, 1), (64, 1)]);
         assert_eq!(sum.since(&one), two);
         assert_eq!(sum.since(&two), one);
     }

@@ -47,7 +47,9 @@ pub struct RolloutStatus {
     /// it back.
     #[serde(default)]
     pub needs_command: bool,
-    /// How it ended; absent while it is under way.
+    /// How it ended; absent while it is under way. Times of a verdict are those that instances
+    /// worked for requests from outside, with the calls below them on whatever nodes, without the
+    /// way between nodes.
     #[serde(default)]
     pub outcome: Option<String>,
     /// The oldest first.

@@ -2,10 +2,13 @@
 //! ones take over, bad ones harm no more than that share.
 
 use crate::apps::write;
-use crate::node::{Node, cluster, leader};
+use crate::node::{Node, cluster, leader, sandboxed, wait};
+use crate::partition::{fault, hosts, slice};
 use crate::rollout::{broken, command, reaches, roll};
 use crate::update::load::Load;
 use aether_api::{RolloutPhase, RolloutStatus};
+use serde_json::json;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 /// `t:web:1.0.PATCH`, which answers `GET /web` with its patch number.
@@ -21,6 +24,11 @@ impl Web {
     const GOOD: Self = Self { patch: 0, rounds: 1, fails_of: u32::MAX };
 
     fn bytes(&self) -> Vec<u8> {
+        self.named("web")
+    }
+
+    /// The same with another name.
+    fn named(&self, name: &str) -> Vec<u8> {
         let Self { patch, rounds, fails_of } = self;
         let text = format!(
             "(component
@@ -36,11 +44,11 @@ impl Web {
               (core instance $i (instantiate $m))
               (func $f (result u32) (canon lift (core func $i \"f\")))
               (instance $e (export \"f\" (func $f)))
-              (export \"t:web/api@1.0.0\" (instance $e)))"
+              (export \"t:{name}/api@1.0.0\" (instance $e)))"
         );
         let slice_toml = format!(
-            "[slice]\nartifact = \"t:web:1.0.{patch}\"\n\
-             [[routes]]\nroute = \"GET /web\"\ncall = \"t:web/api#f\""
+            "[slice]\nartifact = \"t:{name}:1.0.{patch}\"\n\
+             [[routes]]\nroute = \"GET /{name}\"\ncall = \"t:{name}/api#f\""
         );
         aether_slice_build::embed(&wat::parse_str(text).unwrap(), &slice_toml).unwrap()
     }
@@ -123,4 +131,55 @@ fn a_version_that_does_not_start_gets_no_request() {
     command(&nodes[0], "rollback");
     let ended = reaches(&nodes[0], RolloutPhase::Ended);
     assert_eq!(ended.outcome.as_deref(), Some("rolled back: somebody wanted it"));
+}
+
+/// Writes `t:near`, which calls `t:far`; `where_to` says where it is.
+fn write_pair(folder: &Path, far: &Web, where_to: &str) {
+    let files = [("far", far.named("far")), ("near", slice("near", Some("far")))];
+    for (name, bytes) in files {
+        std::fs::write(folder.join(format!("{name}.wasm")), bytes).unwrap();
+    }
+    let blueprint = format!(
+        "[application]\nname = \"web\"\nversion = \"1.0.0\"
+        [[slices]]\nfile = \"far.wasm\"\n[[slices]]\nfile = \"near.wasm\"
+        [slices.placement]\n{where_to} = [\"t:far\"]\n"
+    );
+    std::fs::write(folder.join("blueprint.toml"), blueprint).unwrap();
+}
+
+/// The way between nodes takes ten times as long as the work. What is away of its callee is not
+/// slow for that; a callee that is slow is, and be it away.
+#[test]
+fn a_version_is_judged_by_its_work_on_all_nodes_and_not_by_the_way_between_them() {
+    const STRATEGY: &str = "canary = { stages = [\"50%\", \"100%\"], requests-min = 50, \
+                            time-min = \"1s\", grace = \"500ms\" }";
+    let nodes = sandboxed::<3>();
+    let by = &nodes[0];
+    let folder = by.folder("web");
+    let good = Web { rounds: 2_000_000, ..Web::GOOD };
+    write_pair(&folder, &good, "require-near");
+    by.deployed(&folder);
+    let apart = || hosts(by, "near") != hosts(by, "far");
+    assert!(!apart(), "they are side by side");
+    nodes.iter().for_each(|node| node.wait_for("/near", 200));
+    for node in &nodes {
+        let others: Vec<&str> = nodes.iter().map(|n| &*n.id).filter(|id| *id != node.id).collect();
+        let kind = json!({ "latency": { "links": { "nodes": others }, "time": "10ms" } });
+        fault(node, "POST", Some(json!({ "faults": [{ "kind": kind, "duration": "1h" }] })));
+    }
+    let loads: Vec<Load> = nodes.iter().map(|node| Load::start(2, node.http, "/near")).collect();
+    write_pair(&folder, &good, "require-away-from");
+    roll(by, &folder, STRATEGY);
+    let status = reaches(by, RolloutPhase::Ended);
+    assert_eq!(status.outcome.as_deref(), Some("completed"), "{status:?}");
+    assert!(apart(), "the new version's callee is away");
+    write_pair(&folder, &Web { patch: 1, rounds: 6_000_000, ..good }, "require-away-from");
+    roll(by, &folder, STRATEGY);
+    let begun = status.new;
+    wait("another rollout has begun", || crate::rollout::status(by).new > begun);
+    let status = reaches(by, RolloutPhase::Ended);
+    let outcome = status.outcome.unwrap();
+    assert!(outcome.contains("took longer"), "{outcome}");
+    let failed: Vec<String> = loads.into_iter().flat_map(Load::stop).collect();
+    assert!(failed.is_empty(), "{} failed, such as {}", failed.len(), failed[0]);
 }

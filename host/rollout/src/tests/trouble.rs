@@ -39,7 +39,7 @@ fn a_canary_that_is_three_times_as_slow_is_caught_in_the_first_stage() {
              2 s  starts instances for stage 1
              5 s  switch 2: 99% to revision 1 1% to revision 2
              6 s  all routers follow switch 2
-            16 s  rolls back: 11 of 11 requests took longer than 18 ms; 90 of 100 took at most 12 ms before
+            16 s  rolls back: 11 of 11 requests took longer than 18 ms, without the way between nodes; 90 of 100 took at most 12 ms before
             16 s  switch 3: 100% to revision 1
             17 s  rolled back
         waits for nothing
