@@ -47,6 +47,8 @@ impl Group {
         if answerable {
             let patience = self.config.election_ticks as u64;
             for read in self.reads.take_questions(self.ticks, patience) {
+                #[cfg(feature = "planted")]
+                let read = self.plant_question(read);
                 self.node.read_index(convert::read_context(read));
             }
         }
