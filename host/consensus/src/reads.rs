@@ -75,8 +75,7 @@ impl Reads {
 
     /// A batch that is not known any more was confirmed before.
     pub(crate) fn on_confirmed(&mut self, question: ReadId, index: LogIndex) {
-        let first = ReadId(question.0 & !QUESTIONS);
-        if let Some(Asked { batch, .. }) = self.asked.remove(&first) {
+        if let Some(Asked { batch, .. }) = self.asked.remove(&first_of(question)) {
             self.confirmed.push_back((index, batch));
         }
     }
@@ -105,6 +104,11 @@ impl Reads {
         self.count -= expired.len();
         expired
     }
+}
+
+/// The first read of the batch that a question is about.
+pub(crate) fn first_of(question: ReadId) -> ReadId {
+    ReadId(question.0 & !QUESTIONS)
 }
 
 #[cfg(test)]

@@ -118,11 +118,12 @@ mod planted {
 
     const SEEDS_MAX: u64 = 2_000;
 
-    const ALL: [(&str, Planted); 4] = [
+    const ALL: [(&str, Planted); 5] = [
         ("acknowledge-before-fsync", Planted::AcknowledgeBeforeFsync),
         ("drop-vote", Planted::DropVote),
         ("commit-older-term", Planted::CommitOlderTerm),
         ("skip-fence", Planted::SkipFence),
+        ("reuse-question", Planted::ReuseQuestion),
     ];
 
     pub(super) fn named(name: &str) -> Planted {

@@ -20,6 +20,9 @@ pub(crate) struct Oracle {
     entries: BTreeMap<(LogIndex, Term), (u64, Option<Term>)>,
     /// Every index that some node has passed, and what was there; no command, no name.
     log: BTreeMap<LogIndex, Option<(Term, ProposalId)>>,
+    /// The earliest term that a node was in when it passed an index: it was committed in that one
+    /// or an earlier one.
+    passed_in: BTreeMap<LogIndex, Term>,
     /// The state after each command, as a digest; `reference` is the newest.
     hashes: BTreeMap<LogIndex, u64>,
     reference: State,
@@ -69,12 +72,16 @@ impl Oracle {
         self.told
     }
 
-    /// A node becomes leader: the only one of its term, and it has everything that is committed.
+    /// A node becomes leader: the only one of its term, and it has everything that was committed in
+    /// terms before it. Where it was stopped between vote and office, there are later ones by now.
     pub(crate) fn on_leader(&mut self, node: NodeId, term: Term, disk: &Disk) {
         let first = *self.leaders.entry(term).or_insert(node);
         assert_eq!(first, node, "two leaders in term {}", term.0);
         let snapshot = disk.view().snapshot.position.index;
         for (index, command) in self.log.range(LogIndex(snapshot.0 + 1)..) {
+            if self.passed_in.get(index).is_none_or(|passed| *passed >= term) {
+                continue;
+            }
             let has = disk.term_at(*index);
             let fits = match command {
                 Some((term, _)) => has == Some(*term),
@@ -90,6 +97,14 @@ impl Oracle {
         assert!(new.term >= old.term, "the term went back from {old:?} to {new:?}");
         let same_vote = |old: HardState, new: HardState| old.vote.is_none() || old.vote == new.vote;
         assert!(new.term > old.term || same_vote(old, new), "two votes: {old:?}, {new:?}");
+    }
+
+    /// A node that is in this term passes all after the one index and up to the other.
+    pub(crate) fn on_committed(&mut self, after: LogIndex, upto: LogIndex, term: Term) {
+        for index in (after.0 + 1..=upto.0).map(LogIndex) {
+            let passed_in = self.passed_in.entry(index).or_insert(term);
+            *passed_in = term.min(*passed_in);
+        }
     }
 
     /// These entries are on a disk, or on their way to another node: wherever an index has the same

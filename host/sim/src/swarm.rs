@@ -23,6 +23,9 @@ pub(crate) struct Swarm {
     pub(crate) down_ms: Ms,
     /// Among crashes, per mille that take all nodes at once.
     pub(crate) power_cut: u64,
+    /// Processes that are stopped and go on.
+    pub(crate) stop: Option<Ms>,
+    pub(crate) stop_ms: Ms,
     pub(crate) partition: Option<Ms>,
     pub(crate) partition_ms: Ms,
     /// Per mille of new leaders that are cut off or crash soon after.
@@ -36,6 +39,10 @@ pub(crate) struct Swarm {
     pub(crate) drain: Option<Ms>,
     pub(crate) clients: u64,
     pub(crate) think_ms: Ms,
+    /// Per mille of what they ask that is a read in any case.
+    pub(crate) reads: u64,
+    /// How long a client waits for an answer before it asks somebody else.
+    pub(crate) patience_ms: Option<Ms>,
     /// Per mille of loads and starts that fail, and of these that are fatal.
     pub(crate) guest_failures: u64,
     pub(crate) guest_fatal: u64,
@@ -133,6 +140,10 @@ impl Swarm {
             planner_ms: rng.between(1, 400),
             log_entries_max: rng.between(8, 200),
             message_bytes_max: if storm || rng.chance(300) { 1 } else { 1 << 20 },
+            stop: on(rng, 300, 4_000),
+            stop_ms: calm_or(rng, (100, 2_000), (100, 1_000)),
+            patience_ms: on(rng, 50, 1_000),
+            reads: per_mille(rng, 800),
         }
     }
 }

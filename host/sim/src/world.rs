@@ -8,6 +8,7 @@ mod nemesis;
 mod node;
 mod operator;
 mod shell;
+mod stops;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ use aether_lifecycle::AttemptId;
 use aether_types::{AppName, NodeId, Revision};
 
 use crate::guests::Step;
-use crate::history::History;
+use crate::history::{History, OpId};
 use crate::network::Network;
 use crate::oracle::Oracle;
 use crate::rng::Rng;
@@ -26,6 +27,7 @@ use crate::swarm::{DiskFaults, Ms, NetworkFaults, Swarm};
 use crate::trace::Trace;
 use clients::Clients;
 use node::Node;
+use stops::Stop;
 
 /// How long after the last fault everything must be as it should: a load that hangs is given up
 /// after two minutes, tried again after at most 75 s, and so may what waits for it be.
@@ -51,13 +53,21 @@ enum Event {
     WritePlan { node: NodeId, run: u64, term: Term, transaction: Transaction },
     Publish { node: NodeId, run: u64 },
     Guest { node: NodeId, run: u64, attempt: AttemptId, step: Step },
+    Unreachable { node: NodeId, run: u64, of: NodeId },
+    Silence { node: NodeId, run: u64, since: Stop },
     Client(u64),
+    Ask { node: NodeId, run: u64, op: OpId },
+    GiveUp(OpId),
     Blueprint,
     Members,
     Transfer,
     Drain,
     Recall,
     Crash,
+    Stop,
+    StopNow { node: NodeId, run: u64 },
+    GoOn(Stop),
+    Linked { stop: Stop, other: NodeId },
     Partition,
     Mend,
     Flicker { node: NodeId, run: u64 },
@@ -144,6 +154,7 @@ impl World {
         self.repeat(self.swarm.transfer, Event::Transfer);
         self.repeat(self.swarm.drain, Event::Drain);
         self.repeat(self.swarm.crash, Event::Crash);
+        self.repeat(self.swarm.stop, Event::Stop);
         self.repeat(self.swarm.partition, Event::Partition);
     }
 
@@ -178,7 +189,9 @@ impl World {
                 self.after(LOOK_MS, Event::Converge);
                 continue;
             }
-            self.on_event(event);
+            if let Some(event) = self.unless_stopped(event) {
+                self.on_event(event);
+            }
         }
         let count = self.history.len();
         std::mem::take(&mut self.history).check();
@@ -198,13 +211,21 @@ impl World {
             }
             Event::Publish { node, run } => self.on_publish(node, run),
             Event::Guest { node, run, attempt, step } => self.on_guest(node, run, attempt, step),
+            Event::Unreachable { node, run, of } => self.on_unreachable(node, run, of),
+            Event::Silence { node, run, since } => self.on_silence(node, run, since),
             Event::Client(client) => self.on_client(client),
+            Event::Ask { node, run, op } => self.on_ask(node, run, op),
+            Event::GiveUp(op) => self.on_give_up(op),
             Event::Blueprint => self.on_blueprint(),
             Event::Members => self.on_members(),
             Event::Transfer => self.on_transfer(),
             Event::Drain => self.on_drain(),
             Event::Recall => self.on_recall(),
             Event::Crash => self.on_crash(),
+            Event::Stop => self.on_stop(),
+            Event::StopNow { node, run } => self.on_stop_now(node, run),
+            Event::GoOn(stop) => self.on_go_on(stop),
+            Event::Linked { stop, other } => self.on_linked(stop, other),
             Event::Partition => self.on_partition(),
             Event::Mend => self.on_mend(),
             Event::Flicker { node, run } => self.on_flicker(node, run),
@@ -225,6 +246,7 @@ impl World {
         for node in self.nodes.keys().copied().collect::<Vec<_>>() {
             self.on_restart(node);
         }
+        self.end_stops();
         self.after(LOOK_MS, Event::Recall);
         self.after(LOOK_MS, Event::Converge);
     }

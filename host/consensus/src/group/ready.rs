@@ -47,6 +47,8 @@ impl Group {
         if answerable {
             let patience = self.config.election_ticks as u64;
             for read in self.reads.take_questions(self.ticks, patience) {
+                #[cfg(feature = "planted")]
+                let read = self.plant_question(read);
                 self.node.read_index(convert::read_context(read));
             }
         }
@@ -61,6 +63,7 @@ impl Group {
         // Not so those of the only voter, which was elected by nobody else: after a crash it would
         // not know its term, and lead in it again with other entries.
         let mut messages = ready.take_messages();
+        messages.retain_mut(|message| self.is_whole(message));
         if !self.is_only_voter() {
             self.send(std::mem::take(&mut messages));
         }
@@ -79,6 +82,20 @@ impl Group {
         let committed = ready.take_committed_entries();
         self.node.advance_append_async(ready);
         self.apply(committed);
+    }
+
+    /// Where several inputs come before one step, raft takes any entries for the continuation of an
+    /// empty message that waits for the same node. Names what they follow in such a message; false
+    /// if that is not in the log any more, which is as if it were lost.
+    fn is_whole(&self, message: &mut eraftpb::Message) -> bool {
+        let first = message.entries.first().map(|entry| entry.index);
+        let is_append = message.get_msg_type() == eraftpb::MessageType::MsgAppend;
+        let Some(first) = first.filter(|first| is_append && *first != message.index + 1) else {
+            return true;
+        };
+        let Ok(term) = self.node.raft.raft_log.term(first - 1) else { return false };
+        (message.index, message.log_term) = (first - 1, term);
+        true
     }
 
     /// Puts into the log, and asks to be put on disk, what raft says must be there. A commit index

@@ -229,3 +229,39 @@ fn too_much_is_refused() {
     assert_eq!(net.with(1, propose), Err(Refusal::ProposalsExhausted));
     assert!(net.status(1).applied < LogIndex(10));
 }
+
+/// What the others send to one node before it does anything with it.
+fn arrive_together(net: &mut Net, node: u64, messages: Vec<Message>) -> Vec<Message> {
+    net.wire.clear();
+    net.with(node, |group| messages.into_iter().for_each(|message| group.on_message(message)));
+    net.wire.iter().cloned().collect()
+}
+
+#[test]
+fn entries_follow_what_their_message_says() {
+    let mut net = Net::new(12, 3, 0);
+    let leader = net.elect();
+    let [near, far] = others(leader);
+    let mut appends = Vec::new();
+    for _ in 0..3 {
+        net.wire.clear();
+        net.propose(leader).unwrap();
+        appends.push(net.wire.drain(..).collect::<Vec<_>>());
+    }
+    let to = |node: u64, of: &[Message]| -> Vec<Message> {
+        of.iter().filter(|message| message.to == id(node)).cloned().collect()
+    };
+    // The first for one of them is lost, so it refuses the last; the other one takes all.
+    let refused = arrive_together(&mut net, far, to(far, &appends[2]));
+    let taken = arrive_together(&mut net, near, to(near, &appends.concat()));
+    // The leader hears both at once: something is committed, of which it tells with no entries, and
+    // what was lost has to be sent again.
+    let together = [taken, refused].concat();
+    for message in arrive_together(&mut net, leader, together) {
+        let Body::Append { previous, entries, .. } = message.body else { continue };
+        let first = entries.first().map(|entry| entry.position.index.0);
+        assert!(first.is_none_or(|first| first == previous.index.0 + 1), "{entries:?}");
+    }
+    net.ticks(1);
+    assert!(machines_agree(&net) && net.acknowledged.len() == 3);
+}

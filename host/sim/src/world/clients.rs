@@ -65,7 +65,21 @@ impl World {
         if let What::Register(register, op) = what {
             self.history.call(id, register, op);
         }
-        self.ask(node, id, client, what);
+        let run = self.up(node).expect("it runs").run;
+        self.after(0, Event::Ask { node, run, op: id });
+        if let Some(patience_ms) = self.swarm.patience_ms {
+            self.after(patience_ms, Event::GiveUp(id));
+        }
+    }
+
+    /// The client does not wait any longer, and will never know.
+    pub(super) fn on_give_up(&mut self, id: OpId) {
+        let Some(open) = self.clients.open.remove(&id) else { return };
+        if let What::Register(_, Op::Read) = open.what {
+            self.history.withdraw(id);
+        }
+        let think = self.rng.around(self.swarm.think_ms);
+        self.after(think, Event::Client(open.client));
     }
 
     fn next_op(&mut self) -> OpId {
@@ -75,6 +89,9 @@ impl World {
 
     fn draw_what(&mut self, client: u64, id: OpId) -> What {
         let register = Register(self.rng.below(REGISTERS));
+        if self.rng.chance(self.swarm.reads) {
+            return What::Register(register, Op::Read);
+        }
         match self.rng.below(16) {
             0..4 => What::Register(register, Op::Put(id.0)),
             4 => What::Register(register, Op::Delete),
@@ -95,7 +112,9 @@ impl World {
         history::decode(&entry.value)
     }
 
-    fn ask(&mut self, node: NodeId, id: OpId, client: u64, what: What) {
+    /// The request gets to the process, if it is still there.
+    pub(super) fn on_ask(&mut self, node: NodeId, run: u64, id: OpId) {
+        let Some(&Open { client, what, .. }) = self.clients.open.get(&id) else { return };
         let put = |key: &str, value| {
             let key = keys::key(key);
             Operation::Put { key, value: history::encode(value), lease: None }
@@ -116,7 +135,7 @@ impl World {
             (What::Lease, None) => Some(self.draw_lease_write(client)),
             _ => None,
         };
-        let up = self.up(node).expect("it runs");
+        let Some(up) = self.up_in(node, run) else { return };
         let ticket = match write {
             Some(write) => up.member.write(write, None),
             None => up.member.read(),
@@ -234,12 +253,7 @@ impl World {
     pub(super) fn on_node_gone(&mut self, node: NodeId) {
         let of_node = self.clients.open.iter().filter(|(_, open)| open.node == node);
         for id in of_node.map(|(id, _)| *id).collect::<Vec<_>>() {
-            let open = self.clients.open.remove(&id).expect("it was just seen");
-            if let What::Register(_, Op::Read) = open.what {
-                self.history.withdraw(id);
-            }
-            let think = self.rng.around(self.swarm.think_ms);
-            self.after(think, Event::Client(open.client));
+            self.on_give_up(id);
         }
     }
 }

@@ -48,7 +48,8 @@ impl World {
 
     fn reaches(&self, from: NodeId, to: NodeId) -> bool {
         let is_up = self.nodes.get(&to).is_some_and(|node| node.up.is_some());
-        from == to || (is_up && !self.network.is_cut(from, to) && !self.network.is_cut(to, from))
+        let is_cut = |from, to| self.network.is_cut(from, to) || self.is_given_up(from, to);
+        from == to || (is_up && !is_cut(from, to) && !is_cut(to, from))
     }
 
     pub(super) fn on_look(&mut self, id: NodeId, run: u64) {

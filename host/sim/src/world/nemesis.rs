@@ -24,10 +24,13 @@ impl World {
         self.trace.add(self.now, format_args!("{id} crashes"));
         self.on_node_gone(id);
         for other in self.running() {
-            // The connection resets, unless there is nobody left to say so.
-            if self.rng.chance(500) {
-                self.up(other).expect("it runs").member.on_unreachable(id);
-                self.settle(other);
+            let up = self.up(other).expect("it runs");
+            let (run, is_awake) = (up.run, up.is_awake());
+            if !is_awake {
+                self.give_up(other, id);
+            } else if self.rng.chance(500) {
+                // The connection resets, unless there is nobody left to say so.
+                self.after(0, Event::Unreachable { node: other, run, of: id });
             }
         }
         self.after(down_ms, Event::Restart(id));
@@ -125,8 +128,10 @@ impl World {
         if self.healed || self.up_in(id, run).is_none() {
             return;
         }
-        if self.rng.chance(500) {
-            return self.crash(id);
+        match self.rng.below(if self.swarm.stop.is_some() { 3 } else { 2 }) {
+            0 => return self.crash(id),
+            1 => {}
+            _ => return self.stop(id),
         }
         self.trace.add(self.now, format_args!("{id} is cut off"));
         for other in self.nodes.keys().copied().collect::<Vec<_>>() {

@@ -1,6 +1,6 @@
 //! What there is of one node: what a crash leaves, and what it does not. Decides nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aether_consensus::{Restored, Term};
 use aether_control::{Member, Ticket};
@@ -10,6 +10,7 @@ use aether_routing::Table;
 use aether_types::observed::Observed;
 use aether_types::{LogIndex, NodeId};
 
+use super::stops::Door;
 use crate::disk::Disk;
 use crate::guests::Guests;
 use crate::history::OpId;
@@ -29,6 +30,15 @@ pub(super) struct Up {
     pub(super) run: u64,
     pub(super) since: Ms,
     pub(super) ticks: u64,
+    /// How often it was stopped, and, if it is, what waits for it.
+    pub(super) stops: u64,
+    /// Is stopped when it has sent something.
+    pub(super) stops_soon: bool,
+    pub(super) door: Option<Door>,
+    /// Nodes that have given up their connection to this one while it was stopped.
+    pub(super) given_up: BTreeSet<NodeId>,
+    /// Takes up events, and does what follows from all of them afterwards.
+    pub(super) holds_back: bool,
     pub(super) member: Member,
     pub(super) state: State,
     /// Everything up to here was looked at by the oracle.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aether_consensus::{Change, MembershipChange};
+use aether_consensus::{Change, MembershipChange, Term};
 use aether_control::Write;
 use aether_kv::{Operation, Transaction};
 use aether_placement::Duty;
@@ -19,16 +19,22 @@ use crate::{applications, keys};
 const RECALL_MS: Ms = 4_000;
 
 impl World {
-    fn operate(&mut self, node: Option<NodeId>, write: Write) {
-        let running = self.running();
-        let Some(node) = node.or_else(|| self.rng.pick(&running)) else { return };
+    /// Any node that answers.
+    fn operate(&mut self, write: Write) {
+        let awake = self.awake();
+        if let Some(node) = self.rng.pick(&awake) {
+            self.operate_on(node, write, None);
+        }
+    }
+
+    fn operate_on(&mut self, node: NodeId, write: Write, decided: Option<Term>) {
         let kind = match &write {
             Write::Members(change) => format!("{change:?}"),
             _ => "a transaction".to_owned(),
         };
         self.trace.add(self.now, format_args!("the operator asks {node}: {kind}"));
         let Some(up) = self.up(node) else { return };
-        let ticket = up.member.write(write, None);
+        let ticket = up.member.write(write, decided);
         up.askers.insert(ticket, Asker::Operator);
         self.settle(node);
     }
@@ -46,7 +52,7 @@ impl World {
             operations.extend(artifacts.iter().map(|d| put(keys::artifact(&d.digest), encode(d))));
             operations.push(put(key, encode(&applications::draw(&app, &mut self.rng))));
         }
-        self.operate(None, Write::Transaction(valid(operations)));
+        self.operate(Write::Transaction(valid(operations)));
         self.repeat(self.swarm.blueprints, Event::Blueprint);
     }
 
@@ -59,7 +65,7 @@ impl World {
         let duties = [Duty::OnDuty, Duty::OnDuty, Duty::Cordoned, Duty::Draining];
         let duty = self.rng.pick(&duties).expect("there are some");
         let put = Operation::Put { key: keys::duty(node), value: encode_duty(duty), lease: None };
-        self.operate(None, Write::Transaction(valid(vec![put])));
+        self.operate(Write::Transaction(valid(vec![put])));
         self.repeat(self.swarm.drain, Event::Drain);
     }
 
@@ -79,16 +85,16 @@ impl World {
             Operation::Put { key: keys::duty(*node), value, lease: None }
         };
         let operations = away.iter().map(on_duty).collect();
-        self.operate(None, Write::Transaction(valid(operations)));
+        self.operate(Write::Transaction(valid(operations)));
     }
 
-    /// One change, or two at once, of the members as some node knows them.
+    /// One change, or two at once, of the members as a leader knows them, and only in its term: so
+    /// no change of a node gets into the log after its removal.
     pub(super) fn on_members(&mut self) {
-        let running = self.running();
-        if let Some(node) = self.rng.pick(&running) {
+        if let Some((leader, term)) = self.draw_leader() {
             let mut changes: Vec<Change> = Vec::new();
             for _ in 0..self.rng.between(1, 2) {
-                let change = self.draw_change(node);
+                let change = self.draw_change(leader);
                 let of = |change: &Change| {
                     let (Change::Voter(id) | Change::Learner(id) | Change::Remove(id)) = change;
                     *id
@@ -101,10 +107,17 @@ impl World {
             });
             self.removed.extend(removed);
             if !changes.is_empty() {
-                self.operate(Some(node), Write::Members(MembershipChange(changes)));
+                self.operate_on(leader, Write::Members(MembershipChange(changes)), Some(term));
             }
         }
         self.repeat(self.swarm.members, Event::Members);
+    }
+
+    /// A node that leads, or has done so and does not know better yet, and its term.
+    pub(super) fn draw_leader(&mut self) -> Option<(NodeId, Term)> {
+        let leading = |id: NodeId| Some((id, self.nodes[&id].up.as_ref()?.leading?));
+        let leaders: Vec<_> = self.awake().into_iter().filter_map(leading).collect();
+        self.rng.pick(&leaders)
     }
 
     fn draw_change(&mut self, asked: NodeId) -> Option<Change> {
@@ -115,7 +128,9 @@ impl World {
         let is_voter = membership.voters.contains(&node);
         let is_member = membership.contains(node);
         match draw {
-            _ if !is_member => (!self.removed.contains(&node)).then_some(Change::Learner(node)),
+            // It may still be one, or may be one in the log of a leader that is lost.
+            _ if self.removed.contains(&node) => None,
+            _ if !is_member => Some(Change::Learner(node)),
             0..7 if !is_voter => Some(Change::Voter(node)),
             0..3 => Some(Change::Learner(node)),
             // A removed node is gone for good: keep most of them.
@@ -127,11 +142,8 @@ impl World {
     }
 
     pub(super) fn on_transfer(&mut self) {
-        let running = self.running();
-        let leader = running
-            .iter()
-            .find(|id| self.nodes[*id].up.as_ref().is_some_and(|up| up.leading.is_some()));
-        if let Some(leader) = leader.copied() {
+        if let Some((leader, _)) = self.draw_leader() {
+            let running = self.running();
             let to = self.rng.pick(&running).expect("the leader runs");
             let asked = self.up(leader).expect("it leads").member.transfer_leader(to);
             self.trace.add(self.now, format_args!("{leader} hands over to {to}: {asked:?}"));

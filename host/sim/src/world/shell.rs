@@ -1,7 +1,7 @@
 //! Executes what a member wants, as the node's own shell does: persist, send, apply, reply, in the
 //! order in which it is handed out. Decides nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aether_consensus::{Body, Config, GroupId, Persist, PersistNumber, Role};
 use aether_control::{Change, Effect, Member, Message, Reply, Settings, Tick};
@@ -44,6 +44,11 @@ impl World {
             run,
             since: self.now,
             ticks: 0,
+            stops: 0,
+            stops_soon: false,
+            door: None,
+            given_up: BTreeSet::new(),
+            holds_back: false,
             member,
             state: State::new(),
             passed: node.disk.view().snapshot.position.index,
@@ -121,13 +126,16 @@ impl World {
     /// Executes the effects of one node until there are none, then checks it.
     pub(super) fn settle(&mut self, id: NodeId) {
         loop {
-            let Some(up) = self.up(id) else { return };
+            let Some(up) = self.up(id).filter(|up| !up.holds_back) else { return };
+            assert!(up.is_awake(), "{id} is stopped and does something");
             let effects = up.member.advance();
             let applied = up.member.group().applied().index;
+            let (passed, term) = (up.passed, up.member.group().term());
             if effects.is_empty() {
                 up.member.check();
                 return;
             }
+            self.oracle.on_committed(passed, applied, term);
             let mut seen = Vec::new();
             for effect in effects {
                 self.execute(id, effect, &mut seen);
@@ -209,6 +217,16 @@ impl World {
             if last.is_some_and(|term| term < raft.term) {
                 self.maybe_hunt(from);
             }
+        }
+        // Raft hands on the questions of nodes that may be gone by now.
+        if let Some(up) = self.up(from)
+            && std::mem::take(&mut up.stops_soon)
+        {
+            let run = up.run;
+            self.after(0, Event::StopNow { node: from, run });
+        }
+        if self.is_given_up(from, to) {
+            return;
         }
         for delay in self.network.send(from, to, &mut self.rng) {
             self.after(delay, Event::Deliver(message.clone()));

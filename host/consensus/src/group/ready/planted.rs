@@ -1,7 +1,7 @@
 //! Where the planted defects sit in a group. Knows no other defect than the one that is asked for.
 
 use super::super::Group;
-use crate::{HardState, Planted, Role};
+use crate::{HardState, Planted, ReadId, Role, reads::first_of};
 
 impl Group {
     /// Commits whatever a majority has, of whichever term.
@@ -22,6 +22,13 @@ impl Group {
             }
             Some(Planted::DropVote) => HardState { vote: None, ..hard_state },
             _ => hard_state,
+        }
+    }
+
+    pub(super) fn plant_question(&self, question: ReadId) -> ReadId {
+        match self.config.planted {
+            Some(Planted::ReuseQuestion) => first_of(question),
+            _ => question,
         }
     }
 }
