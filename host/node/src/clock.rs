@@ -1,5 +1,5 @@
-//! The wall clock that this node compares with those of others, and what it sees of theirs. Leases
-//! and elections use none.
+//! The wall clock that this node compares with those of others, what it sees of theirs, and the
+//! moments that history has. Leases and elections use none.
 
 use aether_transport::limits::CLOCK_SKEW_MAX;
 use aether_types::NodeId;
@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Difference of wall clocks that is worth a warning. NTP keeps below 0.1 s; beyond
 /// [`CLOCK_SKEW_MAX`] nodes refuse new links.
@@ -27,6 +27,25 @@ impl Clock {
 
     pub(crate) fn set_offset_ms(&self, offset: i64) {
         self.0.store(offset, Ordering::Relaxed);
+    }
+}
+
+/// The moments of history: since 1970 as the wall clock had it when the process began, so that
+/// nodes count nearly alike, and from there by a clock that never jumps.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeline {
+    started: Instant,
+    began: Duration,
+}
+
+impl Timeline {
+    pub(crate) fn begin() -> Self {
+        let began = Duration::from_millis(crate::unix_ms());
+        Self { started: Instant::now(), began }
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.began + self.started.elapsed()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the slices of all nodes have counted: kept from those of this node, told to the others each
 //! second, outside of the log. Knows no rollout's rules and no metric names.
 
+use crate::clock::Timeline;
 use crate::network::{Network, Notice};
 use crate::projector::{Picture, Pictures};
 use aether_api::{CallMetrics, FunctionMetrics, Graph, GraphEdge};
@@ -232,6 +233,11 @@ impl Counting {
         (state.traffic.now(), state.traffic.history(span))
     }
 
+    /// For what is done with nodes and requests together.
+    pub(crate) fn with_traffic<R>(&self, act: impl FnOnce(&mut Traffic) -> R) -> R {
+        act(&mut self.0.lock().traffic)
+    }
+
     /// `now`: since the moment from which slots are counted.
     fn tick(&self, picture: &Picture, now: Duration, elapsed: Duration) {
         let mut state = self.0.lock();
@@ -382,7 +388,7 @@ fn window(counts: Counts) -> Window {
 /// Tells every other node what this one has counted.
 pub(crate) async fn tell(
     own: (NodeId, u64),
-    (counting, started): (Counting, Instant),
+    (counting, timeline): (Counting, Timeline),
     pictures: Pictures,
     network: Network,
     shutdown: CancellationToken,
@@ -395,9 +401,9 @@ pub(crate) async fn tell(
         let reports = counting.take_up(own, &picture);
         // So that any node shows what is compared.
         counting.follow(&picture);
-        counting.tick(&picture, started.elapsed(), last.elapsed());
+        counting.tick(&picture, timeline.now(), last.elapsed());
         let busy = counting.own_busy();
-        counting.on_busy(own.0, started.elapsed(), busy.clone());
+        counting.on_busy(own.0, timeline.now(), busy.clone());
         last = Instant::now();
         let Some(links) = network.links() else { continue };
         let statuses = links.statuses().borrow().clone();

@@ -15,7 +15,7 @@ use std::time::Duration;
 const COPIES: usize = 3;
 
 /// Larger artifacts are refused; the management API refuses larger uploads before that.
-const BYTES_MAX: ByteSize = ByteSize::mib(256);
+pub(crate) const BYTES_MAX: ByteSize = ByteSize::mib(256);
 
 /// How long one node may take to send or take an artifact.
 const COPY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -139,7 +139,7 @@ impl Depot {
         let this = self.clone();
         self.tasks.spawn("artifact", OnFailure::Log, async move {
             let Stream { send, mut recv } = stream;
-            match read_all(&mut recv).await {
+            match read_all(&mut recv, BYTES_MAX).await {
                 Ok(bytes) if Artifacts::digest(&bytes) == digest => match this.keep(bytes).await {
                     Ok(_) => drop(send.finish()),
                     Err(error) => {
@@ -174,14 +174,19 @@ impl Depot {
     }
 
     async fn fetch(&self, from: NodeId, digest: Digest) -> Result<Bytes, StreamError> {
-        self.read(from, StreamHead::GetArtifact(digest)).await
+        self.read(from, StreamHead::GetArtifact(digest), BYTES_MAX).await
     }
 
-    /// All that another node answers; [`NOT_HERE`] where it has nothing.
-    pub(crate) async fn read(&self, from: NodeId, head: StreamHead) -> Result<Bytes, StreamError> {
+    /// All that another node answers, up to so many bytes; [`NOT_HERE`] where it has nothing.
+    pub(crate) async fn read(
+        &self,
+        from: NodeId,
+        head: StreamHead,
+        bytes_max: ByteSize,
+    ) -> Result<Bytes, StreamError> {
         let Stream { send, mut recv } = self.open(from, head).await?;
         send.finish()?;
-        read_all(&mut recv).await
+        read_all(&mut recv, bytes_max).await
     }
 
     async fn open(&self, node: NodeId, head: StreamHead) -> Result<Stream, StreamError> {
@@ -190,11 +195,14 @@ impl Depot {
     }
 }
 
-async fn read_all(recv: &mut aether_transport::RecvStream) -> Result<Bytes, StreamError> {
+async fn read_all(
+    recv: &mut aether_transport::RecvStream,
+    bytes_max: ByteSize,
+) -> Result<Bytes, StreamError> {
     let mut all = Vec::new();
     while let Some(bytes) = recv.next().await? {
         all.extend_from_slice(&bytes);
-        if all.len() as u64 > BYTES_MAX.bytes() {
+        if all.len() as u64 > bytes_max.bytes() {
             return Err(StreamError::Stopped(NOT_KEPT));
         }
     }

@@ -44,6 +44,7 @@ mod run;
 mod samples;
 mod scaling;
 mod shared_code;
+mod shared_history;
 mod slow;
 mod store;
 mod tasks;

@@ -15,6 +15,7 @@ use crate::run::Error;
 use crate::samples::{Sample, Samples};
 use crate::scaling::Desk;
 use crate::shared_code::SharedCode;
+use crate::shared_history::SharedHistory;
 use crate::slow::AllSlow;
 use crate::tasks::{OnFailure, Tasks};
 use aether_consensus::Body;
@@ -88,6 +89,8 @@ pub(crate) enum StreamHead {
     Message,
     /// The other node sends compiled code, or resets.
     GetCode(CodeKey),
+    /// The other node sends what it has kept of the last two hours.
+    GetHistory,
 }
 
 impl Versioned for StreamHead {
@@ -185,8 +188,7 @@ pub(crate) struct Switchboard {
     pub(crate) logs: AllLogs,
     pub(crate) slow: AllSlow,
     pub(crate) desk: Desk,
-    /// From which moments are counted.
-    pub(crate) started: Instant,
+    pub(crate) history: SharedHistory,
 }
 
 impl Handler for Switchboard {
@@ -233,6 +235,7 @@ impl Handler for Switchboard {
             Ok(StreamHead::PutArtifact(digest)) => self.depot.take(digest, stream),
             Ok(StreamHead::Http(head)) => self.callees.http(from.node, *head, stream),
             Ok(StreamHead::GetCode(key)) => self.code.serve(key, stream),
+            Ok(StreamHead::GetHistory) => self.history.serve(stream),
             Ok(StreamHead::Message) => self.read_message(from.node, stream),
             // Dropping the stream resets it.
             Err(error) => tracing::warn!(from = %from.node, %error, "refused a stream"),
@@ -262,7 +265,7 @@ impl Switchboard {
                 decode(bytes).map(|report: Report| self.counting.on_report(from, report))
             }
             kind if kind == Notice::Busy as u64 => decode(bytes).map(|report: BusyReport| {
-                self.counting.on_busy(from, self.started.elapsed(), report)
+                self.counting.on_busy(from, self.samples.timeline.now(), report)
             }),
             _ => return,
         };

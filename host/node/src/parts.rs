@@ -17,6 +17,7 @@ use crate::listeners::Listeners;
 use crate::loader::Loader;
 use crate::logs::AllLogs;
 use crate::management::Office;
+use crate::members;
 use crate::network::{Network, Switchboard, follow_links, follow_members};
 use crate::otlp::Exporter;
 use crate::planner::Reports;
@@ -32,6 +33,7 @@ use crate::run::{Error, Running, Stops};
 use crate::samples::{self, Samples};
 use crate::scaling::Desk;
 use crate::shared_code::SharedCode;
+use crate::shared_history::SharedHistory;
 use crate::slow::AllSlow;
 use crate::tasks::{OnFailure, Runs, Tasks};
 use aether_engine::Engine;
@@ -99,9 +101,10 @@ impl Parts {
         let routing = Routing::new(node, self.run, self.network.clone());
         routing.derive(self.pictures.borrow().clone(), &Reach::default());
         let depot = self.depot(&reaches, tasks);
-        let samples = Samples::new(self.clock.clone(), self.started);
+        let samples = Samples::new(self.clock.clone());
         let counting = Counting::default();
         let code = SharedCode { engine: self.engine.clone(), depot: depot.clone() };
+        let history = self.history(&depot, &samples, &counting, &peers);
         let leavers = Arc::new(Leavers::default());
         let (desk, asked, said) = Desk::new(node, self.control.clone(), self.network.clone());
         let answers = Answers {
@@ -111,6 +114,7 @@ impl Parts {
             samples: samples.clone(),
             counting: counting.clone(),
             leavers: leavers.clone(),
+            history: history.clone(),
         };
         let links = self.link(tasks, &routing, answers, listeners.cluster, peers.clone())?;
         let vital = OnFailure::StopNode;
@@ -131,6 +135,7 @@ impl Parts {
         tasks.spawn("projector", vital, projector.run(runs.clone(), stop_rest.clone()));
         self.route(tasks, &routing, &reaches, &runs, &stop_rest);
         let sampled = self.tell(tasks, counting, &samples, &stop_rest);
+        tasks.spawn("history", OnFailure::Log, history.ask(stop_rest.clone()));
         let published = tokio::spawn(publish(self.control.clone(), observed, runs.clone()));
         let reconciled = tokio::spawn(reconcile.run(stops.instances.clone()));
         let instances = watched(tasks, "instances", async move {
@@ -138,12 +143,8 @@ impl Parts {
             drop(published.await);
             ended.map(drop).map_err(|e| e.to_string())
         });
-        let (control, sandbox) = (self.control.clone(), self.settings.sandbox);
-        let faults = sandbox.then(|| {
-            let (calls, disk) = (self.engine.tampering(), Arc::clone(&self.disk));
-            let places = Places { links: links.clone(), clock: self.clock.clone(), calls, disk };
-            Faults::start(node, places, tasks, stop_rest.clone())
-        });
+        let control = self.control.clone();
+        let faults = self.faults(&links, tasks, &stop_rest);
         let office =
             Shown { desk, routing, depot, samples, sampled, reports, reaches, runs, faults };
         let doors = (listeners.http, listeners.api);
@@ -161,7 +162,7 @@ impl Parts {
         listener: TcpListener,
         peers: Peers,
     ) -> Result<Links, Error> {
-        let Answers { depot, code, samples, counting, leavers, desk } = answers;
+        let Answers { depot, code, samples, counting, leavers, desk, history } = answers;
         let slow = self.all_slow(counting.clone());
         let switchboard = Switchboard {
             control: self.control.clone(),
@@ -176,7 +177,7 @@ impl Parts {
             logs: self.all_logs(),
             slow,
             desk,
-            started: self.started,
+            history,
         };
         let mut settings = aether_transport::Settings::new(peers.addresses);
         settings.run = aether_transport::Run(self.run);
@@ -196,6 +197,27 @@ impl Parts {
             reaches: reaches.clone(),
             tasks: tasks.clone(),
         }
+    }
+
+    /// None outside of a sandbox.
+    fn faults(&self, links: &Links, tasks: &Tasks, stop: &CancellationToken) -> Option<Faults> {
+        self.settings.sandbox.then(|| {
+            let (calls, disk) = (self.engine.tampering(), Arc::clone(&self.disk));
+            let places = Places { links: links.clone(), clock: self.clock.clone(), calls, disk };
+            Faults::start(self.identity.node, places, tasks, stop.clone())
+        })
+    }
+
+    fn history(
+        &self,
+        depot: &Depot,
+        samples: &Samples,
+        counting: &Counting,
+        peers: &Peers,
+    ) -> SharedHistory {
+        let known = members::peers(&self.pictures.borrow().clone(), self.identity.node);
+        let is_alone = known.is_empty() && peers.introduced.is_empty();
+        SharedHistory::new(depot.clone(), samples.clone(), counting.clone(), is_alone)
     }
 
     /// Keeps the table up to date, and says which traffic it knows of.
@@ -259,7 +281,7 @@ impl Parts {
     ) -> samples::Node {
         let (own, network) = ((self.identity.node, self.run), self.network.clone());
         let pictures = self.pictures.clone();
-        let counted = (counting.clone(), self.started);
+        let counted = (counting.clone(), samples.timeline);
         let counts = counts::tell(own, counted, pictures, network.clone(), stop.clone());
         tasks.spawn("counts", OnFailure::StopNode, counts);
         let node = samples::Node {
@@ -378,6 +400,7 @@ struct Answers {
     counting: Counting,
     leavers: Arc<Leavers>,
     desk: Desk,
+    history: SharedHistory,
 }
 
 /// What the management API shows of the other tasks.

@@ -1,7 +1,7 @@
 //! What nodes say of themselves every second: load, not state. Never goes through the log, and may
 //! be lost.
 
-use crate::clock::{Clock, Skews};
+use crate::clock::{Clock, Skews, Timeline};
 use crate::control::Control;
 use crate::counts::Counting;
 use crate::network::{Network, Notice};
@@ -66,17 +66,16 @@ impl Versioned for Sample {
 pub(crate) struct Samples {
     newest: Arc<Mutex<BTreeMap<NodeId, Sample>>>,
     fleet: Arc<Mutex<Fleet>>,
-    /// From which moments are counted.
-    started: Instant,
+    pub(crate) timeline: Timeline,
     clock: Clock,
     pub(crate) skews: Skews,
 }
 
 impl Samples {
     /// `clock`: this node's own.
-    pub(crate) fn new(clock: Clock, started: Instant) -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         let (newest, fleet, skews) = Default::default();
-        Self { newest, fleet, started, clock, skews }
+        Self { newest, fleet, timeline: Timeline::begin(), clock, skews }
     }
 
     /// Another node says how it is.
@@ -86,7 +85,7 @@ impl Samples {
     }
 
     fn keep(&self, node: NodeId, sample: Sample) {
-        self.fleet.lock().on_reading(node, self.started.elapsed(), sample.reading());
+        self.fleet.lock().on_reading(node, self.timeline.now(), sample.reading());
         self.newest.lock().insert(node, sample);
     }
 
@@ -98,18 +97,28 @@ impl Samples {
 
     /// How busy a node is; None where it has said nothing for a while.
     pub(crate) fn load(&self, node: NodeId) -> Option<NodeLoad> {
-        self.fleet.lock().load(node, self.started.elapsed())
+        self.fleet.lock().load(node, self.timeline.now())
     }
 
     /// How busy all nodes are that have said something in the last 10 s, this one included. Who
     /// wants to know who is there now asks [`crate::reach`].
     pub(crate) fn loads(&self) -> BTreeMap<NodeId, NodeLoad> {
-        self.fleet.lock().loads(self.started.elapsed())
+        self.fleet.lock().loads(self.timeline.now())
     }
 
     /// How nodes were, also those that are gone.
     pub(crate) fn history(&self, span: &Span, wants: impl Fn(NodeId) -> bool) -> Vec<NodeHistory> {
         self.fleet.lock().history(span, wants)
+    }
+
+    /// Whether there are points of this node from now on, as long as it speaks.
+    pub(crate) fn follows(&self, node: NodeId) -> bool {
+        self.fleet.lock().follows(node, self.timeline.now())
+    }
+
+    /// For what is done with nodes and requests together.
+    pub(crate) fn with_fleet<R>(&self, act: impl FnOnce(&mut Fleet) -> R) -> R {
+        act(&mut self.fleet.lock())
     }
 }
 
@@ -191,7 +200,7 @@ pub(crate) async fn tell(
     while shutdown.run_until_cancelled(every.tick()).await.is_some() {
         let sample = node.take();
         samples.keep(own, sample);
-        samples.fleet.lock().tick(samples.started.elapsed());
+        samples.fleet.lock().tick(samples.timeline.now());
         let Some(links) = network.links() else { continue };
         let bytes = bytes::Bytes::from(encode(&sample));
         let statuses = links.statuses().borrow().clone();

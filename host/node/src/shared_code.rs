@@ -1,7 +1,7 @@
 //! Compiled code of the cluster: asked for before this node compiles, given to others who ask.
 //! Knows no plan; what the bytes must be is the engine's to say.
 
-use crate::depot::{Depot, NOT_HERE, blocking};
+use crate::depot::{BYTES_MAX, Depot, NOT_HERE, blocking};
 use crate::network::StreamHead;
 use aether_engine::{CodeKey, Engine};
 use aether_transport::{Stream, StreamError};
@@ -41,7 +41,7 @@ impl SharedCode {
         nodes.sort_by_key(|node| !holders.contains(node));
         let component = key.component;
         for node in nodes {
-            let sealed = match self.depot.read(node, StreamHead::GetCode(key)).await {
+            let sealed = match self.depot.read(node, StreamHead::GetCode(key), BYTES_MAX).await {
                 Ok(sealed) => sealed,
                 Err(StreamError::Reset(NOT_HERE)) => continue,
                 Err(error) => {

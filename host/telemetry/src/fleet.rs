@@ -2,8 +2,9 @@
 //! network and no wall clock: moments are durations since one of the caller's.
 
 use crate::ema;
-use crate::history::{Points, Span, Step};
+use crate::history::{Points, Shift, Span, Step};
 use aether_types::NodeId;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -76,7 +77,7 @@ pub struct NodePoint {
 }
 
 /// What is kept of each second.
-#[derive(Debug, Default, Clone, Copy, PartialEq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Measures {
     /// Processors that the process keeps busy.
     pub cpu_cores: f32,
@@ -98,18 +99,29 @@ pub struct Fleet {
     nodes: BTreeMap<NodeId, Node>,
 }
 
+/// The points of all nodes, for a node that starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FleetPast(Vec<(NodeId, NodePast)>);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct NodePast {
+    fine: Vec<(u64, Measures)>,
+    coarse: Vec<(u64, Spread)>,
+}
+
 #[derive(Debug)]
 struct Node {
+    /// The last time; of a node that only others have heard, when the newest point was.
     heard: Duration,
-    load: NodeLoad,
-    /// Of the time between the last two readings.
-    now: Measures,
+    load: Option<NodeLoad>,
+    /// Of the time between the last two readings; none before there are two.
+    now: Option<Measures>,
     fine: Points<Measures>,
     coarse: Points<Spread>,
 }
 
 /// Several seconds together.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Spread {
     count: u16,
     sum: Measures,
@@ -131,22 +143,22 @@ impl Fleet {
             let silent = silent.map(|(id, _)| *id);
             silent.map(|id| self.nodes.remove(&id));
         }
-        match self.nodes.get_mut(&id) {
-            Some(node) => node.follow(now, reading),
-            None => drop(self.nodes.insert(id, Node::new(now, reading))),
-        }
+        self.nodes.entry(id).or_insert_with(|| Node::unheard(now)).follow(now, reading);
     }
 
     /// Keeps a point of every node that speaks: to be called once a second.
     pub fn tick(&mut self, now: Duration) {
-        let second = now.as_secs();
+        let [second, slot] = [Step::Second, Step::TenSeconds].map(|step| step.slot(now));
         self.nodes.retain(|_, node| {
-            if now.saturating_sub(node.heard) <= POINT_AGE_MAX {
-                *node.fine.at(second) = node.now;
-                node.coarse.at(second / Step::TenSeconds.seconds()).add(&node.now);
+            let speaks = now.saturating_sub(node.heard) <= POINT_AGE_MAX;
+            // A second counts once.
+            let is_new = node.fine.newest() != Some(second);
+            if let Some(measures) = node.now.filter(|_| speaks && is_new) {
+                *node.fine.at(second) = measures;
+                node.coarse.at(slot).add(&measures);
             }
             node.fine.forget(second);
-            node.coarse.forget(second / Step::TenSeconds.seconds());
+            node.coarse.forget(slot);
             !node.coarse.is_empty() || now.saturating_sub(node.heard) <= SILENT_MAX
         });
     }
@@ -154,7 +166,13 @@ impl Fleet {
     /// How a node is; None where it has said nothing for a while.
     pub fn load(&self, id: NodeId, now: Duration) -> Option<NodeLoad> {
         let node = self.nodes.get(&id)?;
-        (now.saturating_sub(node.heard) <= SILENT_MAX).then_some(node.load)
+        node.load.filter(|_| now.saturating_sub(node.heard) <= SILENT_MAX)
+    }
+
+    /// Whether there is a point of this node for the seconds from now on, if it goes on to speak.
+    pub fn follows(&self, id: NodeId, now: Duration) -> bool {
+        let speaks = |node: &&Node| now.saturating_sub(node.heard) <= POINT_AGE_MAX;
+        self.nodes.get(&id).filter(speaks).is_some_and(|node| node.now.is_some())
     }
 
     /// How all nodes are that have said something lately.
@@ -173,26 +191,44 @@ impl Fleet {
         });
         history.filter(|history| history.points.iter().any(Option::is_some)).collect()
     }
+
+    /// All points, for a node that starts.
+    pub(crate) fn past(&self) -> FleetPast {
+        let past = |node: &Node| NodePast {
+            fine: node.fine.iter().copied().collect(),
+            coarse: node.coarse.iter().copied().collect(),
+        };
+        FleetPast(self.nodes.iter().map(|(id, node)| (*id, past(node))).collect())
+    }
+
+    /// Takes up what another node has kept, in slots of which this one has nothing. Of more nodes
+    /// than there is room for, those stay that are there.
+    pub(crate) fn remember(&mut self, past: FleetPast, shift: &Shift) {
+        for (id, past) in past.0 {
+            if self.nodes.len() >= NODES_MAX && !self.nodes.contains_key(&id) {
+                continue;
+            }
+            let node = self.nodes.entry(id).or_insert_with(|| Node::unheard(Duration::ZERO));
+            node.remember(past, shift);
+        }
+        self.nodes.retain(|_, node| node.load.is_some() || !node.coarse.is_empty());
+    }
 }
 
 impl Node {
-    /// A node that is heard for the first time: how busy it is shows with the next reading.
-    fn new(heard: Duration, reading: Reading) -> Self {
-        let now = Measures::of(&reading, 0.0, 0.0);
-        let (busy, queued) = (reading.busy as f64, reading.queued as f64);
-        let load = NodeLoad { reading, busy, queued, ..NodeLoad::default() };
+    fn unheard(heard: Duration) -> Self {
         let (fine, coarse) = (Points::of(Step::Second), Points::of(Step::TenSeconds));
-        Self { heard, load, now, fine, coarse }
+        Self { heard, load: None, now: None, fine, coarse }
     }
 
     fn follow(&mut self, now: Duration, reading: Reading) {
-        let before = self.load.reading;
+        let Some(load) = &mut self.load else { return self.begin(now, reading) };
+        let before = load.reading;
         let elapsed = reading.uptime.saturating_sub(before.uptime);
         if elapsed.is_zero() {
             if reading.uptime < before.uptime {
                 // It is a process that has begun after that one.
-                let fresh = Self::new(now, reading);
-                (self.heard, self.load, self.now) = (now, fresh.load, fresh.now);
+                self.begin(now, reading);
             }
             return;
         }
@@ -202,14 +238,40 @@ impl Node {
         let (busy, idle) = (since(|r| r.machine_busy), since(|r| r.machine_idle));
         // The system counts in hundredths: in a very short time it may have counted nothing.
         let machine_busy = if busy > 0.0 { busy / (busy + idle) } else { 0.0 };
-        let load = &mut self.load;
         load.reading = reading;
         ema::follow(&mut load.cpu_cores, cpu_cores, elapsed);
         ema::follow(&mut load.machine_busy, machine_busy, elapsed);
         ema::follow(&mut load.busy, reading.busy as f64, elapsed);
         ema::follow(&mut load.queued, reading.queued as f64, elapsed);
         self.heard = now;
-        self.now = Measures::of(&reading, cpu_cores, machine_busy);
+        self.now = Some(Measures::of(&reading, cpu_cores, machine_busy));
+    }
+
+    /// A process that is heard for the first time: how busy it is shows with the next reading.
+    fn begin(&mut self, now: Duration, reading: Reading) {
+        let (busy, queued) = (reading.busy as f64, reading.queued as f64);
+        self.heard = now;
+        self.load = Some(NodeLoad { reading, busy, queued, ..NodeLoad::default() });
+        self.now = None;
+    }
+
+    fn remember(&mut self, past: NodePast, shift: &Shift) {
+        let NodePast { fine, coarse } = past;
+        self.fine.fill(shift.points(Step::Second, fine, Measures::is_sound));
+        self.coarse.fill(shift.points(Step::TenSeconds, coarse, Spread::is_sound));
+        // Where each second is there, ten of them say more than two halves that overlap.
+        let whole = Step::Second.oldest(shift.now()).div_ceil(Step::TenSeconds.seconds());
+        self.coarse.forget_from(whole);
+        for (second, measures) in self.fine.iter() {
+            let slot = second / Step::TenSeconds.seconds();
+            if slot >= whole {
+                self.coarse.at(slot).add(measures);
+            }
+        }
+        if self.load.is_none() {
+            let newest = self.coarse.newest().unwrap_or_default();
+            self.heard = Duration::from_secs(newest * Step::TenSeconds.seconds());
+        }
     }
 }
 
@@ -227,6 +289,14 @@ impl Measures {
         }
     }
 
+    /// Whether a node can have measured this.
+    fn is_sound(&self) -> bool {
+        let Self { cpu_cores, machine_busy, memory_resident, memory_committed, .. } = *self;
+        let Self { instances, busy, queued, disk_free, .. } = *self;
+        let rest = [memory_resident, memory_committed, instances, busy, queued, disk_free];
+        [cpu_cores, machine_busy].iter().chain(&rest).all(|n| n.is_finite() && *n >= 0.0)
+    }
+
     fn each(&self, other: &Self, with: impl Fn(f32, f32) -> f32) -> Self {
         Self {
             cpu_cores: with(self.cpu_cores, other.cpu_cores),
@@ -242,6 +312,11 @@ impl Measures {
 }
 
 impl Spread {
+    fn is_sound(&self) -> bool {
+        let counts = 1..=Step::TenSeconds.seconds();
+        counts.contains(&u64::from(self.count)) && self.sum.is_sound() && self.max.is_sound()
+    }
+
     fn add(&mut self, now: &Measures) {
         self.count += 1;
         self.sum = self.sum.each(now, |sum, now| sum + now);

@@ -1,7 +1,7 @@
 //! What was measured in the last two hours: a point for each second of the last minutes, one for
 //! each ten seconds before. Knows no wall clock: seconds are counted from a moment of the caller's.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// How far back points reach.
@@ -29,6 +29,14 @@ pub struct Span {
     pub slots: u64,
 }
 
+/// How slots of another node's counting are found in this one's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shift {
+    now: Duration,
+    /// That ours are ahead of theirs.
+    seconds: i64,
+}
+
 /// Points by slot, as many as there can be in a time. Slots without a point cost nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct Points<T> {
@@ -50,6 +58,61 @@ impl Step {
             Self::Second => HISTORY_FINE.as_secs(),
             Self::TenSeconds => HISTORY.as_secs() / COARSE_SECONDS,
         }
+    }
+
+    /// The slot of a moment, and the oldest that is kept then.
+    pub(crate) fn slot(self, now: Duration) -> u64 {
+        now.as_secs() / self.seconds()
+    }
+
+    pub(crate) fn oldest(self, now: Duration) -> u64 {
+        (self.slot(now) + 1).saturating_sub(self.slots())
+    }
+}
+
+impl Shift {
+    /// `taken`: a moment of the other node's counting, which lies between these two of ours. Where
+    /// both count alike, nothing is shifted, however long an answer was on its way.
+    pub(crate) fn of(taken: Duration, asked: Duration, answered: Duration) -> Self {
+        let millis = |at: Duration| i128::try_from(at.as_millis()).unwrap_or(i128::MAX);
+        let ahead = millis(taken.max(asked).min(answered)).saturating_sub(millis(taken));
+        let seconds = i64::try_from(ahead.div_euclid(1_000)).unwrap_or(i64::MAX / 2);
+        Self { now: answered, seconds }
+    }
+
+    /// The moment in our counting at which points come in.
+    pub(crate) fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// Which of our slots theirs is.
+    pub(crate) fn ours(&self, step: Step, theirs: u64) -> Option<u64> {
+        let ahead = match step {
+            Step::Second => self.seconds,
+            // The nearest.
+            Step::TenSeconds => (self.seconds + 5).div_euclid(10),
+        };
+        theirs.checked_add_signed(ahead)
+    }
+
+    /// The same, without what is too old to be kept, the present second, which is ours to measure,
+    /// and the future.
+    fn kept(&self, step: Step, theirs: u64) -> Option<u64> {
+        let ours = self.ours(step, theirs)?;
+        let present = step.slot(self.now);
+        let is_over = ours < present || step == Step::TenSeconds && ours == present;
+        (is_over && ours >= step.oldest(self.now)).then_some(ours)
+    }
+
+    /// Those points of the other node that can be taken up, by our slots.
+    pub(crate) fn points<T>(
+        &self,
+        step: Step,
+        theirs: impl IntoIterator<Item = (u64, T)>,
+        is_sound: impl Fn(&T) -> bool,
+    ) -> Vec<(u64, T)> {
+        let sound = theirs.into_iter().filter(|(_, point)| is_sound(point));
+        sound.filter_map(|(slot, point)| Some((self.kept(step, slot)?, point))).collect()
     }
 }
 
@@ -106,6 +169,33 @@ impl<T> Points<T> {
         self.points.is_empty()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(u64, T)> {
+        self.points.iter()
+    }
+
+    pub(crate) fn newest(&self) -> Option<u64> {
+        self.points.back().map(|(slot, _)| *slot)
+    }
+
+    /// Takes up points of others in slots that have none.
+    pub(crate) fn fill(&mut self, others: Vec<(u64, T)>) {
+        let own = std::mem::take(&mut self.points);
+        let all: BTreeMap<_, _> = others.into_iter().chain(own).collect();
+        self.points = all.into_iter().collect();
+    }
+
+    /// Takes up points of others, in place of those that are there.
+    pub(crate) fn replace(&mut self, others: Vec<(u64, T)>) {
+        let own = std::mem::take(&mut self.points);
+        let all: BTreeMap<_, _> = own.into_iter().chain(others).collect();
+        self.points = all.into_iter().collect();
+    }
+
+    /// Forgets this slot and those after it.
+    pub(crate) fn forget_from(&mut self, slot: u64) {
+        self.points.retain(|(known, _)| *known < slot);
+    }
+
     fn get(&self, slot: u64) -> Option<&T> {
         let place = self.points.binary_search_by_key(&slot, |(slot, _)| *slot).ok()?;
         Some(&self.points[place].1)
@@ -128,6 +218,31 @@ mod tests {
         assert_eq!(span.each(&points, |n| *n), [None, None, Some(2_282), Some(2_283)]);
         points.forget(5_000);
         assert!(points.is_empty());
+    }
+
+    #[test]
+    fn slots_of_another_counting_are_found() {
+        let at = Duration::from_millis;
+        // Taken, asked, answered; then a second and ten seconds of theirs.
+        let check = |[taken, asked, answered]: [u64; 3], theirs: [u64; 2]| {
+            let shift = Shift::of(at(taken), at(asked), at(answered));
+            (shift.kept(Step::Second, theirs[0]), shift.kept(Step::TenSeconds, theirs[1]))
+        };
+        // They count alike: nothing moves, and neither the present second nor a later one comes.
+        let alike = [1_000_500, 1_000_100, 1_004_900];
+        assert_eq!(check(alike, [1_000, 100]), (Some(1_000), Some(100)));
+        assert_eq!(check(alike, [1_004, 101]), (None, None));
+        // What is as old as what is kept, and older.
+        assert_eq!(check(alike, [705, 0]), (Some(705), Some(0)));
+        assert_eq!(check(alike, [704, 0]), (None, Some(0)));
+        assert_eq!(check([9_000_000; 3], [0, 180]), (None, None));
+        assert_eq!(check([9_000_000; 3], [0, 181]), (None, Some(181)));
+        // Ours is between 7.2 and 8.2 s ahead, and as much behind.
+        assert_eq!(check([1_000_300, 1_007_500, 1_008_500], [999, 99]), (Some(1_006), Some(100)));
+        assert_eq!(check([1_008_500, 1_000_300, 1_001_300], [1_008, 100]), (Some(1_000), Some(99)));
+        // Nonsense.
+        assert_eq!(check([u64::MAX, 0, 1], [u64::MAX, u64::MAX]), (None, None));
+        assert_eq!(check([0, 1 << 62, 1 << 62], [u64::MAX, u64::MAX]), (None, None));
     }
 
     #[test]

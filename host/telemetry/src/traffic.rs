@@ -1,8 +1,9 @@
 //! Requests from outside over all nodes, second by second. Knows no node and no clock.
 
-use crate::history::{Points, Span, Step};
+use crate::history::{Points, Shift, Span, Step};
 use aether_types::counts::Counts;
 use aether_types::latencies::Latencies;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 const RECENT: usize = 10;
 
 /// What happened in one slot.
-#[derive(Debug, Default, Clone, Copy, PartialEq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TrafficPoint {
     pub requests_per_second: f32,
     pub failures_per_second: f32,
@@ -32,10 +33,21 @@ pub struct Traffic {
     slot: u64,
     times: Latencies,
     recent: VecDeque<(Duration, Counts)>,
+    /// The last second that is in the newest coarse slot because another node has put it there.
+    remembered: u64,
+}
+
+/// All points, for a node that starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TrafficPast {
+    fine: Vec<(u64, TrafficPoint)>,
+    coarse: Vec<(u64, Together)>,
+    /// In the newest slot.
+    times: Latencies,
 }
 
 /// Several seconds together.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Together {
     seconds: f32,
     requests: f32,
@@ -51,6 +63,7 @@ impl Default for Traffic {
             slot: 0,
             times: Latencies::default(),
             recent: VecDeque::new(),
+            remembered: 0,
         }
     }
 }
@@ -58,13 +71,21 @@ impl Default for Traffic {
 impl Traffic {
     /// Keeps what was counted since the last time: to be called once a second.
     pub fn tick(&mut self, now: Duration, elapsed: Duration, counted: Counts) {
-        let (second, slot) = (now.as_secs(), now.as_secs() / Step::TenSeconds.seconds());
+        let [second, slot] = [Step::Second, Step::TenSeconds].map(|step| step.slot(now));
+        let fine = TrafficPoint::of(elapsed, &counted);
+        *self.fine.at(second) = fine;
+        if second > self.remembered {
+            self.keep(slot, elapsed, &counted, &fine);
+        }
+        self.recent.truncate(RECENT - 1);
+        self.recent.push_front((elapsed, counted));
+    }
+
+    fn keep(&mut self, slot: u64, elapsed: Duration, counted: &Counts, fine: &TrafficPoint) {
         if self.slot != slot {
             (self.slot, self.times) = (slot, Latencies::default());
         }
         self.times.add(&counted.latencies);
-        let fine = TrafficPoint::of(elapsed, &counted);
-        *self.fine.at(second) = fine;
         let together = self.coarse.at(slot);
         together.seconds += elapsed.as_secs_f32();
         together.requests += counted.calls() as f32;
@@ -75,10 +96,8 @@ impl Traffic {
             failures_per_second: together.failures / seconds,
             p50_us: percentile(&self.times, 50),
             p99_us: percentile(&self.times, 99),
-            ..together.point.at_most(&fine)
+            ..together.point.at_most(fine)
         };
-        self.recent.truncate(RECENT - 1);
-        self.recent.push_front((elapsed, counted));
     }
 
     /// The last ten seconds.
@@ -99,6 +118,39 @@ impl Traffic {
             Step::TenSeconds => span.each(&self.coarse, |together| together.point),
         }
     }
+
+    /// All points, for a node that starts.
+    pub(crate) fn past(&self) -> TrafficPast {
+        TrafficPast {
+            fine: self.fine.iter().copied().collect(),
+            coarse: self.coarse.iter().copied().collect(),
+            times: self.times.clone(),
+        }
+    }
+
+    /// Takes up what another node has kept, in slots of which this one has nothing.
+    pub(crate) fn fill(&mut self, past: TrafficPast, shift: &Shift) {
+        self.fine.fill(shift.points(Step::Second, past.fine, TrafficPoint::is_sound));
+        self.coarse.fill(shift.points(Step::TenSeconds, past.coarse, Together::is_sound));
+    }
+
+    /// Takes up what another node has kept, in place of what is here: a node that has just begun to
+    /// listen has not heard the others of its first seconds. The slot that is not over goes on
+    /// where the other node was.
+    pub(crate) fn replace(&mut self, past: TrafficPast, shift: &Shift) {
+        let newest = past.fine.last().and_then(|(second, _)| shift.ours(Step::Second, *second));
+        let fine = shift.points(Step::Second, past.fine, TrafficPoint::is_sound);
+        let coarse = shift.points(Step::TenSeconds, past.coarse, Together::is_sound);
+        let present = Step::TenSeconds.slot(shift.now());
+        if coarse.last().is_some_and(|(slot, _)| *slot == present) {
+            (self.slot, self.times) = (present, past.times);
+            // They may have seen the present second already.
+            let most = Step::Second.slot(shift.now());
+            self.remembered = newest.unwrap_or_default().min(most);
+        }
+        self.fine.replace(fine);
+        self.coarse.replace(coarse);
+    }
 }
 
 impl TrafficPoint {
@@ -115,6 +167,12 @@ impl TrafficPoint {
         }
     }
 
+    /// Whether it can have happened.
+    fn is_sound(&self) -> bool {
+        let most = [self.requests_per_second_max, self.failures_per_second_max];
+        are_sound(&[self.requests_per_second, self.failures_per_second]) && are_sound(&most)
+    }
+
     /// With the maxima of a second that belongs to it.
     fn at_most(self, second: &Self) -> Self {
         let max = |of: fn(&Self) -> f32| of(&self).max(of(second));
@@ -124,6 +182,17 @@ impl TrafficPoint {
             ..self
         }
     }
+}
+
+impl Together {
+    fn is_sound(&self) -> bool {
+        let Self { seconds, requests, failures, point } = self;
+        are_sound(&[*seconds, *requests, *failures]) && point.is_sound()
+    }
+}
+
+fn are_sound(numbers: &[f32]) -> bool {
+    numbers.iter().all(|n| n.is_finite() && *n >= 0.0)
 }
 
 fn percentile(latencies: &Latencies, percent: u8) -> Option<u32> {

@@ -68,7 +68,7 @@ async fn past(client: &Client, query: &HistoryQuery, ui: &mut Ui) -> Result {
         let mut table =
             Table::new(&["AGO", "REQUESTS/S", "FAILED/S", "P50", "P99", "CPU", "NODES"]);
         let requests = &history.requests;
-        for slot in 0..history.slots {
+        for slot in first(&history)..history.slots {
             let ago = u64::from(history.slots - slot - 1) * u64::from(history.step_seconds);
             let slot = slot as usize;
             let of = |times: &[Option<u64>]| time(times.get(slot).copied().flatten());
@@ -85,6 +85,14 @@ async fn past(client: &Client, query: &HistoryQuery, ui: &mut Ui) -> Result {
         }
         ui.table(table)
     })
+}
+
+/// The first slot of which anything is known.
+fn first(history: &MetricsHistory) -> u32 {
+    let nodes = history.nodes.values().map(|node| &node.cpu_cores);
+    let columns = nodes.chain([&history.requests.per_second]);
+    let first = columns.filter_map(|column| column.mean.iter().position(Option::is_some)).min();
+    first.and_then(|slot| u32::try_from(slot).ok()).unwrap_or(history.slots)
 }
 
 fn mean(column: &Column, slot: usize) -> Cell {

@@ -147,7 +147,6 @@ fn what_was_measured_is_shown() {
         &["metrics", "--history", "5"],
         expect![[r#"
         AGO  REQUESTS/S  FAILED/S  P50      P99    CPU   NODES
-        2s   -           -         -        -      0.00  0
         1s   12.5        0.2       -        -      0.50  1
         0ms  12.5        0.2       1024 µs  20 ms  0.50  1
         exit 0

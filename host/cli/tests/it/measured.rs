@@ -7,12 +7,13 @@ use crate::http;
 use crate::node::wait;
 use aether_api::{CallMetrics, FunctionMetrics, Metrics, MetricsHistory, SlowCall, SlowCalls};
 use aether_forge::http::Request;
-use aether_forge::{Node, Sandbox, Settings};
+use aether_forge::{At, Node, Sandbox, Settings};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 const CALLS: usize = 1_000;
 
@@ -85,6 +86,7 @@ fn what_nodes_measure_is_exact_lasting_and_fit_for_prometheus() {
     prometheus_takes_it(counting);
     slow_calls_show_everywhere(&nodes);
     histories_outlast_nodes(&mut nodes);
+    who_starts_knows_what_was_before(&mut nodes);
 }
 
 fn histories_outlast_nodes(nodes: &mut [Node]) {
@@ -110,6 +112,32 @@ fn histories_outlast_nodes(nodes: &mut [Node]) {
         assert!(history.requests.p99_us.iter().flatten().all(|micros| *micros > 0));
         let one: MetricsHistory = told(&nodes[1], &[&words[..], &["--node", &gone]].concat());
         assert_eq!(one.nodes.keys().collect::<Vec<_>>(), [gone.as_str()]);
+    }
+}
+
+/// A node that is started again and one that joins show how the others were before they began, and
+/// what was asked of them.
+fn who_starts_knows_what_was_before(nodes: &mut [Node]) {
+    let begun = Instant::now();
+    nodes[2].start_again(At::Same).unwrap();
+    let joined = nodes[0].joined().unwrap();
+    let before = |node: &Node| {
+        let history: MetricsHistory = told(node, &["metrics", "--history", "5"]);
+        // The last slot is now, and each is a second.
+        let slots = history.slots as usize - begun.elapsed().as_secs() as usize - 2;
+        let seen = |column: &aether_api::Column| column.mean[..slots].iter().flatten().count() > 0;
+        let others = history.nodes.iter().filter(|(_, it)| seen(&it.memory_resident));
+        let mut known: BTreeSet<_> = others.map(|(id, _)| id.clone()).collect();
+        let mut rates = history.requests.per_second.mean[..slots].iter().flatten();
+        if rates.any(|rate| *rate > 0.0) {
+            known.insert("requests".to_owned());
+        }
+        known
+    };
+    let mut all: BTreeSet<_> = nodes.iter().map(|node| node.id.clone()).collect();
+    all.insert("requests".to_owned());
+    for node in [&nodes[2], &joined] {
+        wait("it knows what was before", || before(node) == all);
     }
 }
 

@@ -27,7 +27,7 @@ impl Office {
     }
 
     pub(super) fn metrics_past(&self, query: &HistoryQuery) -> Result<MetricsHistory, ApiError> {
-        let now = self.started.elapsed();
+        let now = self.samples.timeline.now();
         let span = Span::until(now, Duration::from_secs(u64::from(query.minutes) * 60));
         let wanted = |node| query.node.is_none_or(|wanted| wanted == node);
         let histories = self.samples.history(&span, wanted);

@@ -75,7 +75,6 @@ impl Parts {
     ) {
         let lead = scaling::Lead {
             node: self.identity.node,
-            started: self.started,
             control: self.control.clone(),
             pictures: self.pictures.clone(),
             reaches,

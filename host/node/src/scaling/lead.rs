@@ -33,8 +33,6 @@ const EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Lead {
     pub(crate) node: NodeId,
-    /// From which moments are counted.
-    pub(crate) started: Instant,
     pub(crate) control: Control,
     pub(crate) pictures: Pictures,
     pub(crate) reaches: Reaches,
@@ -170,7 +168,7 @@ impl Lead {
         let (app, coordinates) = (&checked.app, &slice.coordinates);
         Load {
             calls: self.counting.rate(app, coordinates).calls,
-            busy: self.counting.busy(app, coordinates, self.started.elapsed()),
+            busy: self.counting.busy(app, coordinates, self.samples.timeline.now()),
             cpu,
         }
     }

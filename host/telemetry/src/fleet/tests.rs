@@ -64,8 +64,7 @@ fn ten_seconds_together_have_a_mean_and_a_maximum() {
     let history = fleet.history(&span, |_| true);
     let shown: Vec<_> = history[0].points.iter().flatten().collect();
     let cores: Vec<_> = shown.iter().map(|p| (p.mean.cpu_cores, p.max.cpu_cores)).collect();
-    // The very first second has no reading before it.
-    assert_eq!(cores, [(0.45, 0.5), (0.65, 2.0), (0.5, 0.5)]);
+    assert_eq!(cores, [(0.5, 0.5), (0.65, 2.0), (0.5, 0.5)]);
     assert_eq!(shown[1].mean.memory_resident, (100 * MIB) as f32);
     assert_eq!(shown[1].mean.busy, 4.0);
 }
@@ -118,7 +117,9 @@ fn a_process_that_begins_again_begins_with_no_load() {
 fn nodes_are_bounded_and_the_longest_silent_goes_first() {
     let mut fleet = Fleet::default();
     for id in 0..NODES_MAX as u64 + 3 {
-        fleet.on_reading(NodeId(id), seconds(id), reading(1, 0.0));
+        for uptime in [1, 2] {
+            fleet.on_reading(NodeId(id), seconds(id), reading(uptime, 0.0));
+        }
         fleet.tick(seconds(id));
     }
     let history = fleet.history(&Span::until(seconds(131), seconds(7_200)), |_| true);
