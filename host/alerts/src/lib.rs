@@ -8,6 +8,7 @@ mod metric;
 #[cfg(test)]
 mod tests;
 mod threshold;
+mod webhook;
 
 pub use alert::{
     ACTIVE_MAX, Acknowledged, Alert, Alerts, Event, HISTORY_MAX, Happened, Severity, Time,
@@ -15,3 +16,6 @@ pub use alert::{
 pub use evaluate::{Memory, Reading, evaluate};
 pub use metric::{Metric, Scope, Unit, UnknownMetric};
 pub use threshold::{SPAN_MAX, Threshold, ThresholdProblem, Thresholds};
+pub use webhook::{
+    GIVE_UP_AFTER, Notice, Outbox, Target, Tries, UrlProblem, WAITING_MAX, Webhook, WebhookUrl,
+};

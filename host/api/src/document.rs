@@ -206,6 +206,11 @@ fn id_and_summary_of_watch(endpoint: Endpoint) -> (&'static str, &'static str) {
             ("clearAlertHistory", "Forgets what happened to alerts; what is active stays.")
         }
         Endpoint::AcknowledgeAlert => ("acknowledgeAlert", "Says that somebody looks after it."),
+        Endpoint::GetWebhook => ("webhook", "Where alerts are told, without its secrets."),
+        Endpoint::PutWebhook => ("putWebhook", "Says where alerts are told from now on."),
+        Endpoint::DeleteWebhook => {
+            ("deleteWebhook", "Alerts are told nowhere any more, those that wait included.")
+        }
         other => unreachable!("{other:?} has a summary above"),
     }
 }
@@ -221,6 +226,7 @@ fn body(endpoint: Endpoint, all: &mut Schemas) -> Option<(&'static str, Value)> 
         Endpoint::CallApplication => Some((JSON, schema::<CallRequest>(all))),
         Endpoint::ChangeController => Some((JSON, schema::<ControllerChange>(all))),
         Endpoint::PutThreshold => Some((JSON, schema::<ThresholdRequest>(all))),
+        Endpoint::PutWebhook => Some((JSON, schema::<WebhookRequest>(all))),
         Endpoint::CreateKey => Some((JSON, schema::<KeyRequest>(all))),
         Endpoint::CreateToken => Some((JSON, schema::<TokenRequest>(all))),
         Endpoint::PutFaults => Some((JSON, schema::<FaultRequest>(all))),
@@ -268,6 +274,7 @@ fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) 
         Endpoint::ListAlerts => schema::<Alerts>(all),
         Endpoint::AlertHistory => schema::<AlertHistory>(all),
         Endpoint::AcknowledgeAlert => schema::<Alert>(all),
+        Endpoint::GetWebhook | Endpoint::PutWebhook => schema::<Webhook>(all),
         Endpoint::CallApplication => schema::<CallAnswer>(all),
         Endpoint::ListKeys => schema::<Keys>(all),
         Endpoint::CreateKey => return ("201", Some(schema::<KeyCreated>(all))),
@@ -279,6 +286,7 @@ fn good(endpoint: Endpoint, all: &mut Schemas) -> (&'static str, Option<Value>) 
         Endpoint::RemoveApplication
         | Endpoint::DeleteThreshold
         | Endpoint::ClearAlertHistory
+        | Endpoint::DeleteWebhook
         | Endpoint::DeleteKey
         | Endpoint::DrainNode
         | Endpoint::ActivateNode

@@ -56,6 +56,9 @@ pub enum Endpoint {
     AlertHistory,
     ClearAlertHistory,
     AcknowledgeAlert,
+    GetWebhook,
+    PutWebhook,
+    DeleteWebhook,
     CallApplication,
     ApplicationDocument,
     ListKeys,
@@ -131,6 +134,9 @@ impl Endpoint {
         Self::AlertHistory,
         Self::ClearAlertHistory,
         Self::AcknowledgeAlert,
+        Self::GetWebhook,
+        Self::PutWebhook,
+        Self::DeleteWebhook,
         Self::CallApplication,
         Self::ApplicationDocument,
         Self::ListKeys,
@@ -196,6 +202,9 @@ impl Endpoint {
             Self::AlertHistory => (Method::GET, "/api/alerts/history"),
             Self::ClearAlertHistory => (Method::DELETE, "/api/alerts/history"),
             Self::AcknowledgeAlert => (Method::POST, "/api/alerts/{id}/acknowledge"),
+            Self::GetWebhook => (Method::GET, "/api/alerts/webhook"),
+            Self::PutWebhook => (Method::PUT, "/api/alerts/webhook"),
+            Self::DeleteWebhook => (Method::DELETE, "/api/alerts/webhook"),
             Self::CallApplication => (Method::POST, "/api/apps/{app}/call"),
             Self::ApplicationDocument => (Method::GET, "/api/apps/{app}/openapi.json"),
             Self::ListKeys => (Method::GET, "/api/keys"),
@@ -246,6 +255,7 @@ impl Endpoint {
             | Self::GetThreshold
             | Self::ListAlerts
             | Self::AlertHistory
+            | Self::GetWebhook
             | Self::ApplicationDocument
             | Self::GetEntry
             | Self::ListEntries => Some(Role::Viewer),
@@ -263,6 +273,8 @@ impl Endpoint {
             | Self::DeleteThreshold
             | Self::ClearAlertHistory
             | Self::AcknowledgeAlert
+            | Self::PutWebhook
+            | Self::DeleteWebhook
             | Self::CallApplication
             | Self::PutSlowSettings
             | Self::PutAspect
@@ -341,6 +353,7 @@ impl Endpoint {
             | Self::CallApplication
             | Self::ChangeController
             | Self::PutThreshold
+            | Self::PutWebhook
             | Self::CreateKey
             | Self::CreateToken
             | Self::PutSlowSettings

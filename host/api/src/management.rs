@@ -159,6 +159,14 @@ pub trait Regulation {
     async fn clear_alert_history(&self, by: &Principal) -> Result<(), ApiError>;
     /// Not-found where it is not active.
     async fn acknowledge_alert(&self, id: u64, by: &Principal) -> Result<Alert, ApiError>;
+    async fn webhook(&self) -> Result<Webhook, ApiError>;
+    /// Invalid where it is no URL of HTTP.
+    async fn put_webhook(
+        &self,
+        request: WebhookRequest,
+        by: &Principal,
+    ) -> Result<Webhook, ApiError>;
+    async fn delete_webhook(&self, by: &Principal) -> Result<(), ApiError>;
 
     /// Everything that can be called, with its aspect.
     async fn aspects(&self, app: Option<AppName>) -> Result<AspectPoints, ApiError>;

@@ -18,8 +18,8 @@ mod store;
 mod time;
 
 pub use alert::{
-    Alert, AlertEvent, AlertHistory, AlertSeverity, Alerts, MetricView, Threshold,
-    ThresholdRequest, Thresholds,
+    Alert, AlertEvent, AlertHistory, AlertNotice, AlertSeverity, Alerts, MetricView, Threshold,
+    ThresholdRequest, Thresholds, Webhook, WebhookRequest,
 };
 pub use application::{
     Application, Applications, Applied, ApplyRequest, Change, ChangeKind, CheckReport,

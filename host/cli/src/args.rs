@@ -10,7 +10,9 @@ mod rollout;
 mod slow;
 
 pub(crate) use aspect::{AFTER_ASPECT, AspectCommand};
-pub(crate) use control::{AlertsArgs, AlertsCommand, ControllerCommand, ControllerConfigArgs};
+pub(crate) use control::{
+    AlertsArgs, AlertsCommand, ControllerCommand, ControllerConfigArgs, WebhookCommand,
+};
 pub(crate) use forge::{
     CheckArgs, ForgeArgs, ForgeCommand, ForgeFaultCommand, ForgeLoadCommand, ForgeNodeCommand,
     ForgeRunArgs, Running, ScenarioArgs,

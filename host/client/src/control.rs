@@ -4,7 +4,7 @@ use crate::Client;
 use crate::client::Result;
 use aether_api::{
     Alert, AlertHistory, Alerts, ControllerChange, ControllerConfig, ControllerStatus, Endpoint,
-    Threshold, ThresholdRequest, Thresholds,
+    Threshold, ThresholdRequest, Thresholds, Webhook, WebhookRequest,
 };
 
 impl Client {
@@ -66,5 +66,19 @@ impl Client {
     pub async fn acknowledge_alert(&self, id: u64) -> Result<Alert> {
         let action = format!("acknowledge alert {id}");
         self.ask(&action, Endpoint::AcknowledgeAlert, &[&id.to_string()]).await
+    }
+
+    pub async fn webhook(&self) -> Result<Webhook> {
+        self.ask("read the webhook of alerts", Endpoint::GetWebhook, &[]).await
+    }
+
+    pub async fn put_webhook(&self, request: &WebhookRequest) -> Result<Webhook> {
+        self.tell("set the webhook of alerts", Endpoint::PutWebhook, &[], request).await
+    }
+
+    pub async fn delete_webhook(&self) -> Result<()> {
+        let endpoint = Endpoint::DeleteWebhook;
+        let request = self.request(endpoint, &[]);
+        self.send("take the webhook of alerts away", endpoint, request).await.map(drop)
     }
 }

@@ -21,6 +21,8 @@ pub(crate) const SCALES: &str = "scale/";
 pub(crate) const CONTROLLER: &str = "controller";
 pub(crate) const THRESHOLDS: &str = "alerts/thresholds";
 pub(crate) const ALERTS: &str = "alerts/state";
+pub(crate) const WEBHOOK: &str = "alerts/webhook";
+pub(crate) const OUTBOX: &str = "alerts/outbox";
 pub(crate) const PLAN: &str = "plan";
 pub(crate) const SLOW: &str = "slow-calls";
 pub(crate) const ASPECTS: &str = "aspects";
@@ -121,6 +123,16 @@ pub(crate) fn thresholds() -> Key {
 /// acknowledge; each compares with what it has read.
 pub(crate) fn alerts() -> Key {
     key(ALERTS.to_owned())
+}
+
+/// Where alerts are told: a `Webhook`. Written by operators.
+pub(crate) fn webhook() -> Key {
+    key(WEBHOOK.to_owned())
+}
+
+/// What waits to be told: an `Outbox`. Written by the leader.
+pub(crate) fn outbox() -> Key {
+    key(OUTBOX.to_owned())
 }
 
 /// The plan. Written by the leader.

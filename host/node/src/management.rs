@@ -9,6 +9,7 @@ mod regulation;
 mod writes;
 
 use crate::admission::Admissions;
+use crate::alerts::Deliveries;
 use crate::calls;
 use crate::control::Control;
 use crate::counts::Counting;
@@ -75,6 +76,7 @@ pub(crate) struct Office {
     pub(crate) counting: Counting,
     /// This node, of which samples are taken.
     pub(crate) sampled: samples::Node,
+    pub(crate) deliveries: Arc<Deliveries>,
     pub(crate) network: Network,
     pub(crate) logs: AllLogs,
     pub(crate) slow: AllSlow,

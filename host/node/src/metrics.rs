@@ -18,6 +18,7 @@ impl Office {
         families.extend(self.raft());
         families.push(self.links());
         families.push(self.repeats());
+        families.push(self.deliveries());
         families.extend(loads(&self.counting.loads()));
         families.extend(calls(self.counting.own(&self.picture()).into_iter()));
         families.push(counter(
@@ -92,6 +93,13 @@ impl Office {
         let counts = self.routing.repeats().counts().map(label);
         let help = "Calls of this node that were made again, by whether they were begun before";
         Family { name: "aether_calls_repeated", help, samples: Samples::Counters(counts.into()) }
+    }
+
+    fn deliveries(&self) -> Family {
+        let label = |(word, count)| (vec![("outcome", String::from(word))], count as f64);
+        let counts = self.deliveries.counts().map(label);
+        let help = "What became of events of alerts that this node told to the webhook";
+        Family { name: "aether_alert_deliveries", help, samples: Samples::Counters(counts.into()) }
     }
 
     fn links(&self) -> Family {

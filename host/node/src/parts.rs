@@ -3,6 +3,7 @@
 mod lead;
 
 use crate::admission::Admissions;
+use crate::alerts::Deliveries;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::control::Control;
@@ -123,7 +124,7 @@ impl Parts {
         self.follow_members(tasks, &links, peers.introduced, &stop_rest);
         let reports = self.lead(tasks, &reaches, &counting, &runs, &stop_rest);
         let measured = (samples.clone(), counting.clone(), reaches.clone());
-        self.watch(tasks, measured.clone(), &runs, &stop_rest);
+        let told = self.watch(tasks, measured.clone(), &runs, &stop_rest);
         self.scale(tasks, measured, (reports.clone(), asked, said), (&runs, &stop_rest));
         self.keep_house(tasks, &depot, cache, &runs, &stop_rest);
 
@@ -146,7 +147,7 @@ impl Parts {
         let control = self.control.clone();
         let faults = self.faults(&links, tasks, &stop_rest);
         let office =
-            Shown { desk, routing, depot, samples, sampled, reports, reaches, runs, faults };
+            Shown { desk, routing, depot, samples, sampled, told, reports, reaches, runs, faults };
         let doors = (listeners.http, listeners.api);
         let (network, notice) = (self.network.clone(), self.settings.limits.notice.duration());
         let (doors, management) = self.open(tasks, office, doors, &stops);
@@ -367,6 +368,7 @@ impl Parts {
             samples: shown.samples,
             counting: shown.sampled.counting.clone(),
             sampled: shown.sampled,
+            deliveries: shown.told,
             network: self.network,
             desk: shown.desk,
             logs,
@@ -410,6 +412,7 @@ struct Shown {
     depot: Depot,
     samples: Samples,
     sampled: samples::Node,
+    told: Arc<Deliveries>,
     reports: Reports,
     reaches: Reaches,
     runs: Runs,

@@ -4,7 +4,7 @@ use crate::keys;
 use crate::records::{
     AuthorityRecord, Change, ClusterRecord, JoinToken, Member, NodeRecord, Scale,
 };
-use aether_alerts::{Alerts, Thresholds};
+use aether_alerts::{Alerts, Outbox, Thresholds, Webhook};
 use aether_api::StoredKey;
 use aether_kv::{Event, Key, State, Watch, WatchError};
 use aether_rollout::{Outcome, Phase, Rollout};
@@ -50,6 +50,8 @@ pub(crate) struct World {
     pub(crate) controller: Arc<At<aether_scaling::Settings>>,
     pub(crate) thresholds: Arc<At<Thresholds>>,
     pub(crate) alerts: Arc<At<Alerts>>,
+    pub(crate) webhook: Arc<At<Webhook>>,
+    pub(crate) outbox: Arc<At<Outbox>>,
 }
 
 /// A value with the revision that wrote it; 0 where there is no entry.
@@ -191,6 +193,10 @@ impl World {
             self.thresholds = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
         } else if name == keys::ALERTS {
             self.alerts = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
+        } else if name == keys::WEBHOOK {
+            self.webhook = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
+        } else if name == keys::OUTBOX {
+            self.outbox = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
         } else if name == keys::PLAN {
             self.plan = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
         } else if name == keys::ASPECTS {

@@ -13,6 +13,7 @@ pub(super) struct Control {
     thresholds: BTreeMap<Metric, Threshold>,
     acknowledged: Option<String>,
     aspects: Vec<AspectPoint>,
+    webhook: Option<String>,
 }
 
 #[async_trait::async_trait]
@@ -102,6 +103,24 @@ impl Regulation for Fake {
         }
         self.state().control.acknowledged = Some(by.name.clone());
         Ok(alert(Some(by.name.clone())))
+    }
+
+    async fn webhook(&self) -> Result<Webhook, ApiError> {
+        Ok(Webhook { url: self.state().control.webhook.clone(), waiting: 0 })
+    }
+
+    async fn put_webhook(
+        &self,
+        request: WebhookRequest,
+        _: &Principal,
+    ) -> Result<Webhook, ApiError> {
+        self.state().control.webhook = Some(request.url);
+        self.webhook().await
+    }
+
+    async fn delete_webhook(&self, _: &Principal) -> Result<(), ApiError> {
+        self.state().control.webhook = None;
+        Ok(())
     }
 }
 

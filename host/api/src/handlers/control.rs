@@ -42,6 +42,12 @@ pub(super) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
         Endpoint::AcknowledgeAlert => {
             ok(&node.acknowledge_alert(req.param("id")?, &req.by).await?)
         }
+        Endpoint::GetWebhook => ok(&node.webhook().await?),
+        Endpoint::PutWebhook => ok(&node.put_webhook(json(&req.body)?, &req.by).await?),
+        Endpoint::DeleteWebhook => {
+            node.delete_webhook(&req.by).await?;
+            done()
+        }
         other => Err(ApiError::internal(format!("nobody answers {other:?}"))),
     }
 }

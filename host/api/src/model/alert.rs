@@ -142,6 +142,64 @@ impl From<Metric> for MetricView {
     }
 }
 
+/// Where alerts are told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Webhook {
+    /// Scheme, host and port: the rest may be a secret, and is not shown to anybody. Absent: alerts
+    /// are told nowhere.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// Events that wait to be told.
+    pub waiting: u32,
+}
+
+/// Where alerts are to be told.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WebhookRequest {
+    /// Of scheme http or https, 2,048 bytes at most. A name and a password in it are sent as basic
+    /// authorization.
+    pub url: String,
+}
+
+/// What a webhook is told, as the body of one request: something that happened to an alert.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AlertNotice {
+    /// The same in each try: who hears it again has heard it before.
+    pub delivery: String,
+    pub cluster: String,
+    /// The node that tells it.
+    pub node: String,
+    /// The number of the alert.
+    pub alert: u64,
+    pub metric: String,
+    /// share, count, per-second or ms.
+    pub unit: String,
+    /// The node, the application, or `cluster`.
+    pub of: String,
+    /// raised: it is active; resolved: it is over.
+    pub state: String,
+    /// raised, escalated, eased or resolved.
+    pub event: String,
+    pub severity: AlertSeverity,
+    /// None: nothing is measured any more.
+    pub value: Option<f64>,
+    /// What was reached.
+    pub threshold: f64,
+    /// When the alert was raised, and when this happened.
+    pub since: String,
+    pub at: String,
+}
+
+impl AlertNotice {
+    /// The body.
+    pub fn json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings and numbers serialise")
+    }
+}
+
 impl AlertSeverity {
     pub fn as_str(self) -> &'static str {
         match self {

@@ -105,6 +105,24 @@ pub(crate) enum AlertsCommand {
     },
     /// Forget what happened to alerts; what is active stays
     Clear(Remote),
+    /// Where alerts are told
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WebhookCommand {
+    /// Show it without its secrets, and how many events wait to be told
+    Show(Remote),
+    /// Tell alerts there from now on, one request each
+    Set {
+        /// Begins with http:// or https://
+        url: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Tell alerts nowhere any more
+    Unset(Remote),
 }
 
 impl FromStr for BandArg {
@@ -142,7 +160,12 @@ impl AlertsArgs {
                 | AlertsCommand::Set { remote, .. }
                 | AlertsCommand::Unset { remote, .. }
                 | AlertsCommand::Ack { remote, .. }
-                | AlertsCommand::Clear(remote),
+                | AlertsCommand::Clear(remote)
+                | AlertsCommand::Webhook(
+                    WebhookCommand::Show(remote)
+                    | WebhookCommand::Set { remote, .. }
+                    | WebhookCommand::Unset(remote),
+                ),
             ) => remote,
         }
     }

@@ -1,9 +1,12 @@
 //! `aether alerts`: what is out of its bounds, and what the bounds are. Knows no metric.
 
-use crate::args::{AlertsArgs, AlertsCommand};
+use crate::args::{AlertsArgs, AlertsCommand, WebhookCommand};
 use crate::exit::Result;
 use crate::ui::{Cell, Table, Tone, Ui, cell, toned};
-use aether_api::{Alert, AlertEvent, AlertSeverity, Threshold, ThresholdRequest, Thresholds};
+use aether_api::{
+    Alert, AlertEvent, AlertSeverity, Threshold, ThresholdRequest, Thresholds, Webhook,
+    WebhookRequest,
+};
 use aether_client::Client;
 
 pub(super) async fn run(client: &Client, args: AlertsArgs, ui: &mut Ui) -> Result {
@@ -41,6 +44,31 @@ pub(super) async fn run(client: &Client, args: AlertsArgs, ui: &mut Ui) -> Resul
         Some(AlertsCommand::Clear(_)) => {
             client.clear_alert_history().await?;
             ui.step("Cleared", "the history of alerts")
+        }
+        Some(AlertsCommand::Webhook(command)) => webhook(client, command, ui).await,
+    }
+}
+
+async fn webhook(client: &Client, command: WebhookCommand, ui: &mut Ui) -> Result {
+    match command {
+        WebhookCommand::Show(_) => {
+            let webhook = client.webhook().await?;
+            ui.data(&webhook, |ui| match &webhook {
+                Webhook { url: None, .. } => ui.note("no webhook is set"),
+                Webhook { url: Some(url), waiting } => {
+                    ui.line(format_args!("{url}, {waiting} waiting"))
+                }
+            })
+        }
+        WebhookCommand::Set { url, .. } => {
+            let webhook = client.put_webhook(&WebhookRequest { url }).await?;
+            let url = webhook.url.as_deref().unwrap_or_default();
+            ui.step("Set", format!("the webhook of alerts: {url}"))?;
+            ui.data(&webhook, |_| Ok(()))
+        }
+        WebhookCommand::Unset(_) => {
+            client.delete_webhook().await?;
+            ui.step("Unset", "the webhook of alerts")
         }
     }
 }

@@ -1,9 +1,15 @@
-//! Alerts on real nodes: raised without anybody who watches, once, and resolved, whoever leads.
+//! Alerts on real nodes: raised without anybody who watches, once, and resolved, whoever leads; and
+//! told to who wants to know.
+
+mod webhook;
 
 use crate::apps::write;
+use crate::counts::metric;
 use crate::node::{At, Node, cluster, leader, wait};
 use crate::update::load::Load;
+use aether_forge::http::Request;
 use serde_json::Value;
+use webhook::Receiver;
 
 fn active(node: &Node) -> Vec<Value> {
     let alerts = node.json(&["alerts"]).unwrap();
@@ -41,10 +47,12 @@ fn an_alert_is_raised_once_and_resolved_whoever_leads() {
     let mut nodes: [Node; 3] = cluster();
     let first = leader(&nodes);
     let (other, door) = ((first + 1) % 3, (first + 2) % 3);
+    let receiver = with_webhook(&nodes[door]);
     // Nobody has so much disk: true on every node, for as long as the threshold stands.
     set(&nodes[other], "node.disk-free", &["--warning", "1"]);
     set(&nodes[other], "cluster.nodes-lost", &["--critical", "1"]);
     wait("each node has its alert", || active(&nodes[door]).len() == 3);
+    the_first_refusal_is_tried_again(&nodes[first], &receiver);
     let id = active(&nodes[door])[0]["id"].as_u64().unwrap().to_string();
     nodes[door].order(&["alerts", "ack", &id]).unwrap();
     wait("the others know who looks", || active(&nodes[other])[0]["acknowledged-by"].is_string());
@@ -74,6 +82,64 @@ fn an_alert_is_raised_once_and_resolved_whoever_leads() {
     // That of the node that was lost may have ended with it and have come again.
     assert!((3..=4).contains(&count("raised")), "{disk:?}");
     assert_eq!((count("raised"), count("acknowledged")), (count("resolved"), 1), "{disk:?}");
+    each_event_was_told(&nodes[other], &receiver);
+}
+
+const PASSWORD: &str = "hidden-word";
+
+/// Tells alerts to a receiver whose URL has two secrets.
+fn with_webhook(node: &Node) -> Receiver {
+    let basic = "authorization: Basic b3BzOmhpZGRlbi13b3Jk";
+    let (address, receiver) = Receiver::start("POST /hidden-path HTTP/1.1", basic);
+    let url = format!("http://ops:{PASSWORD}@{address}/hidden-path");
+    let said = node.order(&["alerts", "webhook", "set", &url]).unwrap();
+    let shown = node.order(&["alerts", "webhook", "show"]).unwrap();
+    assert_eq!(shown.trim(), format!("http://…@{address}/…, 0 waiting"));
+    assert!(!format!("{said}{shown}").contains("hidden"), "{said} {shown}");
+    receiver
+}
+
+fn the_first_refusal_is_tried_again(leader: &Node, receiver: &Receiver) {
+    wait("each is told", || receiver.taken().len() == 3);
+    let told = receiver.told();
+    let statuses: Vec<u16> = told.iter().map(|(_, status)| *status).collect();
+    assert_eq!(statuses, [500, 200, 200, 200]);
+    assert_eq!(told[0].0, told[1].0, "the same once more");
+    let body = &told[0].0;
+    for (key, value) in [
+        ("metric", "node.disk-free"),
+        ("unit", "share"),
+        ("severity", "warning"),
+        ("state", "raised"),
+        ("event", "raised"),
+        ("node", &leader.id),
+    ] {
+        assert_eq!(body[key], value, "{body}");
+    }
+    assert_eq!((&body["alert"], &body["threshold"]), (&1.into(), &1.0.into()), "{body}");
+    assert_eq!(body["since"], body["at"]);
+    let request = Request { path: "/metrics", ..Request::default() };
+    let text = leader.manage(&request).unwrap().body;
+    let count = |outcome: &str| {
+        let label = format!("outcome=\"{outcome}\"");
+        metric(&text, "aether_alert_deliveries_total", &[&label])
+    };
+    assert_eq!(["delivered", "failed", "given-up"].map(count), [3.0, 1.0, 0.0]);
+}
+
+/// Whoever led then.
+fn each_event_was_told(node: &Node, receiver: &Receiver) {
+    let history = node.json(&["alerts", "history"]).unwrap();
+    let events = history["events"].as_array().unwrap().iter();
+    let events = events.filter(|event| event["event"] != "acknowledged");
+    let event = |it: &Value| (it["id"].as_u64().unwrap(), it["event"].as_str().unwrap().to_owned());
+    let expected: Vec<_> = events.map(event).collect();
+    wait("all is told, in its order", || receiver.taken() == expected);
+    wait("nothing waits", || node.json(&["alerts", "webhook", "show"]).unwrap()["waiting"] == 0);
+    node.order(&["alerts", "webhook", "unset"]).unwrap();
+    let shown = node.json(&["alerts", "webhook", "show"]).unwrap();
+    assert_eq!(shown["url"], Value::Null);
+    assert!(!node.log().unwrap().contains("hidden"), "secrets are not logged");
 }
 
 #[test]
@@ -86,6 +152,8 @@ fn thresholds_are_checked_and_errors_of_an_application_are_seen() {
         (&["set", "node.cpu", "--warning", "70"], 2, "it must be 0 to 1"),
         (&["unset", "node.cpu"], 3, "unknown-alert"),
         (&["ack", "7"], 3, "unknown-alert"),
+        (&["webhook", "set", "ftp://host/x"], 2, "must begin with http:// or https://"),
+        (&["webhook", "set", "http://host:99999/x"], 2, "its port is no number"),
     ] {
         let refused = node.aether(&[&["alerts"], command].concat());
         assert_eq!(refused.exit, exit, "{}", refused.text);

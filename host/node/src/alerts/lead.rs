@@ -1,6 +1,7 @@
 //! The leader's part of alerts: reads all values each second, whoever looks, and writes what
 //! changes. Keeps nothing that the next leader would need.
 
+use super::messenger::Deliveries;
 use super::readings::Instruments;
 use crate::control::{Control, ControlError};
 use crate::projector::{Picture, Pictures};
@@ -9,10 +10,11 @@ use crate::tasks::Runs;
 use crate::{keys, unix_ms};
 use aether_alerts::{Event, Happened, Memory, Time, evaluate};
 use aether_consensus::Term;
-use aether_kv::{Operation, Transaction};
+use aether_kv::{Condition, Key, Operation, Transaction};
 use aether_types::versioned::encode;
 use aether_types::{ErrorKind, Revision};
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -25,6 +27,7 @@ pub(crate) struct Lead {
     pub(crate) control: Control,
     pub(crate) pictures: Pictures,
     pub(crate) instruments: Instruments,
+    pub(crate) deliveries: Arc<Deliveries>,
     pub(crate) leading: watch::Receiver<Option<Term>>,
 }
 
@@ -68,19 +71,36 @@ impl Lead {
         if events.is_empty() {
             return Ok(());
         }
-        let key = keys::alerts();
-        let seen = Some(known.revision).filter(|revision| *revision != Revision(0));
-        let conditions = vec![unchanged(key.clone(), seen)];
-        let put = Operation::Put { key, value: encode(&next).into(), lease: None };
-        let transaction = Transaction { conditions, operations: vec![put] };
+        let (condition, put) = rewrite(keys::alerts(), known.revision, encode(&next));
+        let mut transaction = Transaction { conditions: vec![condition], operations: vec![put] };
+        let mut surplus = Vec::new();
+        if picture.world.webhook.value.url.is_some() {
+            // Together with the alerts: what is raised is told, whoever leads then.
+            let waiting = &picture.world.outbox;
+            let mut outbox = waiting.value.clone();
+            surplus = outbox.add(&events, &known.value, &next);
+            let (condition, put) = rewrite(keys::outbox(), waiting.revision, encode(&outbox));
+            transaction.conditions.push(condition);
+            transaction.operations.push(put);
+        }
         match self.control.transact_as_leader(transaction, term).await {
-            Ok(_) => events.iter().for_each(log),
+            Ok(_) => {
+                events.iter().for_each(log);
+                self.deliveries.on_given_up(&surplus);
+            }
             // Somebody acknowledged at the same time, or leads now: the next look sees it.
             Err(error) if error.kind() == ErrorKind::Conflict => {}
             Err(error) => return Err(error),
         }
         Ok(())
     }
+}
+
+/// Writes an entry that nobody else has written since.
+pub(super) fn rewrite(key: Key, known: Revision, value: Vec<u8>) -> (Condition, Operation) {
+    let seen = Some(known).filter(|revision| *revision != Revision(0));
+    let put = Operation::Put { key: key.clone(), value: value.into(), lease: None };
+    (unchanged(key, seen), put)
 }
 
 fn log(event: &Event) {

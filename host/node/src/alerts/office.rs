@@ -2,10 +2,12 @@
 
 use crate::management::{Office, Put};
 use crate::{keys, unix_ms};
-use aether_alerts::{Alert, Event, Happened, Metric, Severity, Threshold, Time};
+use aether_alerts::{
+    Alert, Event, Happened, Metric, Outbox, Severity, Threshold, Time, Webhook, WebhookUrl,
+};
 use aether_api::{
     AlertEvent, AlertHistory, AlertSeverity, ApiError, MetricView, Principal, ThresholdRequest,
-    rfc3339,
+    WebhookRequest, rfc3339,
 };
 use aether_types::code::Code;
 use aether_types::versioned::encode;
@@ -105,6 +107,38 @@ impl Office {
         tracing::info!(id, by = by.name, "alert acknowledged");
         Ok(acknowledged)
     }
+
+    /// Without what may be a secret.
+    pub(crate) fn shown_webhook(&self) -> aether_api::Webhook {
+        let world = &self.picture().world;
+        let url = world.webhook.value.url.as_ref().map(ToString::to_string);
+        aether_api::Webhook { url, waiting: waiting(&world.outbox.value) }
+    }
+
+    /// None: alerts are told nowhere.
+    pub(crate) async fn set_webhook(
+        &self,
+        request: Option<WebhookRequest>,
+        by: &Principal,
+    ) -> Result<aether_api::Webhook, ApiError> {
+        let url = request.map(|request| request.url.parse::<WebhookUrl>()).transpose();
+        let wanted = Webhook { url: url.map_err(|e| ApiError::invalid(Code::RequestInvalid, e))? };
+        let shown = self
+            .change(|world| {
+                let known = &world.webhook;
+                let put = || Put::new(keys::webhook(), known.revision, encode(&wanted));
+                let url = wanted.url.as_ref().map(ToString::to_string);
+                let shown = aether_api::Webhook { url, waiting: waiting(&world.outbox.value) };
+                Ok(((known.value != wanted).then(put), shown))
+            })
+            .await?;
+        tracing::info!(url = shown.url, by = by.name, "webhook of alerts set");
+        Ok(shown)
+    }
+}
+
+fn waiting(outbox: &Outbox) -> u32 {
+    u32::try_from(outbox.waiting.len()).unwrap_or(u32::MAX)
 }
 
 fn threshold(metric: Metric, threshold: &Threshold) -> aether_api::Threshold {
@@ -150,7 +184,7 @@ fn event(event: &Event) -> AlertEvent {
     }
 }
 
-fn severity(severity: Severity) -> AlertSeverity {
+pub(super) fn severity(severity: Severity) -> AlertSeverity {
     match severity {
         Severity::Warning => AlertSeverity::Warning,
         Severity::Critical => AlertSeverity::Critical,

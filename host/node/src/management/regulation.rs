@@ -6,7 +6,7 @@ use aether_alerts::Metric;
 use aether_api::{
     Alert, AlertHistory, Alerts, ApiError, AspectChange, AspectPoints, ControllerChange,
     ControllerConfig, ControllerStatus, Principal, Regulation, Threshold, ThresholdRequest,
-    Thresholds,
+    Thresholds, Webhook, WebhookRequest,
 };
 use aether_types::AppName;
 
@@ -80,5 +80,21 @@ impl Regulation for Office {
 
     async fn acknowledge_alert(&self, id: u64, by: &Principal) -> Result<Alert, ApiError> {
         self.acknowledge(id, by).await
+    }
+
+    async fn webhook(&self) -> Result<Webhook, ApiError> {
+        Ok(self.shown_webhook())
+    }
+
+    async fn put_webhook(
+        &self,
+        request: WebhookRequest,
+        by: &Principal,
+    ) -> Result<Webhook, ApiError> {
+        self.set_webhook(Some(request), by).await
+    }
+
+    async fn delete_webhook(&self, by: &Principal) -> Result<(), ApiError> {
+        self.set_webhook(None, by).await.map(drop)
     }
 }

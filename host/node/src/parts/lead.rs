@@ -8,6 +8,7 @@ use crate::reach::Reaches;
 use crate::samples::Samples;
 use crate::tasks::{OnFailure, Runs, Tasks};
 use crate::{alerts, rollouts, scaling};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -49,20 +50,30 @@ impl Parts {
         reports
     }
 
-    /// The leader's alerts.
+    /// The leader's alerts, and what becomes of those that are told.
     pub(super) fn watch(
         &self,
         tasks: &Tasks,
         (samples, counting, reaches): Measured,
         runs: &Runs,
         stop: &CancellationToken,
-    ) {
+    ) -> Arc<alerts::Deliveries> {
         let instruments =
             alerts::Instruments { node: self.identity.node, samples, counting, reaches };
         let (control, pictures) = (self.control.clone(), self.pictures.clone());
         let leading = self.control.leading();
-        let lead = alerts::Lead { control, pictures, instruments, leading };
+        let deliveries = Arc::<alerts::Deliveries>::default();
+        let messenger = alerts::Messenger::new(
+            (self.identity.cluster, self.identity.node),
+            (control.clone(), pictures.clone()),
+            leading.clone(),
+            deliveries.clone(),
+        );
+        tasks.spawn("webhook", OnFailure::StopNode, messenger.run(stop.clone()));
+        let told = deliveries.clone();
+        let lead = alerts::Lead { control, pictures, instruments, deliveries, leading };
         tasks.spawn("alerts", OnFailure::StopNode, lead.run(runs.clone(), stop.clone()));
+        told
     }
 
     /// The leader's controller.
