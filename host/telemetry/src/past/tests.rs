@@ -240,8 +240,9 @@ fn requests_of_the_first_seconds_are_those_that_an_older_node_has_heard() {
         let (_, requests) = own.points(1, 600, 1);
         requests[58..].iter().map(|point| point.unwrap().requests_per_second).collect::<Vec<_>>()
     };
-    assert_eq!(young(true), [598 % 23 + 598 % 5, 599 % 23 + 599 % 5].map(|n| n as f32));
-    assert_eq!(young(false), [(598 % 23 + 598 % 5) as f32, 1.0]);
+    let said_in = |second: u32| (second % 23 + second % 5) as f32;
+    assert_eq!(young(true), [said_in(598), said_in(599)]);
+    assert_eq!(young(false), [said_in(598), 1.0]);
 }
 
 #[test]
