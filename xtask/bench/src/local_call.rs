@@ -1,5 +1,5 @@
 //! `local-call`: slice to slice on one node, against the same two components composed into one. The
-//! caller measures from inside; both run on the same node, turn by turn.
+//! caller measures from inside; all run on the same node, turn by turn. And what an aspect adds.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,12 +15,15 @@ use crate::tools;
 const ROUNDS: usize = 41;
 const CALLS: u32 = 20_000;
 
-/// A measure and the path, below the application's own, that answers with its nanoseconds.
+/// What is sent, and the path, below the application's own, that answers with its nanoseconds.
 const CASES: [(&str, &str); 3] = [
-    ("small record p50 ns", "record?calls="),
-    ("4 KiB bytes p50 ns", "bytes?bytes=4096&calls="),
-    ("10 KB bytes p50 ns", "bytes?bytes=10000&calls="),
+    ("small record", "record?calls="),
+    ("4 KiB bytes", "bytes?bytes=4096&calls="),
+    ("10 KB bytes", "bytes?bytes=10000&calls="),
 ];
+
+/// The pair; the same with the aspect `metrics` on its callee; one component of both.
+const APPLICATIONS: [&str; 3] = ["pair", "observed", "composed"];
 
 pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let wac = tools::WAC.path(folder)?;
@@ -32,28 +35,36 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     ensure!(plug.status()?.success(), "wac could not compose the pair");
 
     let node = aether::start(folder, "local-call")?;
-    let callee = aether::slice("pair-echo", echo);
     let routes = [
         ("GET /pair/record", "call = \"bench:pair/run#record-ns\""),
         ("GET /pair/bytes", "call = \"bench:pair/run#bytes-ns\""),
     ];
-    aether::deploy(&node, &(plain("pair", caller, &routes) + &callee))?;
-    let routes = routes.map(|(route, call)| (route.replace("/pair/", "/composed/"), call));
-    let routes = routes.each_ref().map(|(route, call)| (route.as_str(), *call));
-    aether::deploy(&node, &plain("composed", &composed, &routes))?;
+    let deploy = |name: &str, component: &Path, more: &str| {
+        let routes = routes.map(|(route, call)| (route.replace("pair", name), call));
+        let routes = routes.each_ref().map(|(route, call)| (route.as_str(), *call));
+        aether::deploy(&node, &(plain(name, component, &routes) + more))
+    };
+    let callee = aether::slice("pair-echo", echo);
+    deploy("pair", caller, &callee)?;
+    deploy("observed", caller, &callee)?;
+    deploy("composed", &composed, "")?;
+    node.order(&["aspect", "set", "observed", "bench:pair-echo", "metrics"])?;
 
     let mut measures = Vec::new();
     for (name, path) in CASES {
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let mut figures = APPLICATIONS.map(|_| Vec::new());
         for _ in 0..ROUNDS {
-            for (application, figures) in [("pair", &mut ours), ("composed", &mut theirs)] {
+            for (application, figures) in APPLICATIONS.iter().zip(&mut figures) {
                 let path = format!("/{application}/{path}{CALLS}");
                 let answer = client::get(node.http, &path)?;
                 figures.push(answer.trim().parse::<f64>().with_context(|| answer.clone())?);
             }
         }
-        let theirs = median(theirs).max(1.0);
-        measures.push(Measure::new(name, "ns", median(ours), ("composed statically", theirs)));
+        let [ours, observed, composed] = figures.map(|figures| median(figures).max(1.0));
+        let (peer, without) = ("composed statically", "no aspect");
+        measures.push(Measure::new(format!("{name} p50 ns"), "ns", ours, (peer, composed)));
+        let name = format!("{name}, metrics p50 ns");
+        measures.push(Measure::new(name, "ns", observed, (without, ours)));
     }
     report::publish(folder, "local-call", &measures)
 }
