@@ -294,7 +294,7 @@ impl Measures {
         let Self { cpu_cores, machine_busy, memory_resident, memory_committed, .. } = *self;
         let Self { instances, busy, queued, disk_free, .. } = *self;
         let rest = [memory_resident, memory_committed, instances, busy, queued, disk_free];
-        [cpu_cores, machine_busy].iter().chain(&rest).all(|n| n.is_finite() && *n >= 0.0)
+        [cpu_cores, machine_busy].iter().chain(&rest).all(|n| n.is_finite() && n.is_sign_positive())
     }
 
     fn each(&self, other: &Self, with: impl Fn(f32, f32) -> f32) -> Self {

@@ -192,7 +192,7 @@ impl Together {
 }
 
 fn are_sound(numbers: &[f32]) -> bool {
-    numbers.iter().all(|n| n.is_finite() && *n >= 0.0)
+    numbers.iter().all(|n| n.is_finite() && n.is_sign_positive())
 }
 
 fn percentile(latencies: &Latencies, percent: u8) -> Option<u32> {
