@@ -269,6 +269,8 @@ test("calls are counted along every edge, with what fails", async () => {
   await hands.aether(0, "deploy", join(process.cwd(), "../../examples/order"));
   const { page, complaints } = await inside("Calls");
   await page.getByLabel("since the nodes count").check();
+  // Longer than that takes whoever writes on a majority.
+  await hands.aether(0, "slow", "--strategy", 'fixed = "1ms"');
   await order(20);
   const functions = page.getByRole("table", { name: "Functions that were called" });
   const placed = functions.getByRole("row", { name: /#place .*order:place-order/ });
