@@ -60,9 +60,10 @@ impl Application for Door {
                 else {
                     unreachable!("the front door calls a typed route that it found as one")
                 };
-                let description = way.types().map_err(Failure::Call)?;
+                let here = way.at_hand();
+                let description = way.types(here).map_err(Failure::Call)?;
                 let request = json::Request { path: &path, query: &query, body: &body };
-                let callee = way.invoked();
+                let callee = Invoked { callee: &way.route.callee, here, wish: way.wish() };
                 let done =
                     invoke(callee, description, function, binding, request, ctx.clone()).await;
                 let error = match done {
@@ -178,13 +179,10 @@ impl Way {
         Wish { affinity: self.affinity, ..self.route.wish }
     }
 
-    fn invoked(&self) -> Invoked<'_> {
-        Invoked { callee: &self.route.callee, here: self.at_hand(), wish: self.wish() }
-    }
-
     /// The types of the slice that answers.
-    fn types(&self) -> Result<&Description, CallError> {
-        self.route.types().ok_or_else(|| {
+    fn types<'a>(&'a self, here: Option<&'a Arc<Slice>>) -> Result<&'a Description, CallError> {
+        let loaded = here.map(|slice| &**slice.description());
+        loaded.or_else(|| self.route.types()).ok_or_else(|| {
             CallError::Unavailable(format!("{} is on its way out", self.route.route.slice))
         })
     }
