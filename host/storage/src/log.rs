@@ -47,7 +47,7 @@ enum Record<'a> {
 }
 
 impl Versioned for Record<'_> {
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
 }
 
 /// A `Persist`, with the name of its snapshot.
@@ -66,8 +66,8 @@ struct Kept {
     group: GroupId,
     hard_state: HardState,
     snapshot: Option<SnapshotName>,
-    /// Entries before it are not needed.
-    first: LogIndex,
+    /// The entries that are needed: what is read must have them all.
+    entries: Range<LogIndex>,
 }
 
 /// The Raft log of a node.
@@ -174,8 +174,8 @@ impl Log {
     /// that were replaced. What cannot be removed now is removed when the log is opened.
     fn shorten(&mut self) {
         let is_needed = |segment: &Segment| {
-            let first = |group| self.kept.get(group).map_or(LogIndex(0), |kept| kept.first);
-            segment.lasts().any(|(group, last)| last >= first(group))
+            let first = |group| self.kept.get(group).map(|kept| kept.entries.start);
+            segment.lasts().any(|(group, last)| first(group).is_none_or(|first| last >= first))
         };
         let old = &self.segments[..self.segments.len() - 1];
         let count = old.iter().take_while(|segment| !is_needed(segment)).count();
@@ -215,17 +215,32 @@ impl<'a> Step<'a> {
 /// Whether something of the group is no longer needed.
 fn note(kept: &mut BTreeMap<GroupId, Kept>, step: &Step<'_>) -> bool {
     let Step { group, hard_state, snapshot, retain, .. } = step;
-    let (group, hard_state, first) = (*group, *hard_state, retain.start);
-    let new = Kept { group, hard_state, snapshot: *snapshot, first };
-    match kept.get_mut(&group) {
-        None => {
-            kept.insert(group, new);
-            false
-        }
-        Some(kept) => {
-            let unneeded = snapshot.is_some() || kept.first < first;
-            *kept = Kept { snapshot: snapshot.or(kept.snapshot), ..new };
-            unneeded
-        }
+    let (group, hard_state) = (*group, *hard_state);
+    let old = kept.remove(&group);
+    let entries = old.as_ref().map(|kept| kept.entries.clone());
+    let entries = entries_after(entries.unwrap_or_default(), step);
+    let unneeded =
+        old.as_ref().is_some_and(|old| snapshot.is_some() || old.entries.start < retain.start);
+    let snapshot = snapshot.or(old.and_then(|old| old.snapshot));
+    kept.insert(group, Kept { group, hard_state, snapshot, entries });
+    unneeded
+}
+
+/// Which entries are kept of a group that had these.
+fn entries_after(before: Range<LogIndex>, step: &Step<'_>) -> Range<LogIndex> {
+    let retained = before.start.max(step.retain.start)..before.end.min(step.retain.end);
+    match (indices(step.entries.iter()), retained.is_empty()) {
+        (None, true) => step.retain.start..step.retain.start,
+        (None, false) => retained,
+        (Some(new), true) => new,
+        (Some(new), false) => retained.start..new.end,
     }
+}
+
+/// From the first to the last; none of no entries.
+fn indices<'a>(entries: impl DoubleEndedIterator<Item = &'a Entry>) -> Option<Range<LogIndex>> {
+    let mut entries = entries.map(|entry| entry.position.index);
+    let first = entries.next()?;
+    let last = entries.next_back().unwrap_or(first);
+    Some(first..LogIndex(last.0 + 1))
 }

@@ -8,7 +8,7 @@ use std::{
 use aether_consensus::{Entry, GroupId};
 
 use super::segment::{self, Contents, Segment};
-use super::{Kept, Record, Sequence, Step, note};
+use super::{Kept, Record, Sequence, Step, indices, note};
 use crate::{Error, files};
 
 /// What the segments say.
@@ -40,6 +40,7 @@ pub(super) fn replay(directory: &Path) -> Result<Replayed, Error> {
         }
         found.read(directory, first)?;
     }
+    found.check(directory)?;
     Ok(found)
 }
 
@@ -66,6 +67,20 @@ impl Replayed {
         self.segments.push(segment);
         (self.next, self.is_torn) = (end.next, end.is_torn);
         Ok(())
+    }
+
+    /// What the records name is there. It is not where the last record was damaged after segments
+    /// were removed that only those before it need.
+    fn check(&self, directory: &Path) -> Result<(), Error> {
+        let is_whole = |kept: &Kept| {
+            let found = self.entries.get(&kept.group).and_then(|entries| indices(entries.iter()));
+            found.unwrap_or(kept.entries.start..kept.entries.start) == kept.entries
+        };
+        if self.kept.values().all(is_whole) {
+            return Ok(());
+        }
+        let newest = self.segments.last().expect("there is a segment").first;
+        Err(Contents::read(directory, newest)?.damaged(self.next))
     }
 
     fn take(&mut self, step: Step<'static>) {

@@ -180,6 +180,25 @@ fn segments_that_nobody_needs_are_removed() {
     assert_eq!(groups(&mut open(home.path()).unwrap()).unwrap(), expected);
 }
 
+/// Found by a change of one byte: what the other segments say is whole, and lacks entries.
+#[test]
+fn damage_to_the_record_that_made_a_segment_unneeded_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = open(home.path()).unwrap();
+    log.persist(&[step(0, 1, (1, 1), (1, 16))]).unwrap();
+    let first: Vec<_> = files(&log).into_keys().collect();
+    log.persist(&[step(0, 2, (16, 16), (16, 17))]).unwrap();
+    let mut files = files(&log);
+    assert!(files.len() == 1 && !files.contains_key(&first[0]), "{first:?}");
+    let (found, _) = opened(&files).unwrap();
+    assert_eq!(found[&GroupId(0)].entries.len(), 1);
+
+    let bytes = files.values_mut().next().unwrap();
+    let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[last] ^= 1;
+    assert!(matches!(opened(&files), Err(Error::Damaged { .. })));
+}
+
 #[test]
 fn a_write_that_failed_is_repeated_in_its_place() {
     let home = tempfile::tempdir().unwrap();
