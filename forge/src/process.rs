@@ -121,10 +121,11 @@ impl Process {
         Ok(kill_process(id.context("a process has a number")?, signal)?)
     }
 
-    /// CPU time that the process has used so far, user and system.
+    /// CPU time that the process has used so far, user and system, with all that it has started:
+    /// some servers are a process that only looks after those that work.
     pub fn cpu(&self) -> anyhow::Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()))?;
-        let ticks = ticks(&stat).context("/proc/PID/stat")?;
+        let ticks = ticks_of_family(self.id(), &everybody()?);
+        let ticks = ticks.with_context(|| format!("process {} is gone", self.id()))?;
         Ok(Duration::from_secs_f64(ticks as f64 / TICKS_PER_SECOND))
     }
 
@@ -178,15 +179,43 @@ fn words(stat: &str) -> Option<impl Iterator<Item = &str>> {
     Some(stat.rsplit_once(')')?.1.split_whitespace())
 }
 
-/// utime + stime.
-fn ticks(stat: &str) -> Option<u64> {
-    let mut words = words(stat)?.skip(11);
-    Some(words.next()?.parse::<u64>().ok()? + words.next()?.parse::<u64>().ok()?)
+/// A process as /proc shows it.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    id: u32,
+    parent: u32,
+    /// CPU time, with that of children that have ended.
+    ticks: u64,
+}
+
+impl Stat {
+    /// From /proc/PID/stat: there, utime, stime, cutime and cstime.
+    fn parse(stat: &str) -> Option<Self> {
+        let id = stat.split_whitespace().next()?.parse().ok()?;
+        let parent = words(stat)?.nth(1)?.parse().ok()?;
+        let times = words(stat)?.skip(11).take(4).map(|word| word.parse::<u64>().ok());
+        Some(Self { id, parent, ticks: times.sum::<Option<u64>>()? })
+    }
+}
+
+/// All processes of this machine, but for those that end meanwhile.
+fn everybody() -> anyhow::Result<Vec<Stat>> {
+    let folders = std::fs::read_dir("/proc")?.filter_map(Result::ok);
+    let stats = folders.filter_map(|it| std::fs::read_to_string(it.path().join("stat")).ok());
+    Ok(stats.filter_map(|stat| Stat::parse(&stat)).collect())
+}
+
+/// Of a process and all that it has started, and those have.
+fn ticks_of_family(id: u32, everybody: &[Stat]) -> Option<u64> {
+    let own = everybody.iter().find(|it| it.id == id)?.ticks;
+    let children = everybody.iter().filter(|it| it.parent == id);
+    let theirs = children.filter_map(|child| ticks_of_family(child.id, everybody));
+    Some(own + theirs.sum::<u64>())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Process, ticks};
+    use super::{Process, Stat, ticks_of_family};
     use crate::wait::until;
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
@@ -228,7 +257,22 @@ mod tests {
 
     #[test]
     fn cpu_time_is_read_past_any_name() {
-        let stat = "7 (a ) b) S 1 2 3 4 5 6 7 8 9 10 40 2 0 0 20 0 1 0";
-        assert_eq!(ticks(stat), Some(42));
+        let stat = "7 (a ) b) S 3 2 3 4 5 6 7 8 9 10 40 2 1 4 20 0 1 0";
+        assert_eq!(Stat::parse(stat), Some(Stat { id: 7, parent: 3, ticks: 47 }));
+    }
+
+    #[test]
+    fn cpu_time_is_that_of_all_whom_the_process_has_started() {
+        let everybody = [(3, 1, 1), (7, 3, 10), (5, 7, 100), (8, 1, 1_000), (9, 3, 10_000)];
+        let everybody = everybody.map(|(id, parent, ticks)| Stat { id, parent, ticks });
+        let of = |id| ticks_of_family(id, &everybody);
+        assert_eq!([of(3), of(7), of(8), of(6)], [Some(10_111), Some(110), Some(1_000), None]);
+        let log = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sh");
+        // It ends when the one that started it does.
+        let script = "sh -c 'while [ -d /proc/$PPID ]; do :; done' & wait";
+        let process = Process::start(command.args(["-c", script]), &log.path().join("log"));
+        let process = process.unwrap();
+        until("its child is counted", || process.cpu().unwrap().as_millis() >= 50).unwrap();
     }
 }

@@ -297,7 +297,10 @@ impl Endpoint {
     /// Keys of its query, with what they mean. Others are refused.
     pub(crate) fn query(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Explain => &[("target", "A route (`GET /orders/7`), a function, or a slice.")],
+            Self::Explain => &[(
+                "target",
+                "A route (`GET /orders/7`), a function, a slice, or a slice and what it calls.",
+            )],
             Self::Logs => &[
                 ("app", "Lines of this application alone."),
                 ("slice", "Lines of this slice alone: `group:artifact`, or with `:version`."),
@@ -383,6 +386,12 @@ impl Endpoint {
         let checks = matches!(self, Self::CheckArtifact | Self::CheckApplication);
         let entries = matches!(self, Self::PutEntry | Self::DeleteEntry);
         self.method_and_path().0 != Method::GET && !checks && !entries
+    }
+
+    /// Whether it takes no time but that of the log, and is asked for often.
+    pub(crate) fn is_quick(self) -> bool {
+        let of_an_entry = matches!(self, Self::PutEntry | Self::GetEntry | Self::DeleteEntry);
+        of_an_entry || matches!(self, Self::Live | Self::Ready)
     }
 
     /// The endpoint that a request means.

@@ -1,7 +1,7 @@
 //! Errors of the management API and their document (RFC 9457). Knows no connection.
 
 use aether_types::code::Code;
-use aether_types::{CallError, ErrorKind, Problems, Revision};
+use aether_types::{CallError, ErrorKind, Problems, RequestId, Revision};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use utoipa::ToSchema;
@@ -22,6 +22,18 @@ pub struct ApiError {
     pub problems: Problems,
     /// The one that it has now, where another one was expected; 0: it does not exist.
     pub revision: Option<Revision>,
+    /// Of a call that failed.
+    pub call: Option<Box<FailedCall>>,
+}
+
+/// What a call that failed is known by, beside its request id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedCall {
+    /// 32 hexadecimal digits.
+    pub trace_id: Option<String>,
+    /// The version of the application that it got, if it got one.
+    pub variant: Option<Revision>,
+    pub principal: Option<String>,
 }
 
 /// The body of every answer that is an error: `application/problem+json`.
@@ -55,6 +67,15 @@ pub struct Problem {
     /// The revision that it has now, where another one was expected; 0: it does not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u64>,
+    /// Of a call: the trace that it belongs to, 32 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// Of a call: the revision of the application that it got.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<u64>,
+    /// Of a call: who made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
 }
 
 /// One thing that is wrong.
@@ -73,7 +94,7 @@ impl ApiError {
     pub fn new(kind: ErrorKind, code: Code, message: impl fmt::Display) -> Self {
         let message = message.to_string();
         let (help, problems) = (String::new(), Problems::default());
-        Self { kind, code, message, help, problems, revision: None }
+        Self { kind, code, message, help, problems, revision: None, call: None }
     }
 
     /// Fix the request.
@@ -130,6 +151,16 @@ impl ApiError {
         self
     }
 
+    /// A call failed, and this is what it is known by.
+    #[must_use]
+    pub fn of_call(mut self, request_id: &RequestId, call: FailedCall) -> Self {
+        if self.code == Code::CalleeFailed {
+            self.help = format!("`aether logs --request-id {request_id}` has the slice's side");
+        }
+        self.call = Some(Box::new(call));
+        self
+    }
+
     /// Status of the response: by kind, more exactly where HTTP has a status for the code.
     pub fn status(&self) -> http::StatusCode {
         use http::StatusCode as S;
@@ -173,6 +204,9 @@ impl ApiError {
             request_id: request_id.to_owned(),
             problems: self.problems.0.iter().map(ProblemItem::from).collect(),
             revision: self.revision.map(|revision| revision.0),
+            trace_id: self.call.as_ref().and_then(|call| call.trace_id.clone()),
+            variant: self.call.as_ref().and_then(|call| Some(call.variant?.0)),
+            principal: self.call.as_ref().and_then(|call| call.principal.clone()),
         }
     }
 }

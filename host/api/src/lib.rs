@@ -15,12 +15,13 @@ pub mod local;
 mod management;
 mod model;
 mod server;
+mod threads;
 
 pub use application_document::{ApplicationRoute, RouteTarget, application_document};
 pub use auth::{MintedKey, Principal, Role, StoredKey};
 pub use document::document;
 pub use endpoint::Endpoint;
-pub use error::{ApiError, PROBLEM_JSON, Problem, ProblemItem};
+pub use error::{ApiError, FailedCall, PROBLEM_JSON, Problem, ProblemItem};
 pub use management::{
     Apply, Call, CallQuery, HistoryQuery, LogQuery, Management, MintRequest, NodeChange,
     Regulation, SliceRemoval, SlowQuery,

@@ -11,6 +11,7 @@ use crate::management::{LogQuery, Management};
 use crate::model::{
     GraphEdge, Live, LivePicture, LiveViewer, LogLevel, LogLine, LogSource, rfc3339,
 };
+use crate::threads::Workers;
 use aether_types::ErrorKind;
 use aether_types::code::Code;
 use history::{History, Next, Place};
@@ -35,6 +36,7 @@ const EVENTS_MAX: usize = 60;
 /// What all sessions of one server share.
 pub(crate) struct Feed {
     node: Arc<dyn Management>,
+    workers: Workers,
     history: Mutex<History>,
     /// One looks at the node at a time, for all.
     turn: Semaphore,
@@ -48,11 +50,13 @@ impl Feed {
     /// `epoch` tells this run of the server from others.
     pub(crate) fn new(
         node: Arc<dyn Management>,
+        workers: Workers,
         epoch: String,
         closing: watch::Receiver<()>,
     ) -> Arc<Self> {
         Arc::new(Self {
             node,
+            workers,
             history: Mutex::new(History::new(epoch)),
             turn: Semaphore::new(1),
             clients: Arc::new(Semaphore::new(CLIENTS_MAX)),
@@ -92,8 +96,10 @@ impl Feed {
         if self.history().seen.is_some_and(|seen| seen.elapsed() < FRESH) {
             return Ok(());
         }
-        let picture = take(&*self.node).await?;
-        let picture = serde_json::to_value(picture).map_err(ApiError::internal)?;
+        let node = self.node.clone();
+        let look =
+            async move { serde_json::to_value(take(&*node).await?).map_err(ApiError::internal) };
+        let picture = self.workers.run(look).await?;
         self.history().push(Instant::now(), now(), picture);
         Ok(())
     }

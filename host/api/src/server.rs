@@ -7,6 +7,7 @@ use crate::error::{ApiError, PROBLEM_JSON};
 use crate::handlers::{Answer, Authorized, handle};
 use crate::live::Feed;
 use crate::management::Management;
+use crate::threads::{Workers, on_own_thread};
 use aether_dashboard::Site;
 use aether_types::code::Code;
 use aether_types::{ErrorKind, RequestId, Revision};
@@ -19,6 +20,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -44,16 +46,32 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const FIRST_KEY: &str = "the first key is in admin.key in the node's data folder";
 const REQUEST_ID: &str = "x-request-id";
 
-/// Serves the management API until `shutdown` completes, then lets requests in flight end.
+/// Serves the management API until `shutdown` completes, then lets requests in flight end: on a
+/// thread of its own, but for what may take long, which is done on the caller's runtime.
+///
+/// # Errors
+/// The thread cannot be started, or has panicked.
 pub async fn serve(
     listener: TcpListener,
     node: Arc<dyn Management>,
-    shutdown: impl Future<Output = ()> + Send,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let workers = Workers::here();
+    on_own_thread(listener, |listener| accept(listener, node, workers, shutdown)).await
+}
+
+async fn accept(
+    listener: TcpListener,
+    node: Arc<dyn Management>,
+    workers: Workers,
+    shutdown: impl Future<Output = ()>,
 ) {
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let (closing, closed) = watch::channel(());
-    let feed = Feed::new(node.clone(), uuid::Uuid::now_v7().simple().to_string(), closed);
+    let epoch = uuid::Uuid::now_v7().simple().to_string();
+    let feed = Feed::new(node.clone(), workers.clone(), epoch, closed);
+    let office = Arc::new(Office { node, workers, feed });
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -63,7 +81,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
-                connections.spawn(connection(stream, (node.clone(), feed.clone()), &graceful));
+                connections.spawn(connection(stream, office.clone(), &graceful));
             }
             Err(error) => {
                 tracing::warn!(%error, "management connection not accepted");
@@ -72,16 +90,23 @@ pub async fn serve(
         }
     }
     drop((listener, closing));
-    let ended = async { tokio::join!(graceful.shutdown(), feed.ended()) };
+    let ended = async { tokio::join!(graceful.shutdown(), office.feed.ended()) };
     if tokio::time::timeout(DRAIN_TIME, ended).await.is_err() {
         tracing::warn!("management requests cut off at shutdown");
     }
 }
 
+/// What all requests share.
+struct Office {
+    node: Arc<dyn Management>,
+    workers: Workers,
+    feed: Arc<Feed>,
+}
+
 /// One connection, until it ends.
 fn connection(
     stream: TcpStream,
-    (node, feed): (Arc<dyn Management>, Arc<Feed>),
+    office: Arc<Office>,
     graceful: &GracefulShutdown,
 ) -> impl Future<Output = ()> + Send + use<> {
     // People wait for small answers; where it cannot be set they are only slower.
@@ -89,7 +114,7 @@ fn connection(
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
-    let service = TowerToHyperService::new(warp::service(filter(node, feed)));
+    let service = TowerToHyperService::new(warp::service(filter(office)));
     let connection =
         builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     let watched = graceful.watch(connection);
@@ -101,15 +126,13 @@ fn connection(
 }
 
 /// Sockets, then everything else.
-fn filter(
-    node: Arc<dyn Management>,
-    feed: Arc<Feed>,
-) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone {
+fn filter(office: Arc<Office>) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone {
+    let feed = office.feed.clone();
     let socket = warp::path!("api" / "live")
         .and(warp::ws())
         .and(warp::header::headers_cloned())
         .map(move |ws, headers| socket(feed.clone(), ws, &headers));
-    socket.or(endpoints(node)).unify()
+    socket.or(endpoints(office)).unify()
 }
 
 /// A request for a socket of the live feed; the key comes over the socket.
@@ -121,7 +144,7 @@ fn socket(feed: Arc<Feed>, ws: Ws, headers: &HeaderMap) -> Response {
 
 /// Pages and the API as one filter: [`Endpoint`] is the table, so that no path lives in two places.
 fn endpoints(
-    node: Arc<dyn Management>,
+    office: Arc<Office>,
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone {
     warp::method()
         .and(warp::path::full())
@@ -129,8 +152,8 @@ fn endpoints(
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
         .then(move |method, path, query, headers, body| {
-            let node = node.clone();
-            async move { respond(&*node, method, path, query, headers, body).await }
+            let office = office.clone();
+            async move { respond(&office, method, path, query, headers, body).await }
         })
         .recover(unreadable)
         .unify()
@@ -143,7 +166,7 @@ async fn unreadable(_: warp::Rejection) -> Result<Response, Infallible> {
 }
 
 async fn respond<B: Buf>(
-    node: &dyn Management,
+    office: &Office,
     method: Method,
     path: FullPath,
     query: Vec<(String, String)>,
@@ -154,7 +177,7 @@ async fn respond<B: Buf>(
         return page.map(Into::into);
     }
     let request_id = request_id(&headers);
-    let result = answer(node, &method, &path, query, headers, body, &request_id).await;
+    let result = answer(office, &method, &path, query, headers, body, &request_id).await;
     let response = match result {
         Ok(answer) => good(answer),
         Err(error) => {
@@ -182,7 +205,7 @@ fn finish(mut response: Response, request_id: &RequestId) -> Response {
 
 /// Finds the endpoint, asks who it is, reads the body, acts: nothing is buffered for strangers.
 async fn answer<B: Buf>(
-    node: &dyn Management,
+    office: &Office,
     method: &Method,
     path: &FullPath,
     query: Vec<(String, String)>,
@@ -191,7 +214,7 @@ async fn answer<B: Buf>(
     request_id: &RequestId,
 ) -> Result<Answer, ApiError> {
     let (endpoint, params) = Endpoint::find(method, path.as_str())?;
-    let by = authorize(node, endpoint, &headers)?;
+    let by = authorize(&*office.node, endpoint, &headers)?;
     if endpoint.is_noted() {
         let (path, by) = (path.as_str(), by.name.as_str());
         tracing::info!(%method, path, by, %request_id, "management change requested");
@@ -203,7 +226,13 @@ async fn answer<B: Buf>(
         let body = body::read(body, announced, endpoint.body_max()).await?;
         let request_id = request_id.clone();
         let req = Authorized { endpoint, params, query, headers, body, request_id, by };
-        handle(node, req).await
+        match endpoint.is_quick() {
+            true => handle(&*office.node, req).await,
+            false => {
+                let node = office.node.clone();
+                office.workers.run(async move { handle(&*node, req).await }).await
+            }
+        }
     };
     let time = endpoint.time_max();
     tokio::time::timeout(time, act).await.unwrap_or_else(|_| {

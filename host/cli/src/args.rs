@@ -24,8 +24,9 @@ pub(crate) use rollout::{RolloutArgs, RolloutCommand, StrategyArg, Winner};
 
 pub(crate) use slow::{AFTER_SLOW, SlowArgs};
 
+use crate::node_name::NodeName;
 use aether_api::LogLevel;
-use aether_types::{AppName, NodeId, SliceName, TimeSpan};
+use aether_types::{AppName, SliceName, TimeSpan};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -171,10 +172,11 @@ What is written is on the disks of a majority. To change what was read and nothi
   aether kv get tools/lock --json
   aether kv put tools/lock mine --if-revision 17";
 const AFTER_EXPLAIN: &str = "\
-A target is a route, a function or a slice:
+A target is a route, a function, a slice, or a slice and a function that it calls:
   aether explain GET /api/orders/7
   aether explain shop:orders/place#place
-  aether explain shop:place-order";
+  aether explain shop:place-order
+  aether explain shop:place-order shop:stock/check#check";
 
 #[derive(Debug, Args)]
 pub(crate) struct AppArgs {
@@ -229,22 +231,22 @@ pub(crate) enum NodeCommand {
     },
     /// Give a node's instances and its vote to others
     Drain {
-        /// As `node list` shows it
-        node: NodeId,
+        /// Its id, or as many digits of it as name no other node
+        node: NodeName,
         #[command(flatten)]
         remote: Remote,
     },
     /// Let a drained node take part again
     Activate {
-        /// As `node list` shows it
-        node: NodeId,
+        /// Its id, or as many digits of it as name no other node
+        node: NodeName,
         #[command(flatten)]
         remote: Remote,
     },
     /// Take a drained or dead node out of the cluster, for ever
     Remove {
-        /// As `node list` shows it
-        node: NodeId,
+        /// Its id, or as many digits of it as name no other node
+        node: NodeName,
         #[command(flatten)]
         remote: Remote,
     },
@@ -338,7 +340,7 @@ pub(crate) struct LogsArgs {
     pub(crate) request_id: Option<String>,
     /// Lines of this node alone
     #[arg(long, value_name = "ID")]
-    pub(crate) node: Option<String>,
+    pub(crate) node: Option<NodeName>,
     /// This level and above: trace, debug, info, warn, error
     #[arg(long, default_value = "info")]
     pub(crate) level: LogLevel,

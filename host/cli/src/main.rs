@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod exit;
 mod files;
+mod node_name;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -129,7 +129,7 @@ impl Group {
     }
 
     /// A message from another node. Bad ones are counted and dropped.
-    pub fn on_message(&mut self, message: Message) {
+    pub fn on_message(&mut self, mut message: Message) {
         let too_early = matches!(message.body, Body::TakeOver) && self.is_disk_behind();
         let screened = screen(&message, self.config.group, &self.node.raft);
         if let Err(Fault::Forgotten(acknowledged)) = screened {
@@ -137,6 +137,11 @@ impl Group {
             self.effects.push(Effect::Forgotten { acknowledged, last });
         }
         let passes = screened.is_ok();
+        if self.role() == Role::Leader
+            && let Body::Read { read } = &mut message.body
+        {
+            *read = self.name_round(*read);
+        }
         if too_early || !passes || self.node.step(convert::message_to_raft(message)).is_err() {
             self.messages_dropped += 1;
         }

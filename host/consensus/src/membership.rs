@@ -1,6 +1,7 @@
 //! Who votes and who only listens. Knows no addresses.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use aether_types::NodeId;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,20 @@ pub enum MembershipError {
     Nothing,
     #[error("{0}")]
     Refused(String),
+}
+
+impl fmt::Display for Membership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { voters, learners, voters_outgoing, .. } = self;
+        let sets =
+            [("voters", voters), ("learners", learners), ("voters until now", voters_outgoing)];
+        let sets = sets.into_iter().filter(|(_, nodes)| !nodes.is_empty());
+        let show = |(name, nodes): (&str, &BTreeSet<NodeId>)| {
+            let ids: Vec<_> = nodes.iter().map(NodeId::to_string).collect();
+            format!("{name} {}", ids.join(", "))
+        };
+        f.write_str(&sets.map(show).collect::<Vec<_>>().join("; "))
+    }
 }
 
 impl Membership {

@@ -15,6 +15,6 @@ pub enum Planted {
     /// A write that was decided in an earlier term is proposed like any other, on any node. Sits in
     /// the member, which is where such writes come in.
     SkipFence,
-    /// A question about reads that is asked again has the name of the first one.
+    /// A question about reads that comes again begins a round with the name of the first one.
     ReuseQuestion,
 }

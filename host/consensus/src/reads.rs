@@ -14,14 +14,14 @@ struct Asked {
     batch: Batch,
     /// The tick of the last question; none: to be asked again.
     at: Option<u64>,
-    questions: u16,
 }
 
-/// Where the name of a question has its number, above the number of the first read. No two
-/// questions have one name: with a leader that has answered the first, raft would take a late
+/// Where the leader's name for a round of confirmation has its number, above the number of the
+/// first read. No two rounds have one name, though a question may come again, asked again or as a
+/// double of the network: with a leader that has answered the first, raft would take a late
 /// heartbeat of that round for one of the second, and confirm with it all that was asked between.
-const QUESTION_BIT: u32 = 48;
-const QUESTIONS: u128 = (u16::MAX as u128) << QUESTION_BIT;
+const ROUND_BIT: u32 = 48;
+const ROUNDS: u128 = (u16::MAX as u128) << ROUND_BIT;
 
 #[derive(Default)]
 pub(crate) struct Reads {
@@ -33,6 +33,8 @@ pub(crate) struct Reads {
     /// Confirmed: safe once the index is applied. In order of confirmation.
     confirmed: VecDeque<(LogIndex, Batch)>,
     count: usize,
+    /// The number of the last round that this node began as the leader.
+    round: u16,
 }
 
 impl Reads {
@@ -40,7 +42,7 @@ impl Reads {
         if self.count >= READS_MAX {
             return Err(Refusal::ReadsExhausted);
         }
-        debug_assert_eq!(id.0 & QUESTIONS, 0, "these bits are for numbers of questions");
+        debug_assert_eq!(id.0 & ROUNDS, 0, "these bits are for numbers of rounds");
         self.count += 1;
         self.waiting.push((id, now));
         Ok(())
@@ -56,16 +58,21 @@ impl Reads {
         for (id, asked) in &mut self.asked {
             if asked.at.is_none_or(|at| now - at >= patience) {
                 asked.at = Some(now);
-                asked.questions = asked.questions.wrapping_add(1);
-                questions.push(ReadId(id.0 | u128::from(asked.questions) << QUESTION_BIT));
+                questions.push(*id);
             }
         }
         if let Some(&(id, _)) = self.waiting.first() {
             questions.push(id);
             let batch = std::mem::take(&mut self.waiting);
-            self.asked.insert(id, Asked { batch, at: Some(now), questions: 0 });
+            self.asked.insert(id, Asked { batch, at: Some(now) });
         }
         questions
+    }
+
+    /// As the leader: the name of the round that this question begins, whoever asks it.
+    pub(crate) fn name_round(&mut self, question: ReadId) -> ReadId {
+        self.round = self.round % u16::MAX + 1;
+        ReadId(question_of(question).0 | u128::from(self.round) << ROUND_BIT)
     }
 
     /// There is another leader, or none: the old one may never answer.
@@ -74,8 +81,8 @@ impl Reads {
     }
 
     /// A batch that is not known any more was confirmed before.
-    pub(crate) fn on_confirmed(&mut self, question: ReadId, index: LogIndex) {
-        if let Some(Asked { batch, .. }) = self.asked.remove(&first_of(question)) {
+    pub(crate) fn on_confirmed(&mut self, round: ReadId, index: LogIndex) {
+        if let Some(Asked { batch, .. }) = self.asked.remove(&question_of(round)) {
             self.confirmed.push_back((index, batch));
         }
     }
@@ -106,9 +113,9 @@ impl Reads {
     }
 }
 
-/// The first read of the batch that a question is about.
-pub(crate) fn first_of(question: ReadId) -> ReadId {
-    ReadId(question.0 & !QUESTIONS)
+/// What a round is about: the name of a question, which is the first read of its batch.
+pub(crate) fn question_of(round: ReadId) -> ReadId {
+    ReadId(round.0 & !ROUNDS)
 }
 
 #[cfg(test)]
@@ -116,19 +123,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_questions_have_one_name() {
+    fn a_question_that_comes_again_begins_another_round() {
+        let id = ReadId(7 << 64 | 1);
         let mut reads = Reads::default();
-        reads.add(ReadId(7 << 64 | 1), 10).unwrap();
-        let first = reads.take_questions(10, 5);
+        reads.add(id, 10).unwrap();
+        assert_eq!(reads.take_questions(10, 5), [id]);
         assert_eq!(reads.take_questions(14, 5), []);
-        let second = reads.take_questions(15, 5);
+        assert_eq!(reads.take_questions(15, 5), [id]);
         reads.on_leader_changed();
-        let third = reads.take_questions(15, 5);
-        let names: std::collections::BTreeSet<_> = [first[0], second[0], third[0]].into();
-        assert_eq!(names.len(), 3);
-        // Whichever is answered: the batch has not grown since the first.
-        reads.on_confirmed(second[0], LogIndex(7));
-        assert_eq!(reads.take_ready(LogIndex(7)), [ReadId(7 << 64 | 1)]);
+        assert_eq!(reads.take_questions(15, 5), [id]);
+        let rounds = [id; 3].map(|question| reads.name_round(question));
+        assert_eq!(rounds.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
+        assert_eq!(rounds.map(question_of), [id; 3]);
+        // Whichever is confirmed: the batch has not grown since the first.
+        reads.on_confirmed(rounds[1], LogIndex(7));
+        assert_eq!(reads.take_ready(LogIndex(7)), [id]);
     }
 
     #[test]

@@ -96,6 +96,10 @@ fn screen_entries(
     entries: &[Entry],
 ) -> Result<(), &'static str> {
     screen_number(previous.index)?;
+    // Raft takes term 0 for that of any entry that its log does not have.
+    if (previous.index == LogIndex(0)) != (previous.term == Term(0)) {
+        return Err("entries after one of no term");
+    }
     for Entry { position, payload } in entries {
         if position.index.0 != previous.index.0 + 1 {
             return Err("a gap between entries");

@@ -43,5 +43,5 @@ mod waiting;
 
 pub use effect::{Change, Effect, Reply};
 pub use member::{Member, REQUESTS_MAX, Settings};
-pub use message::{Forward, Message, NotTaken};
+pub use message::{Forward, Forwarded, Message, NotTaken};
 pub use request::{Answer, Done, Error, Tick, Ticket, Write};

@@ -12,7 +12,8 @@ use aether_types::{LogIndex, NodeId, versioned::DecodeError};
 use bytes::Bytes;
 
 use crate::{
-    Answer, Change, Done, Effect, Error, Forward, Message, NotTaken, Reply, Tick, Ticket, Write,
+    Answer, Change, Done, Effect, Error, Forward, Forwarded, Message, NotTaken, Reply, Tick,
+    Ticket, Write,
     forwards::Forwards,
     lease_clock::LeaseClock,
     waiting::{Request, Waiting},
@@ -23,6 +24,10 @@ pub const REQUESTS_MAX: usize = 16_384;
 
 /// Writes that a leader holds back while others are under way.
 const BATCH_MAX: usize = 1_024;
+
+/// Bytes of keys and values at which a message to the leader is full. A transaction more makes it
+/// 5 MiB at most, a third of what a link takes.
+const FORWARD_BYTES: usize = 1 << 20;
 
 /// What a member is made with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +48,7 @@ pub struct Member {
     waiting: Waiting,
     forwards: Forwards,
     /// Writes of other nodes, to be taken with the next batch.
-    forwarded: VecDeque<Forward>,
+    forwarded: VecDeque<Foreign>,
     lease_clock: Option<LeaseClock>,
     /// Of the state, as it was last changed.
     lease_time: LeaseTime,
@@ -58,9 +63,17 @@ pub struct Member {
     effects: Vec<Effect>,
 }
 
+/// A write that another node sent to the leader of a term.
+struct Foreign {
+    from: NodeId,
+    term: Term,
+    write: Forwarded,
+}
+
 /// What came of trying to send a write.
 enum Tried {
-    Sent(ProposalId),
+    Proposed(ProposalId),
+    ToLeader(Forwarded),
     Later,
     Refused(Error),
 }
@@ -149,7 +162,10 @@ impl Member {
         match message {
             Message::Raft(message) => self.group.on_message(message),
             message if message.group() != config.group || message.to() != config.node => {}
-            Message::Forward(forward) => self.forwarded.push_back(forward),
+            Message::Forward(Forward { from, term, writes, .. }) => {
+                let foreign = |write| Foreign { from, term, write };
+                self.forwarded.extend(writes.into_iter().map(foreign));
+            }
             Message::NotTaken(NotTaken { id, refusal, .. }) => self.on_not_taken(id, refusal),
         }
     }
@@ -173,8 +189,8 @@ impl Member {
     pub fn advance(&mut self) -> Vec<Effect> {
         self.settle_lost();
         if !self.holds_back() {
-            for forward in std::mem::take(&mut self.forwarded) {
-                self.on_forward(forward);
+            for foreign in std::mem::take(&mut self.forwarded) {
+                self.on_foreign(foreign);
             }
             if std::mem::take(&mut self.try_unsent) {
                 self.send_unsent();
@@ -263,17 +279,30 @@ impl Member {
 
     fn send_unsent(&mut self) {
         let mut unsent: VecDeque<Ticket> = self.waiting.take_unsent();
+        let (mut to_leader, mut bytes) = (Vec::new(), 0);
         while let Some(ticket) = unsent.pop_front() {
             let Some(request) = self.waiting.get(ticket) else { continue };
             let (write, decided) = (request.write.clone(), request.decided);
             match self.try_to_send(write, decided) {
-                Tried::Sent(id) => self.waiting.on_sent(ticket, id, self.group.term()),
+                Tried::Proposed(id) => self.waiting.on_sent(ticket, id, self.group.term()),
+                Tried::ToLeader(forwarded) => {
+                    self.waiting.on_sent(ticket, forwarded.id, self.group.term());
+                    bytes += forwarded.write.bytes();
+                    to_leader.push(forwarded);
+                    if bytes >= FORWARD_BYTES {
+                        self.forward(std::mem::take(&mut to_leader));
+                        bytes = 0;
+                    }
+                }
                 Tried::Later => self.waiting.keep_unsent(ticket),
                 Tried::Refused(error) => {
                     self.waiting.remove(ticket);
                     self.reply(ticket, Err(error));
                 }
             }
+        }
+        if !to_leader.is_empty() {
+            self.forward(to_leader);
         }
     }
 
@@ -282,21 +311,24 @@ impl Member {
         let now = self.group.term();
         match (self.group.role(), decided, self.group.leader()) {
             (Role::Leader, ..) => match self.propose(id, write, decided) {
-                Ok(()) => Tried::Sent(id),
+                Ok(()) => Tried::Proposed(id),
                 Err(Refusal::NotLeader { .. } | Refusal::HandingOver) if decided.is_none() => {
                     Tried::Later
                 }
                 Err(refusal) => Tried::Refused(refusal.into()),
             },
             (_, Some(decided), _) => Tried::Refused(Refusal::Fenced { decided, now }.into()),
-            (_, None, Some(leader)) => {
-                let Config { group, node: from, .. } = self.settings.group;
-                let forward = Forward { group, from, to: leader, term: now, id, write };
-                self.effects.push(Effect::Send(Message::Forward(forward)));
-                Tried::Sent(id)
-            }
+            (_, None, Some(_)) => Tried::ToLeader(Forwarded { id, write }),
             (_, None, None) => Tried::Later,
         }
+    }
+
+    /// Writes for the leader that this node follows.
+    fn forward(&mut self, writes: Vec<Forwarded>) {
+        let Config { group, node: from, .. } = self.settings.group;
+        let to = self.group.leader().expect("no message has come since the writes were tried");
+        let forward = Forward { group, from, to, term: self.group.term(), writes };
+        self.effects.push(Effect::Send(Message::Forward(forward)));
     }
 
     /// As the leader.
@@ -326,8 +358,8 @@ impl Member {
         self.group.propose(id, decided, command.encode().into())
     }
 
-    fn on_forward(&mut self, forward: Forward) {
-        let Forward { group, from, to, term, id, write } = forward;
+    fn on_foreign(&mut self, foreign: Foreign) {
+        let Foreign { from, term, write: Forwarded { id, write } } = foreign;
         // A double of what was taken before: any answer but the entry itself would be wrong.
         if !self.forwards.is_new(term, id) {
             return;
@@ -343,7 +375,8 @@ impl Member {
             false => Err(Refusal::NotLeader { leader: self.group.leader() }),
         };
         if let Err(refusal) = taken {
-            let not_taken = NotTaken { group, from: to, to: from, id, refusal };
+            let Config { group, node, .. } = self.settings.group;
+            let not_taken = NotTaken { group, from: node, to: from, id, refusal };
             self.effects.push(Effect::Send(Message::NotTaken(not_taken)));
         }
     }

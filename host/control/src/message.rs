@@ -19,13 +19,19 @@ pub enum Message {
     NotTaken(NotTaken),
 }
 
-/// A write for the leader of a term.
+/// Writes for the leader of a term, in the order in which they were asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forward {
     pub group: GroupId,
     pub from: NodeId,
     pub to: NodeId,
     pub term: Term,
+    pub writes: Vec<Forwarded>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forwarded {
     /// Run of the sender, then a number that it never uses again.
     pub id: ProposalId,
     pub write: Write,
@@ -42,7 +48,7 @@ pub struct NotTaken {
 }
 
 impl Versioned for Message {
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
 }
 
 impl Message {

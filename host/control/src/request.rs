@@ -25,6 +25,16 @@ pub enum Write {
     Members(MembershipChange),
 }
 
+impl Write {
+    /// Bytes of its keys and values; those of other writes than transactions are few.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Transaction(transaction) => transaction.bytes(),
+            _ => 0,
+        }
+    }
+}
+
 /// A request took effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {

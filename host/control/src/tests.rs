@@ -2,7 +2,7 @@
 
 mod table;
 
-use aether_consensus::{ProposalId, Refusal, Term};
+use aether_consensus::{Refusal, Term};
 use aether_kv::{LeaseId, LeaseTtl};
 use expect_test::expect;
 
@@ -22,6 +22,29 @@ fn a_write_on_any_node_is_answered_there_after_it_is_applied_there() {
     let (follower, read) = (1 + leader % 3, table.read(1 + leader % 3));
     table.ticks(1);
     assert_eq!(table.answer(follower, read), Some(Ok(Done::Fresh)));
+}
+
+#[test]
+fn writes_travel_to_the_leader_together_as_long_as_they_are_short() {
+    let mut table = Table::new();
+    let follower = 1 + table.elect() % 3;
+    let long = "x".repeat(400 << 10);
+    for (values, messages) in [
+        (vec!["a", "b", "c"], vec![3]),
+        // The third one fills a message.
+        (vec![&*long; 7], vec![3, 3, 1]),
+    ] {
+        let writes = values.iter().enumerate().map(|(at, value)| put(&format!("k{at}"), value));
+        let tickets = table.write_all(follower, writes.collect());
+        assert_eq!(table.forwarded(), messages);
+        table.settle();
+        for ticket in tickets {
+            assert!(matches!(table.answer(follower, ticket), Some(Ok(Done::Applied(_)))));
+        }
+        // In the order in which they were asked for.
+        let last = format!("k{}", values.len() - 1);
+        assert_eq!(table.get(follower, &last).as_deref(), values.last().copied());
+    }
 }
 
 #[test]
@@ -69,7 +92,8 @@ fn of_a_write_that_it_took_a_former_leader_does_not_say_that_it_did_not() {
     let forward = table.last_forward.clone().expect("the follower sent it on");
     table.deliver(Message::Forward(forward.clone()));
     assert_eq!(table.not_taken, 0, "the double of a message that was taken");
-    let new = Forward { id: ProposalId(forward.id.0 + 1_000), ..forward };
+    let mut new = forward;
+    new.writes[0].id.0 += 1_000;
     table.deliver(Message::Forward(new));
     assert_eq!(table.not_taken, 1);
 }

@@ -106,9 +106,18 @@ impl Code {
             return call.clone();
         }
         let refused = state.meter.refused();
-        let request_id = &state.call().origin.request_id;
-        let slice = &self.app.coordinates;
-        tracing::warn!(%slice, %request_id, call = what, error = ?error, "a guest failed");
+        let (origin, app) = (&state.call().origin, &self.app);
+        tracing::warn!(
+            app = %app.app,
+            slice = %app.coordinates,
+            request_id = %origin.request_id,
+            variant = origin.variant_number(),
+            trace_id = origin.trace_id(),
+            principal = origin.principal_name(),
+            call = what,
+            error = ?error,
+            "a guest failed"
+        );
         let cause = error.root_cause().to_string();
         CallError::CalleeFailed(match refused {
             Some(refused) => format!("{cause}, after {refused}"),

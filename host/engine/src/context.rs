@@ -127,6 +127,11 @@ impl Origin {
         self.variant.map(|variant| variant.0)
     }
 
+    /// Who asked, as logs write it.
+    pub fn principal_name(&self) -> Option<&str> {
+        self.principal.as_deref()
+    }
+
     /// An origin that nobody authenticated.
     pub fn anonymous(request_id: RequestId) -> Self {
         Self {

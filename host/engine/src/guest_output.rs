@@ -112,6 +112,7 @@ impl CallOutput {
             request_id = %self.origin.request_id,
             variant = self.origin.variant_number(),
             trace_id = self.origin.trace_id(),
+            principal = self.origin.principal_name(),
             stream = stream.name(),
             "{text}"
         );

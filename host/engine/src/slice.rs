@@ -289,9 +289,14 @@ impl Slice {
             return Err(CallError::Denied(format!("slices wait for each other: {chain}")));
         }
         // The other slots may be held by calls that wait in the same way, or not.
-        let (request_id, variant) = (&origin.request_id, origin.variant_number());
-        let trace_id = origin.trace_id();
-        tracing::warn!(%request_id, variant, trace_id, chain, "refused a call that may wait for itself");
+        tracing::warn!(
+            request_id = %origin.request_id,
+            variant = origin.variant_number(),
+            trace_id = origin.trace_id(),
+            principal = origin.principal_name(),
+            chain,
+            "refused a call that may wait for itself"
+        );
         Err(CallError::Overloaded(None))
     }
 

@@ -4,7 +4,7 @@
 use crate::CallContext;
 use aether_types::counts::Ending;
 use aether_types::trace::begun_by_door;
-use aether_types::{AppName, Coordinates, FunctionName, RequestId};
+use aether_types::{AppName, Coordinates, FunctionName, RequestId, Revision};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -27,6 +27,10 @@ pub struct CallSpan {
     /// The slice that called; none: somebody from outside.
     pub caller: Option<Arc<Coordinates>>,
     pub request_id: RequestId,
+    /// The version of the application that the request got, if it got one.
+    pub variant: Option<Revision>,
+    /// Who asked for the outermost request, if that is known.
+    pub principal: Option<String>,
     /// 1 for the first.
     pub attempt: u32,
     pub started: Instant,
@@ -103,6 +107,8 @@ impl Traces {
             function: function.clone(),
             caller: ctx.caller().cloned(),
             request_id: ctx.origin.request_id.clone(),
+            variant: ctx.origin.variant,
+            principal: ctx.origin.principal.clone(),
             attempt: ctx.attempt,
             started,
             took: Duration::ZERO,

@@ -39,6 +39,7 @@ fn checked(app: usize, slices: usize) -> Checked {
         importer: coordinates(i),
         interface: format!("load:slice-{}/api", i - 1).parse().expect("it is an interface"),
         exporter: coordinates(i - 1),
+        wish: None,
     };
     Checked {
         app: format!("app-{app}").parse().expect("it is an application's name"),

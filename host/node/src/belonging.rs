@@ -45,7 +45,7 @@ pub enum BelongingError {
     OtherAuthority { path: PathBuf },
     #[error("failed to write the log of a new cluster")]
     Found(#[from] control::ControlFailure),
-    #[error("the join token is {0}")]
+    #[error(transparent)]
     Token(#[from] TokenError),
     #[error("failed to join")]
     Join(#[from] aether_transport::JoinError),

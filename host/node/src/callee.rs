@@ -96,12 +96,6 @@ pub(crate) struct Ended {
     pub(crate) outdated: bool,
 }
 
-impl From<CallError> for Ended {
-    fn from(error: CallError) -> Self {
-        Self { error, outdated: false }
-    }
-}
-
 impl Memory {
     /// Takes turns from this one on: see [`Split::first_turn`].
     pub(crate) fn from_turn(first: u64, repeats: Arc<Repeats>) -> Self {

@@ -3,7 +3,7 @@
 use crate::callee::{Callee, Wish};
 use crate::projector::{Picture, Pictures};
 use crate::routing::{Patience, Routing};
-use aether_api::{ApiError, Call, CallAnswer, Outcome};
+use aether_api::{ApiError, Call, CallAnswer, FailedCall, Outcome};
 use aether_engine::json::{self, Answer, JsonError};
 use aether_engine::{CallContext, Offer, Origin, Slice, Urgency};
 use aether_routing::Pin;
@@ -12,7 +12,7 @@ use aether_types::checked::Checked;
 use aether_types::code::Code;
 use aether_types::description::Description;
 use aether_types::slice_toml::TIMEOUT_MAX;
-use aether_types::{CallError, FunctionName};
+use aether_types::{CallError, FunctionName, Revision};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -85,18 +85,53 @@ pub(crate) async fn call(
     routing: &Routing,
     call: Call,
 ) -> Result<CallAnswer, ApiError> {
-    let started = Instant::now();
+    let trace_parent = aether_ingress::begin_trace();
+    let mut asked = Asked { call, started: Instant::now(), trace_parent, variant: None };
     let mut patience = None;
     loop {
         let picture = pictures.borrow_and_update().clone();
-        match call_by(&picture, routing, &call, started).await? {
-            Done::Answered(answer) => return Ok(answer),
-            Done::Outdated(error) => {
-                let deadline = started + CALL_TIMEOUT;
+        let error = match call_by(&picture, routing, &mut asked).await {
+            Ok(Done::Answered(answer)) => return Ok(answer),
+            Ok(Done::Outdated(error)) => {
+                let deadline = asked.started + CALL_TIMEOUT;
                 let patience = patience.get_or_insert_with(|| Patience::until(deadline));
-                patience.changed(&mut pictures).await.ok_or(error)?;
+                match patience.changed(&mut pictures).await {
+                    Some(()) => continue,
+                    None => error.into(),
+                }
             }
+            Err(error) => error,
+        };
+        return Err(asked.failed(error));
+    }
+}
+
+/// A call of the management API.
+struct Asked {
+    call: Call,
+    started: Instant,
+    trace_parent: String,
+    /// The version that it got last.
+    variant: Option<Revision>,
+}
+
+impl Asked {
+    fn origin(&self) -> Origin {
+        Origin {
+            principal: Some(self.call.by.name.clone()),
+            roles: vec![self.call.by.role.to_string()],
+            trace_parent: Some(self.trace_parent.clone()),
+            variant: self.variant,
+            urgency: Urgency::Operator,
+            ..Origin::anonymous(self.call.request_id.clone())
         }
+    }
+
+    fn failed(&self, error: ApiError) -> ApiError {
+        let origin = self.origin();
+        let trace_id = origin.trace_id().map(str::to_owned);
+        let Origin { variant, principal, .. } = origin;
+        error.of_call(&self.call.request_id, FailedCall { trace_id, variant, principal })
     }
 }
 
@@ -110,9 +145,9 @@ enum Done {
 async fn call_by(
     picture: &Picture,
     routing: &Routing,
-    call: &Call,
-    started: Instant,
+    asked: &mut Asked,
 ) -> Result<Done, ApiError> {
+    let call = &asked.call;
     let (_, current) = picture.applications.current(&call.app).ok_or_else(|| {
         let message = format!("there is no application {}", call.app);
         ApiError::not_found(Code::UnknownApplication, message)
@@ -125,7 +160,8 @@ async fn call_by(
     let checked = version.and_then(|version| picture.applications.get(&call.app, version));
     let checked = checked.unwrap_or(current);
     let exporter = checked.exporter(&name.interface);
-    let exporter = exporter.ok_or_else(|| unknown(picture, checked, &name))?;
+    let (exporter, called) = exporter.ok_or_else(|| unknown(picture, checked, &name))?;
+    let name = FunctionName { interface: called.clone(), function: name.function };
     let description = picture.world.artifacts.get(&exporter.digest);
     let description = description.ok_or_else(|| unknown(picture, checked, &name))?;
     let (_, function) =
@@ -136,15 +172,8 @@ async fn call_by(
     let pin = version.map(|version| Pin { version, only: true });
     let wish = Wish { pin, ..Wish::default() };
     let invoked = Invoked { callee: &callee, here: callee.at_hand(), wish };
-    let origin = Origin {
-        principal: Some(call.by.name.clone()),
-        roles: vec![call.by.role.to_string()],
-        trace_parent: Some(aether_ingress::begin_trace()),
-        variant: version,
-        urgency: Urgency::Operator,
-        ..Origin::anonymous(call.request_id.clone())
-    };
-    let ctx = CallContext::edge(Arc::new(origin), started + CALL_TIMEOUT);
+    asked.variant = version;
+    let ctx = CallContext::edge(Arc::new(asked.origin()), asked.started + CALL_TIMEOUT);
     let request = json::Request { path: &[], query: &[], body: &body };
     let (outcome, value) = match invoke(invoked, description, &name, &binding, request, ctx).await {
         Ok(Answer::Value(json)) => (Outcome::Ok, json),
@@ -155,7 +184,8 @@ async fn call_by(
         }
         Err(InvokeError::Outdated(error)) => return Ok(Done::Outdated(error)),
     };
-    let answer = CallAnswer::of(outcome, value.as_deref(), &call.request_id, started.elapsed());
+    let (request_id, took) = (&asked.call.request_id, asked.started.elapsed());
+    let answer = CallAnswer::of(outcome, value.as_deref(), request_id, took);
     Ok(Done::Answered(answer))
 }
 

@@ -1,18 +1,19 @@
 //! Artifacts of the cluster: on this node's disk, or fetched from one that has them. Verified on
 //! every read. Knows no coordinates and no blueprint.
 
+use crate::keepers::{are_enough, keepers};
 use crate::network::{Network, StreamHead};
 use crate::reach::Reaches;
-use crate::tasks::{OnFailure, Tasks};
+use crate::tasks::{OnFailure, Tasks, with_causes};
+use aether_consensus::Membership;
 use aether_storage::Artifacts;
 use aether_transport::{Class, Stream, StreamError};
 use aether_types::{ByteSize, Digest, ErrorKind, NodeId};
 use bytes::Bytes;
+use futures_util::future::join_all;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
-
-/// Nodes that hold an artifact before a deployment goes on, if there are so many.
-const COPIES: usize = 3;
 
 /// Larger artifacts are refused; the management API refuses larger uploads before that.
 pub(crate) const BYTES_MAX: ByteSize = ByteSize::mib(256);
@@ -30,8 +31,8 @@ const NOT_KEPT: u64 = 2;
 pub(crate) enum DepotError {
     #[error(transparent)]
     Storage(#[from] aether_storage::Error),
-    #[error("{digest} is on {copies} nodes, {needed} are needed: {reason}")]
-    TooFewCopies { digest: Digest, copies: usize, needed: usize, reason: String },
+    #[error("{digest} is not on most of the nodes that vote: {reason}")]
+    TooFewCopies { digest: Digest, reason: String },
     #[error("no node that answers has artifact {digest}")]
     Nowhere { digest: Digest },
 }
@@ -39,6 +40,7 @@ pub(crate) enum DepotError {
 /// The artifacts of this node and its way to those of others. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Depot {
+    pub(crate) node: NodeId,
     pub(crate) artifacts: Artifacts,
     pub(crate) network: Network,
     pub(crate) reaches: Reaches,
@@ -55,27 +57,42 @@ impl DepotError {
 }
 
 impl Depot {
-    /// Keeps the bytes here and on others: on a majority of the nodes that should have them.
-    /// `nodes` is how many the cluster has.
-    pub(crate) async fn put(&self, bytes: Bytes, nodes: usize) -> Result<Digest, DepotError> {
+    /// Keeps the bytes here and on the nodes that should have them: on enough of those that vote,
+    /// or it fails.
+    pub(crate) async fn put(
+        &self,
+        bytes: Bytes,
+        members: &Membership,
+    ) -> Result<Digest, DepotError> {
         let digest = self.keep(bytes.clone()).await?;
-        let wanted = COPIES.min(nodes.max(1));
-        let needed = wanted / 2 + 1;
-        let (mut copies, mut reason) = (1, "no other node answers".to_owned());
-        for node in self.others() {
-            if copies == wanted {
-                break;
-            }
-            let sent = tokio::time::timeout(COPY_TIMEOUT, self.send(node, digest, bytes.clone()));
-            match sent.await {
-                Ok(Ok(())) => copies += 1,
-                Ok(Err(error)) => reason = format!("node {node}: {error}"),
-                Err(_) => reason = format!("node {node} took longer than {COPY_TIMEOUT:?}"),
+        let keepers = keepers(members);
+        let others = keepers.into_iter().filter(|node| *node != self.node);
+        let sent = others.map(|node| self.hand(node, digest, bytes.clone()));
+        let (mut copies, mut reasons) = (BTreeSet::from([self.node]), Vec::new());
+        for sent in join_all(sent).await {
+            match sent {
+                Ok(node) => drop(copies.insert(node)),
+                Err(reason) => reasons.push(reason),
             }
         }
-        match copies >= needed {
+        match are_enough(members, &copies) {
             true => Ok(digest),
-            false => Err(DepotError::TooFewCopies { digest, copies, needed, reason }),
+            false => Err(DepotError::TooFewCopies { digest, reason: reasons.join("; ") }),
+        }
+    }
+
+    /// Brings the bytes to a node's disk; if that fails, says why.
+    async fn hand(&self, node: NodeId, digest: Digest, bytes: Bytes) -> Result<NodeId, String> {
+        if !self.others().contains(&node) {
+            return Err(format!("node {node} does not answer"));
+        }
+        match tokio::time::timeout(COPY_TIMEOUT, self.send(node, digest, bytes)).await {
+            Ok(Ok(())) => Ok(node),
+            Ok(Err(StreamError::Stopped(NOT_KEPT) | StreamError::Reset(NOT_KEPT))) => {
+                Err(format!("node {node} cannot keep it; its log says why"))
+            }
+            Ok(Err(error)) => Err(format!("node {node}: {error}")),
+            Err(_) => Err(format!("node {node} took longer than {COPY_TIMEOUT:?}")),
         }
     }
 
@@ -84,10 +101,11 @@ impl Depot {
         let artifacts = self.artifacts.clone();
         match blocking(move || artifacts.get(&digest)).await {
             Ok(bytes) => return Ok(bytes.into()),
-            // A damaged file is mended by the bytes of another node.
-            Err(
-                aether_storage::Error::NoArtifact { .. } | aether_storage::Error::Damaged { .. },
-            ) => {}
+            Err(aether_storage::Error::NoArtifact { .. }) => {}
+            // It is mended by the bytes of another node.
+            Err(error @ aether_storage::Error::Damaged { .. }) => {
+                tracing::warn!(%digest, %error, "an artifact is damaged on this disk");
+            }
             Err(error) => return Err(error.into()),
         }
         for node in self.others() {
@@ -143,7 +161,8 @@ impl Depot {
                 Ok(bytes) if Artifacts::digest(&bytes) == digest => match this.keep(bytes).await {
                     Ok(_) => drop(send.finish()),
                     Err(error) => {
-                        tracing::warn!(%digest, %error, "failed to keep an artifact");
+                        let error = with_causes(&error);
+                        tracing::warn!(%digest, error, "failed to keep an artifact");
                         send.reset(NOT_KEPT);
                     }
                 },

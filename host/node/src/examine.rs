@@ -14,7 +14,8 @@ use aether_types::blueprint::{Application, Bound};
 use aether_types::checked::Checked;
 use aether_types::code::Code;
 use aether_types::description::Description;
-use aether_types::rollout::Strategy;
+use aether_types::rollout::{AB, Strategy};
+use aether_types::traffic::Sticky;
 use aether_types::{AppName, Coordinates, Digest, Problem, Problems, Revision};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,7 +67,20 @@ pub(crate) fn examine(
     {
         check_mix([old, &checked], &artifacts)?;
     }
+    if let Some((_, Strategy::AB(split))) = &rollout {
+        check_split(split, &checked)?;
+    }
     Ok(Examined { application, checked, known, changed, rollout })
+}
+
+/// That requests have what a split tells them apart by.
+fn check_split(split: &AB, checked: &Checked) -> Result<(), ApiError> {
+    if split.sticky != Sticky::Key || checked.routes.iter().any(|route| route.affinity.is_some()) {
+        return Ok(());
+    }
+    let message = "the split goes by the key of requests, and no route of the application has one";
+    Err(ApiError::invalid(Code::TomlValue, message)
+        .help("give a route an `affinity`, or split by a header or a cookie"))
 }
 
 /// The answer to a check: what changes in the blueprint, and in the plan.

@@ -6,8 +6,8 @@ use crate::projector::{Picture, Pictures};
 use crate::tasks::Runs;
 use crate::{keys, unix_ms};
 use aether_consensus::Term;
-use aether_kv::{Condition, Operation, Transaction};
-use aether_types::{Digest, Revision};
+use aether_kv::{Operation, Transaction};
+use aether_types::Digest;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -73,13 +73,8 @@ impl Housekeeping {
         if gone.is_empty() {
             return Ok(());
         }
-        // Whoever named one of them in the meantime has changed a blueprint.
-        let blueprints = world.blueprints.iter().map(|(app, at)| (keys::blueprint(app), at));
-        let conditions = blueprints.map(|(key, at)| match at.revision {
-            Revision(0) => Condition::Absent { key },
-            revision => Condition::ModifiedAt { key, revision },
-        });
-        let conditions = conditions.collect();
+        // Whoever named one of them in the meantime has applied a blueprint, maybe a first one.
+        let conditions = vec![world.blueprints_unchanged()];
         tracing::info!(entries = gone.len(), "forgetting what nobody refers to");
         let operations = gone.into_iter().map(|key| Operation::Delete { key }).collect();
         let transaction = Transaction { conditions, operations };

@@ -25,11 +25,18 @@ pub(crate) const WEBHOOK: &str = "alerts/webhook";
 pub(crate) const OUTBOX: &str = "alerts/outbox";
 pub(crate) const PLAN: &str = "plan";
 pub(crate) const SLOW: &str = "slow-calls";
+pub(crate) const BLUEPRINTS_CHANGED: &str = "blueprints-changed";
 pub(crate) const ASPECTS: &str = "aspects";
 
 /// What the operator wants: an `Application`. Written by operators.
 pub(crate) fn blueprint(app: &AppName) -> Key {
     key(format!("{BLUEPRINTS}{app}"))
+}
+
+/// When a blueprint was put or deleted last: nothing but its own revision. Written with each of
+/// them, and compared by who decides something about all.
+pub(crate) fn blueprints_changed() -> Key {
+    key(BLUEPRINTS_CHANGED.to_owned())
 }
 
 /// What an artifact is: a `Description`. Written once, when the artifact is stored.

@@ -18,6 +18,7 @@ mod explain;
 mod faults;
 mod founding;
 mod housekeeping;
+mod keepers;
 mod keys;
 mod listeners;
 mod loader;

@@ -5,11 +5,12 @@ use crate::depot::{Depot, DepotError};
 use crate::projector::Picture;
 use crate::routing::Routing;
 use crate::shared_code::SharedCode;
+use crate::tasks::with_causes;
 use aether_engine::{AppContext, Engine, Load, Slice};
 use aether_types::code::Code;
 use aether_types::observed::{InstanceState, InstanceStatus, Reason};
 use aether_types::plan::InstanceKey;
-use aether_types::{Digest, NodeId, Revision};
+use aether_types::{Digest, ErrorKind, NodeId, Revision};
 use std::sync::Arc;
 
 /// Loads slices of this node.
@@ -98,7 +99,30 @@ fn missing(digest: &Digest) -> Reason {
     Reason { code: Code::ArtifactMissing, message, retryable: true }
 }
 
+/// Another node may answer again, and a disk may have room or be mended.
 fn unreadable(error: &DepotError) -> Reason {
-    let retryable = error.kind() == aether_types::ErrorKind::Unavailable;
-    Reason { code: Code::ArtifactMissing, message: error.to_string(), retryable }
+    let code = match error.kind() {
+        ErrorKind::Exhausted => Code::DiskFull,
+        _ => Code::ArtifactMissing,
+    };
+    Reason { code, message: with_causes(error), retryable: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn what_a_disk_does_not_take_is_tried_again_and_says_why() {
+        let check = |kind: io::ErrorKind, expected: (Code, &str)| {
+            let (action, path, source) = ("write", "a".into(), io::Error::from(kind));
+            let error = aether_storage::Error::Io { action, path, source };
+            let Reason { code, message, retryable } = unreadable(&error.into());
+            assert_eq!((code, &*message, retryable), (expected.0, expected.1, true));
+        };
+        check(io::ErrorKind::StorageFull, (Code::DiskFull, "write a: no storage space"));
+        let denied = (Code::ArtifactMissing, "write a: permission denied");
+        check(io::ErrorKind::PermissionDenied, denied);
+    }
 }

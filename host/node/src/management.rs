@@ -1,6 +1,7 @@
 //! The management API's port: reads the picture, writes through the log. Knows no HTTP and no JSON.
 
 mod aspects;
+mod blueprints;
 pub(crate) mod dependents;
 mod errors;
 mod measured;
@@ -14,7 +15,7 @@ use crate::calls;
 use crate::control::Control;
 use crate::counts::Counting;
 use crate::depot::Depot;
-use crate::examine::{Descriptions, Examined, examine, report};
+use crate::examine::{Descriptions, report};
 use crate::explain;
 use crate::faults::Faults;
 use crate::keys;
@@ -25,7 +26,6 @@ use crate::projector::{Picture, Pictures};
 use crate::reach::Reaches;
 use crate::readiness::Readiness;
 use crate::records::{Duty, Member, NodeRecord};
-use crate::rollouts;
 use crate::routing::Routing;
 use crate::samples::{self, Samples};
 use crate::scaling::Desk;
@@ -157,8 +157,10 @@ impl Management for Office {
         let (engine, component) = (self.engine.clone(), bytes.clone());
         let described = tokio::task::spawn_blocking(move || engine.describe(&component)).await;
         let description = described.map_err(ApiError::internal)??;
-        let nodes = self.picture().world.members.len();
-        self.depot.put(bytes, nodes).await.map_err(|error| depot_error(&error))?;
+        let status = self.control.status().borrow().clone();
+        let members = status.ok_or_else(|| ApiError::unavailable("this node is starting"))?;
+        let stored = self.depot.put(bytes, &members.membership).await;
+        stored.map_err(|error| depot_error(&error))?;
         let put = Operation::Put {
             key: keys::artifact(&digest),
             value: encode(&description).into(),
@@ -182,32 +184,7 @@ impl Management for Office {
     }
 
     async fn apply(&self, apply: Apply) -> Result<Applied, ApiError> {
-        let picture = self.picture();
-        let app = apply.blueprint.application.name.clone();
-        let Examined { application, known, changed, .. } =
-            examine(&picture, &self.reports.borrow().view, &apply, Descriptions::new())?;
-        let (mut revision, mut rollout) = (known, false);
-        if changed {
-            let key = keys::blueprint(&app);
-            let stored = picture.world.blueprints.get(&app).map(|at| at.revision);
-            let condition = rollouts::unchanged(key.clone(), stored);
-            let begin = rollouts::begin(&picture.world, &app, apply.strategy.as_ref())?;
-            rollout = begin.rollout;
-            let value = encode(&application).into();
-            let put = Operation::Put { key, value, lease: None };
-            // Other applications may have changed since they were looked at, and with them what
-            // this one was checked against: every blueprint must be as it was.
-            let mut conditions = unchanged(&picture, &app);
-            conditions.extend(begin.conditions.into_iter().chain([condition]));
-            let bound = application.artifacts.iter();
-            let stored = bound.map(|b| Condition::Present { key: keys::artifact(&b.digest) });
-            conditions.extend(stored);
-            let operations = begin.operations.into_iter().chain([put]).collect();
-            revision = self.write(conditions, operations).await?;
-            tracing::info!(%app, by = apply.by.name, revision = revision.0, "blueprint applied");
-        }
-        let application = self.application(&app).await?;
-        Ok(Applied { revision: revision.0, changed, rollout, application })
+        self.apply_blueprint(apply).await
     }
 
     async fn applications(&self) -> Result<Vec<aether_api::Application>, ApiError> {
@@ -215,21 +192,11 @@ impl Management for Office {
     }
 
     async fn application(&self, app: &AppName) -> Result<aether_api::Application, ApiError> {
-        let found = self.with_views(&self.picture(), |views| views.application(app));
-        found.ok_or_else(|| self.unknown(app))
+        self.known_application(app)
     }
 
     async fn remove(&self, app: &AppName, by: &Principal) -> Result<(), ApiError> {
-        let picture = self.picture();
-        let known = picture.world.blueprints.get(app).ok_or_else(|| self.unknown(app))?;
-        let key = keys::blueprint(app);
-        let condition = Condition::ModifiedAt { key: key.clone(), revision: known.revision };
-        let mut operations = rollouts::forget(app);
-        operations.push(Operation::Delete { key: keys::scale(app) });
-        operations.push(Operation::Delete { key });
-        self.write(vec![condition], operations).await?;
-        tracing::info!(%app, by = by.name, "application removed");
-        Ok(())
+        self.remove_blueprint(app, by).await
     }
 
     async fn remove_slice(&self, removal: SliceRemoval) -> Result<Applied, ApiError> {
@@ -475,6 +442,11 @@ impl Office {
         show(&Views { picture, report: &outlook.report, table: &table, answers: &answers })
     }
 
+    fn known_application(&self, app: &AppName) -> Result<aether_api::Application, ApiError> {
+        let found = self.with_views(&self.picture(), |views| views.application(app));
+        found.ok_or_else(|| self.unknown(app))
+    }
+
     pub(crate) fn unknown(&self, app: &AppName) -> ApiError {
         let message = format!("there is no application {app}");
         let known: Vec<String> =
@@ -485,14 +457,4 @@ impl Office {
         };
         ApiError::not_found(Code::UnknownApplication, message).help(help)
     }
-}
-
-/// Every other blueprint is as it was when the check looked at it.
-fn unchanged(picture: &Picture, app: &AppName) -> Vec<Condition> {
-    let others = picture.world.blueprints.iter().filter(|(other, _)| *other != app);
-    let unchanged = others.map(|(other, at)| Condition::ModifiedAt {
-        key: keys::blueprint(other),
-        revision: at.revision,
-    });
-    unchanged.collect()
 }

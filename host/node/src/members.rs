@@ -73,7 +73,8 @@ impl MembersTask {
                 Ok(())
             }
             MembersAdvice::Change(steps) => {
-                tracing::info!(?steps, "changing the members");
+                let said: Vec<_> = steps.iter().map(ToString::to_string).collect();
+                tracing::info!(steps = said.join(", "), "changing the members");
                 let steps = steps.into_iter().map(|step| match step {
                     Step::Listen(node) => Change::Learner(node),
                     Step::Vote(node) => Change::Voter(node),

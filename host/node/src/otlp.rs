@@ -134,6 +134,8 @@ fn traced(span: CallSpan) -> TracedCall {
         ("aether.ending", span.ending.word().to_owned()),
         ("aether.attempt", span.attempt.to_string()),
     ];
+    attributes.extend(span.variant.map(|variant| ("aether.variant", variant.to_string())));
+    attributes.extend(span.principal.map(|principal| ("aether.principal", principal)));
     attributes.extend(span.caller.as_ref().map(|caller| ("aether.caller", caller.to_string())));
     TracedCall {
         trace: span.trace,

@@ -1,6 +1,10 @@
 //! Two nodes of a cluster that is nothing but links, for tests of what travels on them.
 
+use crate::depot::Depot;
 use crate::network::{Network, StreamHead};
+use crate::reach::{Reach, Seen};
+use crate::tasks::Tasks;
+use aether_storage::Artifacts;
 use aether_transport::{
     Addresses, Authority, Class, Handler, Links, NodeKey, Peer, PeerStatus, Request, Response,
     Settings, Stream, Tls,
@@ -11,7 +15,10 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 const CLUSTER: ClusterId = ClusterId(0xc1);
 pub(crate) const HERE: NodeId = NodeId(1);
@@ -47,6 +54,15 @@ pub(crate) struct Half {
 }
 
 impl Half {
+    /// What this node keeps; of the others, only this one is there.
+    pub(crate) fn depot(&self, artifacts: Artifacts, other: NodeId) -> Depot {
+        let seen = Seen { up: true, run: 1, leaving: false, since: Instant::now() };
+        let (_, reaches) = watch::channel(Arc::new(Reach([(other, seen)].into())));
+        let tasks = Tasks::new(CancellationToken::new());
+        let node = if other == THERE { HERE } else { THERE };
+        Depot { node, artifacts, network: self.network.clone(), reaches, tasks }
+    }
+
     pub(crate) fn answers(&self, answers: impl Answers) {
         assert!(self.answers.0.set(Box::new(answers)).is_ok());
     }

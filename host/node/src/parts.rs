@@ -13,6 +13,7 @@ use crate::disk::DiskFaults;
 use crate::door::Door;
 use crate::faults::{Faults, Places};
 use crate::housekeeping::Housekeeping;
+use crate::keepers::Keeper;
 use crate::keys;
 use crate::listeners::Listeners;
 use crate::loader::Loader;
@@ -36,7 +37,7 @@ use crate::scaling::Desk;
 use crate::shared_code::SharedCode;
 use crate::shared_history::SharedHistory;
 use crate::slow::AllSlow;
-use crate::tasks::{OnFailure, Runs, Tasks};
+use crate::tasks::{OnFailure, Runs, Tasks, with_causes};
 use aether_engine::Engine;
 use aether_ingress::{Closing, FrontDoor};
 use aether_kv::{Operation, Transaction};
@@ -193,6 +194,7 @@ impl Parts {
 
     fn depot(&self, reaches: &Reaches, tasks: &Tasks) -> Depot {
         Depot {
+            node: self.identity.node,
             artifacts: self.artifacts.clone(),
             network: self.network.clone(),
             reaches: reaches.clone(),
@@ -320,6 +322,9 @@ impl Parts {
         };
         let keep = housekeeping.run(runs.clone(), stop.clone());
         tasks.spawn("housekeeping", OnFailure::StopNode, keep);
+        let (control, pictures) = (self.control.clone(), self.pictures.clone());
+        let keeper = Keeper { control, pictures, depot: depot.clone() };
+        tasks.spawn("artifacts", OnFailure::StopNode, keeper.run(runs.clone(), stop.clone()));
     }
 
     /// Opens both front doors, and says when they have ended.
@@ -387,8 +392,8 @@ impl Parts {
         }
         let stop = stops.management.clone();
         let management = watched(tasks, "management", async move {
-            aether_api::serve(api, office, stop.cancelled_owned()).await;
-            Ok(())
+            let served = aether_api::serve(api, office, stop.cancelled_owned()).await;
+            served.map_err(|error| with_causes(&error))
         });
         (doors, management)
     }

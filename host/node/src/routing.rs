@@ -218,6 +218,23 @@ impl Routing {
         Arc::new(self.callee(app, Called::Export(interface.clone()), traffic, arms))
     }
 
+    /// Who takes the calls of a slice's import.
+    pub(crate) fn import(
+        &self,
+        app: &AppName,
+        revision: Revision,
+        edge: &aether_types::checked::Edge,
+    ) -> Option<Callee> {
+        let table = self.table();
+        let mut edges = table.edges(app, revision, &edge.importer).iter();
+        edges.find(|it| it.interface == edge.interface).map(|edge| self.imported(app, edge))
+    }
+
+    fn imported(&self, app: &AppName, edge: &aether_routing::Edge) -> Callee {
+        let called = Called::Import(edge.interface.clone());
+        self.callee(app, called, edge.traffic, edge.arms.clone())
+    }
+
     fn callee(
         &self,
         app: &AppName,
@@ -410,8 +427,7 @@ impl SliceRouter {
         let table = self.routing.table();
         let edges = table.edges(&self.app, self.revision, &self.importer).iter();
         let import = |edge: &aether_routing::Edge| {
-            let called = Called::Import(edge.interface.clone());
-            let callee = self.routing.callee(&self.app, called, edge.traffic, edge.arms.clone());
+            let callee = self.routing.imported(&self.app, edge);
             Import { interface: edge.interface.clone(), callee: Arc::new(callee.of_importer(self)) }
         };
         self.imports.store(Arc::new(edges.map(import).collect()));

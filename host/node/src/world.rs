@@ -1,12 +1,12 @@
 //! The replicated map, decoded: what every reconciler of this node reads. Knows no writer.
 
-use crate::keys;
 use crate::records::{
     AuthorityRecord, Change, ClusterRecord, JoinToken, Member, NodeRecord, Scale,
 };
+use crate::{keys, rollouts};
 use aether_alerts::{Alerts, Outbox, Thresholds, Webhook};
 use aether_api::StoredKey;
-use aether_kv::{Event, Key, State, Watch, WatchError};
+use aether_kv::{Condition, Event, Key, State, Watch, WatchError};
 use aether_rollout::{Outcome, Phase, Rollout};
 use aether_routing::Traffics;
 use aether_types::aspect::Aspects;
@@ -30,6 +30,8 @@ pub(crate) struct World {
     pub(crate) applications: BTreeMap<AppName, Arc<At<Application>>>,
     /// What is stored.
     pub(crate) blueprints: BTreeMap<AppName, Arc<At<Application>>>,
+    /// When one of them came, changed or went last; 0 where none has.
+    pub(crate) blueprints_changed: Revision,
     pub(crate) changes: BTreeMap<AppName, Arc<At<Change>>>,
     pub(crate) rollouts: BTreeMap<AppName, Arc<At<Rollout>>>,
     pub(crate) acknowledged: BTreeMap<NodeId, Arc<Acknowledged>>,
@@ -110,6 +112,12 @@ impl World {
         }
         self.revision = state.revision();
         Ok(changed)
+    }
+
+    /// No blueprint has come, changed or gone since.
+    pub(crate) fn blueprints_unchanged(&self) -> Condition {
+        let seen = Some(self.blueprints_changed).filter(|seen| *seen != Revision(0));
+        rollouts::unchanged(keys::blueprints_changed(), seen)
     }
 
     /// The rollout to the blueprint that is stored; none before the leader has begun it.
@@ -203,6 +211,8 @@ impl World {
             self.aspects = Arc::new(At { revision, value: decode(bytes).map_err(error)? });
         } else if name == keys::SLOW {
             self.slow = Arc::new(decode(bytes).map_err(error)?);
+        } else if name == keys::BLUEPRINTS_CHANGED {
+            self.blueprints_changed = revision;
         }
         Ok(())
     }

@@ -46,6 +46,7 @@ fn checked(app: usize, slices: usize, version: u32) -> Checked {
         importer: coordinates(i, version),
         interface: format!("load:slice-{}/api", i - 1).parse().expect("it is an interface"),
         exporter: coordinates(i - 1, version),
+        wish: None,
     };
     Checked {
         app: format!("app-{app}").parse().expect("it is an application's name"),

@@ -6,6 +6,7 @@ mod cluster;
 mod dependencies;
 mod dependents;
 mod hints;
+mod mix;
 mod plan;
 mod script;
 mod settings;

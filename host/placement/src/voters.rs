@@ -3,7 +3,9 @@
 
 use aether_types::NodeId;
 use alloc::collections::BTreeSet;
+use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt;
 
 /// What the leader knows of a node of its cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,16 @@ pub enum Step {
     Remove(NodeId),
 }
 
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen(node) => write!(f, "{node} listens"),
+            Self::Vote(node) => write!(f, "{node} votes"),
+            Self::Remove(node) => write!(f, "{node} goes"),
+        }
+    }
+}
+
 /// What the leader should do about the members now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MembersAdvice {
@@ -58,6 +70,11 @@ pub fn members(nodes: &[(NodeId, Standing)], now: Members<'_>, voters_max: usize
         let heir = now.voters.iter().find(|id| standing(**id) == Some(Standing::Well));
         if let Some(heir) = heir {
             return MembersAdvice::HandOver(*heir);
+        }
+        // Nobody who votes can lead. Two votes are worse than one, for as long as it takes.
+        let heir = now.learners.iter().find(|id| standing(**id) == Some(Standing::Well));
+        if let Some(heir) = heir {
+            return MembersAdvice::Change(vec![Step::Vote(*heir)]);
         }
     }
     let voters = next_voters(nodes, now, voters_max);
@@ -188,5 +205,9 @@ mod tests {
         check("1 votes leaving, 2 leads, 3 votes", 3, expect!["listen 1, listen 3"]);
         check("1 listens removed, 2 leads, 3 listens", 3, expect!["remove 1"]);
         check("1 leads leaving", 3, expect!["stay"]);
+        check("1 leads leaving, 2 listens behind, 3 listens", 3, expect!["vote 3"]);
+        check("1 leads leaving, 2 listens behind", 3, expect!["stay"]);
+        check("1 votes leaving, 2 leads", 3, expect!["listen 1"]);
+        check("1 leads leaving, 2 votes silent, 3 listens", 3, expect!["vote 3"]);
     }
 }

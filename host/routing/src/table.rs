@@ -55,7 +55,7 @@ pub struct Edge {
     pub exporter: Coordinates,
     pub endpoints: Vec<Endpoint>,
     /// What the application's traffic makes of it. Those of another version than the importer's
-    /// export the same interface with the same types: no rollout starts where they do not.
+    /// export a compatible interface with the same types: no rollout starts where they do not.
     pub arms: Vec<Arm>,
     /// The switch of the traffic that they are of.
     pub traffic: Option<TrafficRevision>,
@@ -152,13 +152,13 @@ impl Table {
         let Some(versions) = versions::of(applications, app, traffics.get(app)) else {
             let current = applications.current(app);
             let arm = current.and_then(|(revision, checked)| {
-                let slice = &checked.exporter(interface)?.coordinates;
+                let slice = &checked.exporter(interface)?.0.coordinates;
                 Some(only(revision, slice, &self.endpoints.of_slice(app, revision, slice)))
             });
             return (arm.into_iter().collect(), None);
         };
         let arms = versions.shares.iter().filter_map(|(version, checked, weight)| {
-            let slice = &checked.exporter(interface)?.coordinates;
+            let slice = &checked.exporter(interface)?.0.coordinates;
             Some(self.endpoints.arm(app, *version, slice, *weight))
         });
         (arms.collect(), Some(versions.traffic.revision))
@@ -263,8 +263,11 @@ impl Table {
     ) -> Vec<Arm> {
         let arm = |version, slice, weight| self.endpoints.arm(&checked.app, version, slice, weight);
         let shares = versions.shares.iter().filter_map(|(version, checked, weight)| {
-            let exporter = checked.exporter(&edge.interface)?;
-            Some(arm(*version, &exporter.coordinates, *weight))
+            let slice = match *version == revision {
+                true => &edge.exporter,
+                false => &checked.provider(edge)?.0.coordinates,
+            };
+            Some(arm(*version, slice, *weight))
         });
         let shares: Vec<Arm> = shares.collect();
         match shares.is_empty() || versions.traffic.together {

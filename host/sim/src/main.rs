@@ -24,6 +24,10 @@ struct Arguments {
     #[cfg(feature = "planted")]
     #[arg(long, conflicts_with = "seed")]
     planted: bool,
+    /// Say how many of the first COUNT seeds find each, instead of ending at one that does
+    #[cfg(feature = "planted")]
+    #[arg(long, requires = "planted")]
+    count: Option<u64>,
     /// Only this planted defect; with `--seed`, replay with it
     #[cfg(feature = "planted")]
     #[arg(long)]
@@ -43,7 +47,9 @@ fn main() -> ExitCode {
     let done = match arguments.seed {
         Some(seed) => replay(seed, &arguments),
         #[cfg(feature = "planted")]
-        None if arguments.planted => planted::prove(arguments.defect.as_deref(), arguments.jobs),
+        None if arguments.planted => {
+            planted::prove(arguments.defect.as_deref(), arguments.jobs, arguments.count)
+        }
         None => search(arguments.seeds, arguments.jobs),
     };
     match done {
@@ -132,42 +138,50 @@ mod planted {
     }
 
     /// True if each defect is found, and by what it breaks.
-    pub(super) fn prove(only: Option<&str>, jobs: u64) -> bool {
+    pub(super) fn prove(only: Option<&str>, jobs: u64, count: Option<u64>) -> bool {
+        let seeds = count.unwrap_or(SEEDS_MAX);
         let wanted = ALL.iter().filter(|(name, _)| only.is_none_or(|only| only == *name));
         let found = wanted.map(|(name, planted)| {
-            let found = first_failure(*planted, jobs);
-            match &found {
+            let mut failures = failures(*planted, jobs, seeds, count.is_some());
+            failures.sort_by_key(|report| report.seed);
+            if let Some(count) = count {
+                println!("{name}: found by {} of {count} seeds", failures.len());
+            }
+            match failures.first() {
                 Some(report) => {
                     println!("{name}: {}", describe(report));
                     println!("  replay: cargo xtask sim --seed {} --defect {name}", report.seed);
                 }
-                None => println!("{name}: not found in {SEEDS_MAX} seeds"),
+                None => println!("{name}: not found in {seeds} seeds"),
             }
-            found.is_some()
+            !failures.is_empty()
         });
         found.filter(|found| !found).count() == 0
     }
 
-    fn first_failure(planted: Planted, jobs: u64) -> Option<Report> {
+    /// All of them, or at least one.
+    fn failures(planted: Planted, jobs: u64, seeds: u64, all: bool) -> Vec<Report> {
         let options = Options { keep_trace: false, planted: Some(planted) };
-        let (next, first) = (AtomicU64::new(0), std::sync::Mutex::new(None::<Report>));
+        let (next, found) = (AtomicU64::new(0), std::sync::Mutex::new(Vec::new()));
         let worker = || {
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= SEEDS_MAX {
+                if seed >= seeds {
                     return;
                 }
                 let report = run(seed, options);
                 // A seed that fails anyway proves nothing.
                 if report.failure.is_some() && run(seed, Options::default()).failure.is_none() {
-                    next.store(SEEDS_MAX, Ordering::Relaxed);
-                    first.lock().expect("no worker panics").get_or_insert(report);
+                    if !all {
+                        next.store(seeds, Ordering::Relaxed);
+                    }
+                    found.lock().expect("no worker panics").push(report);
                 }
             }
         };
         std::thread::scope(|scope| {
             (0..jobs.max(1)).for_each(|_| drop(scope.spawn(worker)));
         });
-        first.into_inner().expect("no worker panics")
+        found.into_inner().expect("no worker panics")
     }
 }

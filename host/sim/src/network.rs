@@ -8,7 +8,7 @@ use crate::rng::Rng;
 use crate::swarm::{Ms, NetworkFaults};
 
 /// Links between nodes, each direction by itself.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Network {
     pub(crate) faults: NetworkFaults,
     cut: BTreeSet<(NodeId, NodeId)>,

@@ -174,11 +174,16 @@ impl Oracle {
     }
 
     /// A client was told that its write took effect.
-    pub(crate) fn on_acknowledged(&mut self, op: OpId, since: LogIndex) -> &Applied {
+    pub(crate) fn on_acknowledged(&mut self, op: OpId, since: LogIndex) -> (LogIndex, &Applied) {
         let (index, applied) = self.ops.get(&op).expect("what is acknowledged was applied");
         assert!(*index > since, "{op:?} took effect at {index}, before it was asked for");
         self.told = self.told.max(*index);
-        applied
+        (*index, applied)
+    }
+
+    /// Where the write of a client is in the log, if it is.
+    pub(crate) fn place_of(&self, op: OpId) -> Option<LogIndex> {
+        self.ops.get(&op).map(|(index, _)| *index)
     }
 
     /// A client was told that its write will have no effect.

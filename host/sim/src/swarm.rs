@@ -26,11 +26,18 @@ pub(crate) struct Swarm {
     /// Processes that are stopped and go on.
     pub(crate) stop: Option<Ms>,
     pub(crate) stop_ms: Ms,
+    /// Per mille of them that hit a leader.
+    pub(crate) stop_leader: u64,
+    /// Per mille of inputs that find the loop of their node away, and how long at most.
+    pub(crate) busy: u64,
+    pub(crate) busy_ms: Ms,
     pub(crate) partition: Option<Ms>,
     pub(crate) partition_ms: Ms,
     /// Per mille of new leaders that are cut off or crash soon after.
     pub(crate) hunt: u64,
     pub(crate) hunt_ms: Ms,
+    /// Per mille of these that come after some messages instead of some time.
+    pub(crate) hunt_by_messages: u64,
     /// Per mille of elections during which another node crashes and is back at once.
     pub(crate) flicker: u64,
     pub(crate) members: Option<Ms>,
@@ -63,6 +70,8 @@ pub(crate) struct NetworkFaults {
     /// Of a message that takes very long.
     pub(crate) straggle: u64,
     pub(crate) straggle_ms: Ms,
+    /// Of everything that is on its way when its sender crashes or its link is cut, at once.
+    pub(crate) lost_on_the_way: u64,
 }
 
 /// What happens to writes.
@@ -74,28 +83,71 @@ pub(crate) struct DiskFaults {
     pub(crate) slow_ms: Ms,
     /// Per mille of writes that fail: the node stops.
     pub(crate) fail: u64,
+    /// The loop of a node waits for its writes; otherwise it goes on meanwhile.
+    pub(crate) waits: bool,
 }
 
 impl NetworkFaults {
-    pub(crate) const CALM: Self =
-        Self { delay_ms: 1, jitter_ms: 2, lose: 0, double: 0, straggle: 0, straggle_ms: 0 };
+    pub(crate) const CALM: Self = Self {
+        delay_ms: 1,
+        jitter_ms: 2,
+        lose: 0,
+        double: 0,
+        straggle: 0,
+        straggle_ms: 0,
+        lost_on_the_way: 0,
+    };
 }
 
 impl DiskFaults {
-    pub(crate) const CALM: Self = Self { write_ms: 1, slow: 0, slow_ms: 0, fail: 0 };
+    pub(crate) const CALM: Self = Self { write_ms: 1, slow: 0, slow_ms: 0, fail: 0, waits: true };
+}
+
+/// What kind of run it is. Most defects need several events of one kind in a row, and a mixture of
+/// everything has them far apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Anything, with time in between.
+    Calm,
+    /// Leaders come and go as fast as they can be elected.
+    Storm,
+    /// Few nodes, contested elections, and leaders that are lost while they repair logs.
+    Elections,
+    /// Leaders that are stopped among many reads, on links that lose answers.
+    Reads,
+}
+
+fn on(rng: &mut Rng, low: Ms, high: Ms) -> Option<Ms> {
+    rng.chance(500).then(|| rng.between(low, high))
+}
+
+fn per_mille(rng: &mut Rng, high: u64) -> u64 {
+    match rng.chance(500) {
+        true => rng.between(1, high),
+        false => 0,
+    }
 }
 
 impl Swarm {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
+        let kind = match rng.below(10) {
+            0..3 => Kind::Calm,
+            3..5 => Kind::Storm,
+            5..8 => Kind::Elections,
+            _ => Kind::Reads,
+        };
+        let mut swarm = Self::draw_any(rng, kind == Kind::Storm || kind == Kind::Elections);
+        match kind {
+            Kind::Calm | Kind::Storm => {}
+            Kind::Elections => swarm.contest(rng),
+            Kind::Reads => swarm.question(rng),
+        }
+        swarm
+    }
+
+    fn draw_any(rng: &mut Rng, storm: bool) -> Self {
         let voters = [1, 3, 3, 3, 5, 5, 7][rng.below(7) as usize];
         let tick_ms = 20;
-        let on = |rng: &mut Rng, low: Ms, high: Ms| rng.chance(500).then(|| rng.between(low, high));
-        let per_mille = |rng: &mut Rng, high: u64| match rng.chance(500) {
-            true => rng.between(1, high),
-            false => 0,
-        };
-        // Leaders come and go as fast as they can be elected.
-        let storm = rng.chance(500);
         let calm_or = |rng: &mut Rng, calm: (Ms, Ms), stormy: (Ms, Ms)| {
             let (low, high) = if storm { stormy } else { calm };
             rng.between(low, high)
@@ -113,12 +165,14 @@ impl Swarm {
                 double: per_mille(rng, 100),
                 straggle: per_mille(rng, 50),
                 straggle_ms: rng.between(200, 5_000),
+                lost_on_the_way: per_mille(rng, 1_000),
             },
             disk: DiskFaults {
                 write_ms: rng.between(1, 10),
                 slow: per_mille(rng, 100),
                 slow_ms: rng.between(20, 500),
                 fail: per_mille(rng, 2),
+                waits: rng.chance(500),
             },
             crash: on(rng, 300, 5_000),
             down_ms: calm_or(rng, (20, 1_500), (10, 300)),
@@ -142,8 +196,42 @@ impl Swarm {
             message_bytes_max: if storm || rng.chance(300) { 1 } else { 1 << 20 },
             stop: on(rng, 300, 4_000),
             stop_ms: calm_or(rng, (100, 2_000), (100, 1_000)),
+            busy: per_mille(rng, 500),
+            busy_ms: rng.between(0, 30),
+            stop_leader: 500,
+            hunt_by_messages: 500,
             patience_ms: on(rng, 50, 1_000),
             reads: per_mille(rng, 800),
         }
+    }
+    /// As few nodes as can disagree, and nothing but leaders that are lost: long enough for another
+    /// to be elected, and not much longer.
+    fn contest(&mut self, rng: &mut Rng) {
+        self.voters = [3, 3, 3, 3, 3, 5][rng.below(6) as usize];
+        self.spares = 0;
+        (self.crash, self.partition, self.stop) = (None, None, None);
+        (self.members, self.transfer) = (None, None);
+        self.network.jitter_ms = rng.between(0, 30);
+        self.network.lost_on_the_way = rng.between(500, 1_000);
+        (self.hunt, self.hunt_ms) = (1_000, rng.between(20, 200));
+        self.hunt_by_messages = rng.between(500, 1_000);
+        (self.down_ms, self.partition_ms) = (rng.between(200, 800), rng.between(200, 800));
+        self.faults_ms = rng.between(15_000, 25_000);
+        self.flicker = per_mille(rng, 1_000);
+        self.message_bytes_max = 1;
+    }
+
+    /// Processes that are stopped, most of them leaders, while everybody reads.
+    fn question(&mut self, rng: &mut Rng) {
+        self.voters = [3, 3, 3, 5][rng.below(4) as usize];
+        self.spares = 0;
+        (self.crash, self.partition, self.members) = (None, None, None);
+        (self.blueprints, self.drain) = (None, None);
+        self.network.lose = rng.between(10, 150);
+        (self.stop, self.stop_ms) = (Some(rng.between(300, 1_000)), rng.between(300, 1_000));
+        self.stop_leader = rng.between(500, 1_000);
+        (self.clients, self.think_ms) = (rng.between(4, 8), rng.between(2, 20));
+        self.patience_ms = Some(rng.between(50, 300));
+        self.reads = rng.between(500, 900);
     }
 }

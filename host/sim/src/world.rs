@@ -4,6 +4,7 @@
 mod clients;
 mod control;
 mod converge;
+mod inbox;
 mod nemesis;
 mod node;
 mod operator;
@@ -13,10 +14,11 @@ mod stops;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aether_consensus::{PersistNumber, Restored, Term};
-use aether_control::Message;
+use aether_control::{Message, Write};
 use aether_kv::{State, Transaction};
 use aether_lifecycle::AttemptId;
-use aether_types::{AppName, NodeId, Revision};
+use aether_types::{AppName, LogIndex, NodeId, Revision};
+use bytes::Bytes;
 
 use crate::guests::Step;
 use crate::history::{History, OpId};
@@ -25,8 +27,8 @@ use crate::oracle::Oracle;
 use crate::rng::Rng;
 use crate::swarm::{DiskFaults, Ms, NetworkFaults, Swarm};
 use crate::trace::Trace;
-use clients::Clients;
-use node::Node;
+use clients::{Clients, What};
+use node::{Asker, Node};
 use stops::Stop;
 
 /// How long after the last fault everything must be as it should: a load that hangs is given up
@@ -55,8 +57,12 @@ enum Event {
     Guest { node: NodeId, run: u64, attempt: AttemptId, step: Step },
     Unreachable { node: NodeId, run: u64, of: NodeId },
     Silence { node: NodeId, run: u64, since: Stop },
+    Turn { node: NodeId, run: u64 },
+    Snapshot { node: NodeId, run: u64, index: LogIndex, data: Bytes },
+    Write { node: NodeId, run: u64, write: Write, decided: Option<Term>, asker: Asker },
+    HandOver { node: NodeId, run: u64, to: NodeId },
     Client(u64),
-    Ask { node: NodeId, run: u64, op: OpId },
+    Ask { node: NodeId, run: u64, op: OpId, client: u64, what: What },
     GiveUp(OpId),
     Blueprint,
     Members,
@@ -190,13 +196,14 @@ impl World {
                 continue;
             }
             if let Some(event) = self.unless_stopped(event) {
-                self.on_event(event);
+                self.give(event);
             }
         }
         let count = self.history.len();
-        std::mem::take(&mut self.history).check();
+        std::mem::take(&mut self.history).check(|op| self.oracle.place_of(op));
         let last = self.oracle.last();
-        self.trace.add(self.now, format_args!("end: log up to {last}, {count} calls and answers"));
+        self.trace
+            .add(self.now, format_args!("end: log up to {last}, {count} operations on registers"));
     }
 
     fn on_event(&mut self, event: Event) {
@@ -213,8 +220,14 @@ impl World {
             Event::Guest { node, run, attempt, step } => self.on_guest(node, run, attempt, step),
             Event::Unreachable { node, run, of } => self.on_unreachable(node, run, of),
             Event::Silence { node, run, since } => self.on_silence(node, run, since),
+            Event::Turn { node, run } => self.on_turn(node, run),
+            Event::Snapshot { node, run, index, data } => self.on_snapshot(node, run, index, data),
+            Event::Write { node, run, write, decided, asker } => {
+                self.on_write(node, run, write, decided, asker);
+            }
+            Event::HandOver { node, run, to } => self.on_hand_over(node, run, to),
             Event::Client(client) => self.on_client(client),
-            Event::Ask { node, run, op } => self.on_ask(node, run, op),
+            Event::Ask { node, run, op, client, what } => self.on_ask(node, run, op, client, what),
             Event::GiveUp(op) => self.on_give_up(op),
             Event::Blueprint => self.on_blueprint(),
             Event::Members => self.on_members(),
@@ -241,6 +254,7 @@ impl World {
         self.healed = true;
         self.network.faults = NetworkFaults::CALM;
         self.disk_faults = DiskFaults::CALM;
+        self.swarm.busy = 0;
         self.network.mend();
         self.trace.add(self.now, format_args!("all faults end"));
         for node in self.nodes.keys().copied().collect::<Vec<_>>() {

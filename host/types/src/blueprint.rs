@@ -245,6 +245,17 @@ impl Blueprint {
     }
 }
 
+impl Dependency {
+    /// Whether a slice may provide the import with this version of the interface. One without a
+    /// version is in no range.
+    pub fn takes(&self, provider: &Coordinates, interface: &InterfaceName) -> bool {
+        let is_in = |range: &VersionReq| interface.version().is_some_and(|v| range.matches(v));
+        self.interface.as_ref().is_none_or(is_in)
+            && self.slice.as_ref().is_none_or(|slice| provider.slice == *slice)
+            && self.versions.as_ref().is_none_or(|range| range.matches(&provider.version))
+    }
+}
+
 impl SliceEntry {
     /// Instances that stay ready whatever is planned: 1 unless the blueprint says otherwise.
     pub fn min_ready(&self) -> u32 {

@@ -3,7 +3,7 @@
 
 use crate::affinity::Affinity;
 use crate::binding::Binding;
-use crate::blueprint::Placement;
+use crate::blueprint::{Dependency, Placement};
 use crate::description::HttpVersion;
 use crate::limits::EffectiveLimits;
 use crate::slice_toml::OkStatus;
@@ -42,11 +42,14 @@ pub struct CheckedSlice {
 }
 
 /// The importer's calls of the interface go to the exporter.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edge {
     pub importer: Coordinates,
+    /// As it is imported; the exporter may have a newer one that is compatible.
     pub interface: InterfaceName,
     pub exporter: Coordinates,
+    /// What the blueprint says of who may provide it.
+    pub wish: Option<Dependency>,
 }
 
 /// A route with the slice that serves it.
@@ -67,14 +70,44 @@ pub enum RouteTarget {
     Handler(HttpVersion),
 }
 
+impl CheckedSlice {
+    /// The version of an interface that takes the calls of those who want this one: the very one,
+    /// else the newest that is compatible. The version may be left out.
+    pub fn called(&self, wanted: &InterfaceName) -> Option<&InterfaceName> {
+        let serves = |e: &&InterfaceName| wanted.means(e) || e.serves(wanted);
+        let serve = self.exports.iter().filter(serves);
+        serve.max_by_key(|e| (wanted.means(e), e.version()))
+    }
+}
+
 impl Checked {
     pub fn slice(&self, coordinates: &Coordinates) -> Option<&CheckedSlice> {
         self.slices.iter().find(|s| s.coordinates == *coordinates)
     }
 
-    /// The slice that exports the interface; its version may be left out.
-    pub fn exporter(&self, interface: &InterfaceName) -> Option<&CheckedSlice> {
-        self.slices.iter().find(|s| s.exports.iter().any(|e| interface.means(e)))
+    /// The slice that exports the interface, with the version of it that takes the calls: the very
+    /// one, else the newest that is compatible. The version may be left out.
+    pub fn exporter(&self, interface: &InterfaceName) -> Option<(&CheckedSlice, &InterfaceName)> {
+        let called = |slice| Some((slice, CheckedSlice::called(slice, interface)?));
+        let offers = self.slices.iter().filter_map(called);
+        offers.max_by_key(|(_, called)| (interface.means(called), called.version()))
+    }
+
+    /// Who takes the calls of an import of another version of the application, with the version of
+    /// the interface that takes them: by the same rules as within a version. Of several slices, the
+    /// one that provides it there as well. None: those calls stay within their version.
+    pub fn provider(&self, edge: &Edge) -> Option<(&CheckedSlice, &InterfaceName)> {
+        let called = |slice| Some((slice, CheckedSlice::called(slice, &edge.interface)?));
+        // In whatever version, none provides its own import: two would call each other for ever.
+        let others = self.slices.iter().filter(|s| s.coordinates.slice != edge.importer.slice);
+        let offers = others.filter_map(called).filter(|(slice, called)| {
+            edge.wish.as_ref().is_none_or(|wish| wish.takes(&slice.coordinates, called))
+        });
+        offers.max_by_key(|(slice, called)| {
+            let is_exact = edge.wish.is_none() && **called == edge.interface;
+            let is_same = slice.coordinates.slice == edge.exporter.slice;
+            (is_exact, is_same, called.version(), &slice.coordinates)
+        })
     }
 
     /// The slices whose interfaces this one calls, each as often as it has interfaces.

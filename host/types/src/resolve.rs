@@ -183,23 +183,6 @@ impl<'a> Want<'a> {
     }
 }
 
-/// What would go wrong if calls of these imports went to the slices of another version of the
-/// application: interfaces that both have, and that do not agree. What only one has stays within
-/// its version.
-pub fn divergences<'a>(wants: &[Want<'a>], offers: &[Offer<'a>]) -> Vec<Problem> {
-    let diverges = |want: &Want<'a>| {
-        let same = offers.iter().filter(|offer| offer.interface.name == want.interface.name);
-        // The other version's slice of the same coordinates is another one.
-        let same = same.filter(|offer| offer.slice != want.importer).copied();
-        let resolution = resolve(want, same);
-        match resolution.outcome {
-            Err(Unresolved::Differs(..)) => want.problem(&resolution),
-            _ => None,
-        }
-    };
-    wants.iter().filter_map(diverges).collect()
-}
-
 impl fmt::Display for Offer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` of {}", self.interface.name, self.slice)

@@ -3,7 +3,6 @@
 use crate::client::{Bounds, Client};
 use crate::origin::Origin;
 use aether_engine::{AppContext, CallContext};
-use aether_types::RequestId;
 use http::header::{Entry, HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
@@ -48,7 +47,7 @@ impl Granted {
         }
     }
 
-    fn check(&self, uri: &http::Uri, request_id: &RequestId) -> Result<(), Error> {
+    fn check(&self, uri: &http::Uri, by: &aether_engine::Origin) -> Result<(), Error> {
         let Ok(origin) = Origin::of(uri) else { return Err(Error::HttpRequestUriInvalid) };
         if self.origins.contains(&origin) {
             return Ok(());
@@ -61,7 +60,10 @@ impl Granted {
             tracing::warn!(
                 app = self.app,
                 slice = self.slice,
-                %request_id,
+                request_id = %by.request_id,
+                variant = by.variant_number(),
+                trace_id = by.trace_id(),
+                principal = by.principal_name(),
                 %origin,
                 "outgoing request denied: add the origin to `grants.http` of the slice"
             );
@@ -95,7 +97,7 @@ impl Outbound {
         let Some(CallContext { origin, deadline, .. }) = &self.call else {
             return Err(Error::InternalError(Some("a request outside of a call".to_owned())));
         };
-        self.granted.check(req.uri(), &origin.request_id)?;
+        self.granted.check(req.uri(), origin)?;
         let permit = self.granted.under_way.clone().try_acquire_owned();
         let permit = permit.map_err(|_| Error::ConnectionLimitReached)?;
         let trace = origin.trace_parent.as_deref().and_then(|t| HeaderValue::from_str(t).ok());

@@ -34,6 +34,7 @@ macro_rules! event {
             request_id = $origin.request_id.as_str(),
             variant = $origin.variant_number(),
             trace_id = $origin.trace_id(),
+            principal = $origin.principal_name(),
             context = &*$context,
             "{}",
             $message
@@ -128,13 +129,14 @@ mod tests {
             speaker.say(&origin("r2"), Level::ERROR, "", "out of stock");
             let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
             let (variant, trace_parent) = (Some(Revision(7)), Some(trace.to_owned()));
-            let origin = Origin { variant, trace_parent, ..origin("r3") };
+            let principal = Some("ada".to_owned());
+            let origin = Origin { variant, trace_parent, principal, ..origin("r3") };
             speaker.say(&origin, Level::INFO, "stock", "of a version");
         });
         expect![[r#"
              INFO slice: reserved 2 app="shop" slice="a:b:1.0.0" request_id="r1" context="stock"
             ERROR slice: out of stock app="shop" slice="a:b:1.0.0" request_id="r2" context=""
-             INFO slice: of a version app="shop" slice="a:b:1.0.0" request_id="r3" variant=7 trace_id="0af7651916cd43dd8448eb211c80319c" context="stock"
+             INFO slice: of a version app="shop" slice="a:b:1.0.0" request_id="r3" variant=7 trace_id="0af7651916cd43dd8448eb211c80319c" principal="ada" context="stock"
         "#]]
         .assert_eq(&lines);
     }

@@ -36,7 +36,7 @@ pub(crate) struct Request<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Figures {
     pub(crate) per_second: f64,
-    /// CPU of the server's process per request under full load.
+    /// CPU of the server's process, and of those that it has started, per request under full load.
     pub(crate) cpu_us: f64,
     /// At the same fixed rate for everybody.
     pub(crate) p50_ms: f64,

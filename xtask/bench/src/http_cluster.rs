@@ -29,7 +29,7 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let hyper = Server::start(&mut bare, address, &folder.join("hyper.log"))?;
     let address = free_address()?;
     let mut proxy = proxy(&nginx, address, hyper.address, folder)?;
-    let proxy = Server::start(&mut proxy, address, &folder.join("nginx.log"))?;
+    let mut proxy = Server::start(&mut proxy, address, &folder.join("nginx.log"))?;
 
     let request = Request { method: "GET", path: "/hello", body: None };
     let contender = |name, address, process| Contender { name, address, process, request };
@@ -39,6 +39,8 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
         contender("nginx to hyper", proxy.address, &proxy.process),
         contender("hyper", hyper.address, &hyper.process),
     ])?;
+    // Its workers end when it is asked to, and not when it is killed.
+    proxy.process.stop()?;
     let [far, near, proxied, direct] = figures[..] else { unreachable!("one for each contender") };
     let (own, nginx) = ("the slice's node", "nginx to hyper");
     let added = |with: f64, without: f64| (with - without).max(0.001);

@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use aether_forge::http::Request;
+use aether_forge::{Node, until};
 use anyhow::{Context, ensure};
 
 use crate::aether::{self, plain};
@@ -49,6 +51,7 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     deploy("observed", caller, &callee)?;
     deploy("composed", &composed, "")?;
     node.order(&["aspect", "set", "observed", "bench:pair-echo", "metrics"])?;
+    check_aspect(&node)?;
 
     let mut measures = Vec::new();
     for (name, path) in CASES {
@@ -67,4 +70,29 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
         measures.push(Measure::new(name, "ns", observed, (without, ours)));
     }
     report::publish(folder, "local-call", &measures)
+}
+
+/// That the aspect does what is measured: it takes the time of every call, and without it few are
+/// taken. A change of it is there within a second.
+fn check_aspect(node: &Node) -> anyhow::Result<()> {
+    const CALLS: f64 = 1_600.0;
+    let timed = |application: &str| -> anyhow::Result<f64> {
+        let before = times(node, application)?;
+        client::get(node.http, &format!("/{application}/record?calls={CALLS}"))?;
+        Ok(times(node, application)? - before)
+    };
+    until("every call is timed with the aspect, and few without it", || {
+        timed("observed").is_ok_and(|count| count >= CALLS)
+            && timed("pair").is_ok_and(|count| count > 0.0 && count < CALLS / 4.0)
+    })
+}
+
+/// Of how many calls of the callee the time was taken.
+fn times(node: &Node, application: &str) -> anyhow::Result<f64> {
+    let metrics = Request { method: "GET", path: "/metrics", ..Request::default() };
+    let metrics = node.manage(&metrics)?.body;
+    let start = format!("aether_call_seconds_count{{app=\"{application}\"");
+    let mut lines = metrics.lines().filter(|line| line.starts_with(&start));
+    let line = lines.find(|line| line.contains("slice=\"bench:pair-echo:"));
+    line.and_then(|line| line.rsplit(' ').next()).map_or(Ok(0.0), |count| Ok(count.parse()?))
 }

@@ -11,11 +11,12 @@ use super::Findings;
 
 const COLUMNS_MAX: usize = 100;
 
-/// Lines of every file and function.
+/// Lines of every file and function, and which files are part of others.
 #[derive(Default)]
 pub(super) struct Sizes {
     pub(super) files: BTreeMap<String, usize>,
     pub(super) functions: BTreeMap<String, usize>,
+    modules: BTreeSet<String>,
 }
 
 /// Checks every `.rs` file and measures it.
@@ -29,7 +30,30 @@ pub(super) fn check(
         let text = std::fs::read_to_string(root.join(file)).with_context(|| file.clone())?;
         check_file(file, &text, &mut sizes, findings);
     }
+    check_modules(files, &sizes.modules, findings);
     Ok(sizes)
+}
+
+/// A file that no other one names is not compiled: its tests pass for ever.
+fn check_modules(files: &[String], modules: &BTreeSet<String>, findings: &mut Findings) {
+    let is_root = |file: &str| {
+        let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
+        let (above, folder) = folder.rsplit_once('/').unwrap_or(("", folder));
+        matches!(name, "lib.rs" | "main.rs" | "build.rs")
+            || folder == "bin"
+            || matches!(folder, "tests" | "examples" | "benches") && !above.ends_with("src")
+    };
+    let sources = files.iter().filter(|file| file.ends_with(".rs") && !is_root(file));
+    for file in sources.filter(|file| !modules.contains(*file)) {
+        findings.add(file, "no `mod` names it, so it is not compiled");
+    }
+}
+
+/// Where a module of a file can be.
+fn module_files(file: &str, module: &str) -> [String; 2] {
+    let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
+    let stem = name.trim_end_matches(".rs");
+    [format!("{folder}/{module}.rs"), format!("{folder}/{stem}/{module}.rs")]
 }
 
 fn check_file(file: &str, text: &str, sizes: &mut Sizes, findings: &mut Findings) {
@@ -113,6 +137,9 @@ impl Reader<'_> {
 
 impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
+        if item.content.is_none() {
+            self.sizes.modules.extend(module_files(self.file, &item.ident.to_string()));
+        }
         self.within(item.ident.to_string(), |this| visit::visit_item_mod(this, item));
     }
 
@@ -166,7 +193,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
 mod tests {
     use expect_test::{Expect, expect};
 
-    use super::{Findings, Sizes, check_file};
+    use super::{Findings, Sizes, check_file, check_modules};
 
     fn check(text: &str, expect: Expect) {
         let (mut sizes, mut findings) = (Sizes::default(), Findings::default());
@@ -186,6 +213,29 @@ mod tests {
                 a.rs::m::f 1
             "#]],
         );
+    }
+
+    #[test]
+    fn a_file_that_is_no_module_is_found() {
+        let (mut sizes, mut findings) = (Sizes::default(), Findings::default());
+        check_file("a/src/lib.rs", "//! a\nmod one;\n", &mut sizes, &mut findings);
+        check_file("a/src/one.rs", "//! a\nmod two;\n", &mut sizes, &mut findings);
+        let files = [
+            "a/src/lib.rs",
+            "a/src/one.rs",
+            "a/src/one/two.rs",
+            "a/src/one/three.rs",
+            "a/src/tests/four.rs",
+            "a/tests/five.rs",
+            "a/tests/it/main.rs",
+            "a/tests/it/six.rs",
+        ];
+        check_modules(&files.map(str::to_owned), &sizes.modules, &mut findings);
+        expect![[r#"
+            a/src/one/three.rs: no `mod` names it, so it is not compiled
+            a/src/tests/four.rs: no `mod` names it, so it is not compiled
+            a/tests/it/six.rs: no `mod` names it, so it is not compiled"#]]
+        .assert_eq(&findings.0.join("\n"));
     }
 
     #[test]

@@ -132,7 +132,7 @@ async fn a_session_ends_with_its_server() {
     assert_eq!(next(&mut socket).await["type"], "snapshot");
     stop.send(()).unwrap();
     assert_eq!(next(&mut socket).await, "1001 the node stops");
-    server.await.unwrap();
+    server.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod live;
 use aether_api::Endpoint;
 use aether_api::fake::serve_fake;
 use expect_test::{Expect, expect};
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -198,8 +199,43 @@ async fn shutdown_lets_requests_end() {
     }));
     assert!(ask(address, "GET /health/live", "", "").await.starts_with("200 "));
     stop.send(()).unwrap();
-    server.await.unwrap();
+    server.await.unwrap().unwrap();
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_node_whose_threads_are_busy_answers_for_its_store_and_its_health() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let node = std::sync::Arc::new(aether_api::fake::Fake::default());
+    let server = tokio::spawn(aether_api::serve(listener, node, std::future::pending()));
+    assert!(ask(address, "GET /api/status", "admin", "").await.starts_with("200 "));
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (tell_busy, busy) = std::sync::mpsc::channel();
+    let slice = tokio::spawn(async move {
+        tell_busy.send(()).unwrap();
+        let _ = released.recv();
+    });
+    // This test has a thread of its own; without the only worker it can only wait by itself.
+    busy.recv().unwrap();
+    let ask_blocking = |head: &str, body: &str| {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let length = body.len();
+        let key = "Authorization: Bearer operator";
+        let request = format!(
+            "{head} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{key}\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(ask_blocking("GET /health/ready", "").starts_with("HTTP/1.1 200"));
+    assert!(ask_blocking("PUT /api/kv/a", "b").starts_with("HTTP/1.1 200"));
+    assert!(ask_blocking("GET /api/kv/a", "").ends_with("\r\n\r\nb"));
+    drop(release);
+    slice.await.unwrap();
+    server.abort();
 }
 
 /// The answer with its tag.

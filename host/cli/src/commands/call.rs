@@ -7,6 +7,7 @@ use crate::ui::{Table, Tone, Ui, cell, short, toned};
 use aether_api::{CallRequest, Outcome};
 use aether_client::Client;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 pub(super) async fn run(client: &Client, args: CallArgs, ui: &mut Ui) -> Result {
     let params = match &args.params {
@@ -52,17 +53,23 @@ pub(super) async fn explain(client: &Client, target: &str, ui: &mut Ui) -> Resul
         if explanation.candidates.is_empty() {
             return Ok(());
         }
-        let mut table = Table::new(&["", "SLICE", "INSTANCE", "NODE", "STATE", "WHY"]);
+        let apps: BTreeSet<&str> = explanation.candidates.iter().map(|c| c.app.as_str()).collect();
+        let several = apps.len() > 1;
+        let columns = ["", "APP", "SLICE", "INSTANCE", "NODE", "STATE", "WHY"];
+        let shown = columns.into_iter().filter(|column| several || *column != "APP");
+        let mut table = Table::new(&shown.collect::<Vec<_>>());
         for candidate in &explanation.candidates {
             let mark = if candidate.chosen { "->" } else { "" };
-            table.row(vec![
-                toned(mark, Tone::Good),
+            let mut row = vec![toned(mark, Tone::Good)];
+            row.extend(several.then(|| cell(&candidate.app)));
+            row.extend([
                 cell(&candidate.artifact),
                 cell(candidate.ordinal),
                 cell(short(&candidate.node)),
                 state_cell(candidate.state),
                 cell(&candidate.why),
             ]);
+            table.row(row);
         }
         ui.line("")?;
         ui.table(table)

@@ -12,13 +12,17 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 pub(super) async fn run(client: &Client, args: LogsArgs, ui: &mut Ui) -> Result {
+    let node = match &args.node {
+        Some(node) => Some(node.resolve(client).await?.to_string()),
+        None => None,
+    };
     let mut filter = LogFilter {
         app: args.app.map(|app| app.to_string()),
         slice: args.slice,
         request_id: args.request_id,
         level: Some(args.level),
         after: None,
-        node: args.node,
+        node,
         limit: Some(args.limit),
     };
     let (mut several, mut silent) = (false, BTreeMap::new());

@@ -26,16 +26,19 @@ pub(super) async fn run(client: &Client, command: NodeCommand, ui: &mut Ui) -> R
             ui.data(&created, |ui| ui.line(&created.token))
         }
         NodeCommand::Drain { node, .. } => {
+            let node = node.resolve(client).await?;
             client.drain_node(node).await?;
             ui.step("Draining", format!("node {node}: `aether node list` shows when it is done"))?;
             ui.data(&serde_json::json!({ "draining": node.to_string() }), |_| Ok(()))
         }
         NodeCommand::Activate { node, .. } => {
+            let node = node.resolve(client).await?;
             client.activate_node(node).await?;
             ui.step("Activated", format!("node {node}"))?;
             ui.data(&serde_json::json!({ "activated": node.to_string() }), |_| Ok(()))
         }
         NodeCommand::Remove { node, .. } => {
+            let node = node.resolve(client).await?;
             client.remove_node(node).await?;
             ui.step("Removed", format!("node {node}"))?;
             ui.data(&serde_json::json!({ "removed": node.to_string() }), |_| Ok(()))

@@ -6,6 +6,8 @@ use crate::counts::{metric, metrics, top};
 use crate::http;
 use crate::node::{At, Node, cluster, wait};
 use aether_api::{AspectPoints, LogLine};
+use serde_json::Value;
+use std::path::Path;
 
 /// The functions that can be called with what is done with their calls, as a node tells it.
 fn shown(node: &Node) -> Vec<String> {
@@ -28,6 +30,14 @@ fn lines(node: &Node, id: &str) -> Vec<String> {
         format!("{slice} {}: {caller}{}", line.message, field("ending"))
     };
     said.lines().map(|text| line(serde_json::from_str(text).unwrap())).collect()
+}
+
+/// Calls of the bottom by the top whose time was taken, on all nodes.
+fn timed(nodes: &[Node]) -> f64 {
+    let labels = ["slice=\"t:bottom:1.0.0\"", "caller=\"t:top:1.0.0\""];
+    let of =
+        |node: &Node| metric(&metrics(node, &node.key).text, "aether_call_seconds_count", &labels);
+    nodes.iter().map(of).sum()
 }
 
 const BEGIN: &str = "t:bottom:1.0.0 call begins: t:top:1.0.0";
@@ -74,19 +84,38 @@ fn aspects_are_switched_on_all_nodes_while_calls_go_on() {
         lines(&nodes[0], &format!("until-{asked}")).is_empty()
     });
     assert_eq!(shown(&nodes[0]), expected("metrics"));
-    let timed = || -> f64 {
-        let labels = ["slice=\"t:bottom:1.0.0\"", "caller=\"t:top:1.0.0\""];
-        let of = |node: &Node| {
-            metric(&metrics(node, &node.key).text, "aether_call_seconds_count", &labels)
-        };
-        nodes.iter().map(of).sum()
-    };
-    let before = timed();
+    let before = timed(&nodes);
     (0..32).for_each(|_| assert_eq!(nodes[0].get("/top").status, 200));
-    assert_eq!(timed(), before + 32.0, "each call is timed");
+    assert_eq!(timed(&nodes), before + 32.0, "each call is timed");
+
+    on_one_node(&nodes, &folder);
 
     let unknown = nodes[0].aether(&["aspect", "set", "pair", "t:middle", "log"]);
     assert_eq!(unknown.exit, 3, "{}", unknown.text);
     assert!(unknown.text.contains("[unknown-function]"), "{}", unknown.text);
     assert!(unknown.text.contains(bottom), "it says what there is: {}", unknown.text);
+}
+
+/// The same where the call stays on its node.
+fn on_one_node(nodes: &[Node], folder: &Path) {
+    let near = "[slices.placement]\nrequire-near = [\"t:bottom\"]\n";
+    nodes[0].order(&["undeploy", "pair"]).unwrap();
+    write(folder, "pair", &[slice("bottom", &[]), top()], near);
+    nodes[0].deployed(folder);
+    nodes.iter().for_each(|node| node.wait_for("/top", 200));
+    let slices = nodes[0].json(&["slices"]).unwrap();
+    let of = |slice: &Value| slice["instances"][0]["node"].clone();
+    let homes: Vec<Value> = slices["slices"].as_array().unwrap().iter().map(of).collect();
+    assert!(homes.len() == 2 && homes[0] == homes[1], "{slices}");
+    nodes[1].order(&["aspect", "set", "pair", "t:bottom", "log-metrics"]).unwrap();
+    let mut asked = 0;
+    wait("calls on one node are lines of the log", || {
+        asked += 1;
+        !lines(&nodes[1], &format!("near-{asked}")).is_empty()
+    });
+    let before = timed(nodes);
+    for (at, node) in nodes.iter().enumerate() {
+        assert_eq!(lines(node, &format!("local-{at}")), [BEGIN, END]);
+    }
+    assert_eq!(timed(nodes), before + 3.0, "each call is timed");
 }

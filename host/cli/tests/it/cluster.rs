@@ -60,6 +60,29 @@ fn a_node_is_drained_and_removed() {
 }
 
 #[test]
+fn the_founder_can_leave_when_somebody_can_take_its_vote() {
+    let first = Node::start();
+    first.order(&["node", "drain", &first.id]).unwrap();
+    let own = |node: &Node| {
+        let members = node.members().ok()?;
+        members.into_iter().find(|member| member.id == first.id)
+    };
+    wait("it says what it waits for", || {
+        let reason = own(&first).and_then(|member| member.reason);
+        reason.is_some_and(|reason| reason.contains("the only vote"))
+    });
+    let second = first.another();
+    wait("it has nothing left", || {
+        own(&second).is_some_and(|member| member.state == "DECOMMISSIONED")
+    });
+    second.order(&["node", "remove", &first.id]).unwrap();
+    let folder = second.folder("shop");
+    write(&folder, "shop", &[web("shop", "/shop")], "");
+    second.deployed(&folder);
+    second.wait_for("/shop", 200);
+}
+
+#[test]
 fn every_node_says_why_an_instance_is_nowhere() {
     let nodes = cluster::<3>();
     let folder = nodes[0].folder("shop");

@@ -4,6 +4,9 @@
 use crate::counts::{metric, metrics};
 use crate::http::{self, Answer};
 use crate::node::{Node, cluster, wait};
+use aether_api::LogLine;
+use aether_forge::http::Request;
+use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -167,6 +170,7 @@ fn failures_keep_their_kind_over_two_hops_and_stop_what_nobody_waits_for() {
     let mut five = Five::start();
     CHAINS.iter().for_each(|chain| five.deploy(chain));
     kinds(&five);
+    names(&five);
     late_answers(&five);
     overload(&five);
     callers_that_go_away(&five);
@@ -193,6 +197,37 @@ fn kinds(five: &Five) {
         assert_eq!(five.sum(("aether_calls_total", &failed)), f64::from(asked));
     }
     check(&door.get("/limited/descend"), 200, &["chain-bottom"]);
+}
+
+/// The answer to a call that failed two nodes away, and every line that a slice has left of it on
+/// whatever node, have the same names.
+fn names(five: &Five) {
+    let door = five.door("limited");
+    let body = json!({ "function": "test:chain/top#fail", "params": {} }).to_string();
+    let path = "/api/apps/limited/call";
+    let request = Request { method: "POST", path, body: Some(body), ..Request::default() };
+    let problem: Value = serde_json::from_str(&door.manage(&request).unwrap().body).unwrap();
+    assert_eq!(problem["code"], "callee-failed", "{problem}");
+    let name = |key: &str| match &problem[key] {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let expected = ["variant", "trace-id", "principal"].map(name);
+    assert!(expected.iter().all(|name| name != "null"), "{problem}");
+    let id = name("request-id");
+    assert!(name("help").contains(&format!("aether logs --request-id {id}")), "{problem}");
+    let mut lines: Vec<LogLine> = Vec::new();
+    wait("the guest's last words are in the log", || {
+        let said = door.order(&["logs", "--json", "--request-id", &id]).unwrap();
+        let all = said.lines().map(|line| serde_json::from_str::<LogLine>(line).unwrap());
+        lines = all.filter(|line| line.slice.is_some()).collect();
+        lines.iter().any(|line| line.message == "a guest failed")
+    });
+    assert!(lines.len() > 1, "it has said something itself: {lines:?}");
+    for line in &lines {
+        let field = |key: &str| line.fields.get(key).cloned().unwrap_or_default();
+        assert_eq!(["variant", "trace_id", "principal"].map(field), expected, "{line:?}");
+    }
 }
 
 /// Answers around the deadline of a second: those that come too late are nobody's.

@@ -1,10 +1,9 @@
 //! A node that learns of every change later than the others: what it sends to instances that are
 //! there no more, it sends to those that came instead.
 
-use crate::node::wait;
+use crate::node::{Node, leader, sandboxed, wait};
 use crate::partition::{fault, heal, hosts, slice};
 use crate::update::load::Load;
-use aether_forge::{Node, Sandbox, Settings, leader};
 use serde_json::json;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
@@ -35,14 +34,10 @@ fn deploy(node: &Node, folder: &Path, round: usize) {
 /// each call that is on its way while the instance is replaced comes too late.
 #[test]
 fn no_request_fails_on_a_node_that_learns_late_of_an_update() {
-    let program = env!("CARGO_BIN_EXE_aether").into();
-    let arguments = vec!["--sandbox".to_owned()];
-    let settings = Settings { program, folder: None, arguments };
-    let nodes = Sandbox::new(settings).unwrap().cluster(3).unwrap();
-    let folder = nodes[0].home.join("web");
-    std::fs::create_dir_all(&folder).unwrap();
+    let nodes = sandboxed::<3>();
+    let folder = nodes[0].folder("web");
     deploy(&nodes[0], &folder, 0);
-    let leads = leader(&nodes).unwrap();
+    let leads = leader(&nodes);
     let near = hosts(&nodes[0], "near");
     let late = (0..3).find(|at| *at != leads && near.contains(&nodes[*at].id)).unwrap();
     let others = (0..3).filter(|at| *at != late).map(|at| &*nodes[at].id).collect::<Vec<_>>();

@@ -2,9 +2,8 @@
 //! who has nobody is told so at once, and all is as before when the cut is healed.
 
 use crate::http;
-use crate::node::wait;
+use crate::node::{Node, sandboxed, wait};
 use aether_forge::http::Request;
-use aether_forge::{Node, Sandbox, Settings};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -73,12 +72,8 @@ pub(crate) fn heal(node: &Node) {
 
 #[test]
 fn calls_fail_over_fail_as_what_they_are_and_recover() {
-    let program = env!("CARGO_BIN_EXE_aether").into();
-    let arguments = vec!["--sandbox".to_owned()];
-    let settings = Settings { program, folder: None, arguments };
-    let nodes = Sandbox::new(settings).unwrap().cluster(3).unwrap();
-    let folder = nodes[0].home.join("web");
-    std::fs::create_dir_all(&folder).unwrap();
+    let nodes = sandboxed::<3>();
+    let folder = nodes[0].folder("web");
     // `ping` calls `many`, which two other nodes have; the others call one that one node has.
     let apart = "[slices.placement]\nrequire-away-from = [\"t:many\"]";
     write(

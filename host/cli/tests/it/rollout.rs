@@ -177,4 +177,15 @@ fn versions_mix_where_they_may_and_a_plan_says_how_they_come() {
     for answer in [1_001, 1_002, 2_001, 2_002] {
         assert!(all.contains(&format!(" 200 {answer}")), "{answer}: {all}");
     }
+    // And it is said of each version's calls, where they would go.
+    let explained = node.order(&["explain", "t:web", "t:part/api#f"]).unwrap();
+    let imports = explained.matches("imports t:part/api@1.0.0").count();
+    let shares = explained.matches("has 50% of the traffic").count();
+    let chosen = explained.lines().filter(|line| line.starts_with("->")).count();
+    assert_eq!((imports, shares, chosen), (2, 4, 2), "{explained}");
+    for candidate in ["t:part:1.0.1", "t:part:1.0.2"] {
+        assert!(explained.lines().any(|line| line.contains(candidate)), "{explained}");
+    }
+    let unknown = node.aether(&["explain", "t:part", "t:web/api#f"]);
+    assert!(unknown.exit == 3 && unknown.text.contains("unknown-target"), "{}", unknown.text);
 }

@@ -13,7 +13,8 @@ use std::time::Instant;
 mod open_loop;
 
 /// `t:web`, which answers `GET /web` with what `t:part` of its application returns plus a thousand
-/// times its own number; `t:part` returns its own number.
+/// times its own number; `t:part` returns its own number. Every other version of it has a newer
+/// version of its interface, which is compatible.
 fn components(number: u32) -> [Vec<u8>; 2] {
     let web = format!(
         "(component
@@ -35,7 +36,8 @@ fn components(number: u32) -> [Vec<u8>; 2] {
           (core instance $i (instantiate $m))
           (func $f (result u32) (canon lift (core func $i \"f\")))
           (instance $e (export \"f\" (func $f)))
-          (export \"t:part/api@1.0.0\" (instance $e)))"
+          (export \"t:part/api@1.{}.0\" (instance $e)))",
+        1 - number % 2
     );
     let route = "[[routes]]\nroute = \"GET /web\"\ncall = \"t:web/api#f\"";
     let slice = |name: &str, text: &str, more: &str| {
@@ -45,41 +47,17 @@ fn components(number: u32) -> [Vec<u8>; 2] {
     [slice("web", &web, route), slice("part", &part, "")]
 }
 
-/// The application in this version, as a strategy needs it.
-fn write_for(strategy: &str, folder: &Path, number: u32) {
-    // An instance's time has that of its calls: where one version calls its own node and the other
-    // does not, on a busy machine, a canary rightly sees that one is slower.
-    let is_judged = strategy == "canary";
-    let web = if is_judged { "[slices.placement]\nrequire-near = [\"t:part\"]\n" } else { "" };
-    Files { number, web, more: "" }.write(folder);
-}
-
 /// The application in this version, and `more` at the end of its blueprint.
 pub(crate) fn write_with(folder: &Path, number: u32, more: &str) {
-    Files { number, web: "", more }.write(folder);
-}
-
-/// An application in a version, with more of its first slice and at the end of its blueprint.
-struct Files<'a> {
-    number: u32,
-    web: &'a str,
-    more: &'a str,
-}
-
-impl Files<'_> {
-    fn write(&self, folder: &Path) {
-        let Self { number, web, more } = self;
-        // Where tests take turns with compilers, a node may not hear of others for a while: then it
-        // has to serve by itself. A soak has the machine alone, and most calls go to other nodes.
-        let instances = if wanted().1.is_some() { 2 } else { 3 };
-        let mut blueprint = "[application]\nname = \"web\"\nversion = \"1.0.0\"\n".to_owned();
-        for (i, bytes) in components(*number).iter().enumerate() {
-            std::fs::write(folder.join(format!("{i}.wasm")), bytes).unwrap();
-            blueprint += &format!("[[slices]]\nfile = \"{i}.wasm\"\ninstances = {instances}\n");
-            blueprint += if i == 0 { web } else { "" };
-        }
-        std::fs::write(folder.join("blueprint.toml"), blueprint + more).unwrap();
+    // Where tests take turns with compilers, a node may not hear of others for a while: then it
+    // has to serve by itself. A soak has the machine alone, and most calls go to other nodes.
+    let instances = if wanted().1.is_some() { 2 } else { 3 };
+    let mut blueprint = "[application]\nname = \"web\"\nversion = \"1.0.0\"\n".to_owned();
+    for (i, bytes) in components(number).iter().enumerate() {
+        std::fs::write(folder.join(format!("{i}.wasm")), bytes).unwrap();
+        blueprint += &format!("[[slices]]\nfile = \"{i}.wasm\"\ninstances = {instances}\n");
     }
+    std::fs::write(folder.join("blueprint.toml"), blueprint + more).unwrap();
 }
 
 /// A good answer comes from one version alone.
@@ -161,7 +139,7 @@ fn rollouts_fail_no_request() {
         for (name, strategy) in strategies() {
             number += 1;
             let by = &nodes[number as usize % 3];
-            write_for(name, &folder, number);
+            write_with(&folder, number, "");
             let old = revision(by);
             by.order(&["deploy", folder.to_str().unwrap(), "--strategy", strategy]).unwrap();
             if *name == "a-b" {
@@ -231,7 +209,7 @@ fn rollouts_survive_their_leaders() {
         let endless = name == "a-b" && phase == RolloutPhase::Retiring;
         let phase = if endless { RolloutPhase::Holding } else { phase };
         number += 1;
-        write_for(name, &folder, number);
+        write_with(&folder, number, "");
         let lost = leader(&nodes);
         let others: Vec<_> = (0..3).filter(|i| *i != lost).map(|i| nodes[i].http).collect();
         let load = OpenLoop::start(30, others, "/web", is_good);

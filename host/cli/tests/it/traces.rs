@@ -153,6 +153,8 @@ fn a_collector_gets_one_tree_of_spans_over_nodes_and_its_loss_harms_nothing() {
         assert_eq!(value(&bottom.attributes, "aether.caller"), "t:top:1.0.0");
         assert_eq!(value(&bottom.attributes, "aether.request_id"), format!("r-{trace}"));
         assert_eq!(value(&top.attributes, "aether.ending"), "answered");
+        let variant = [top, bottom].map(|span| value(&span.attributes, "aether.variant"));
+        assert!(variant[0] == variant[1] && variant[0].parse::<u64>().is_ok(), "{variant:?}");
         let took = |span: &Span| span.end_time_unix_nano - span.start_time_unix_nano;
         assert!(took(top) > took(bottom) && took(bottom) > 0, "{top:?} {bottom:?}");
         // Spans of one node come in order, and this one's client had asked before.

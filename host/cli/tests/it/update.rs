@@ -162,3 +162,22 @@ fn of_two_that_deploy_what_they_planned_one_is_refused() {
     let routes = node.aether(&["routes"]).text;
     assert!(routes.contains(won[0].0) && !routes.contains("/old"), "{routes}");
 }
+
+#[test]
+fn new_applications_that_come_together_do_not_get_the_same_route() {
+    let node = Node::start();
+    let apps = [("a", "/same"), ("b", "/same"), ("c", "/same"), ("d", "/d"), ("e", "/e")];
+    let ended = std::thread::scope(|scope| {
+        let deploys = apps.map(|(app, route)| {
+            let (folder, node) = (node.folder(app), &node);
+            write(&folder, app, &[web(app, route)], "");
+            scope.spawn(move || (route, node.deploy(&folder)))
+        });
+        deploys.map(|deploy| deploy.join().unwrap())
+    });
+    let came: Vec<_> = ended.iter().filter(|(_, it)| it.exit == 0).map(|(at, _)| *at).collect();
+    assert_eq!(came, ["/same", "/d", "/e"], "{ended:?}");
+    for (_, refused) in ended.iter().filter(|(_, it)| it.exit != 0) {
+        assert!(refused.exit == 2 && refused.text.contains("route-conflict"), "{}", refused.text);
+    }
+}

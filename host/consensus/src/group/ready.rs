@@ -12,7 +12,7 @@ use raft::{Ready, eraftpb};
 use super::{Group, Held};
 use crate::{
     Body, Committed, Effect, Loss, Membership, MembershipChange, Payload, Persist, PersistNumber,
-    Position, ProposalId, Role, Snapshot, Term, convert,
+    Position, ProposalId, ReadId, Role, Snapshot, Term, convert, reads::question_of,
 };
 
 impl Group {
@@ -47,11 +47,17 @@ impl Group {
         if answerable {
             let patience = self.config.election_ticks as u64;
             for read in self.reads.take_questions(self.ticks, patience) {
-                #[cfg(feature = "planted")]
-                let read = self.plant_question(read);
+                let read = if self.role() == Role::Leader { self.name_round(read) } else { read };
                 self.node.read_index(convert::read_context(read));
             }
         }
+    }
+
+    pub(super) fn name_round(&mut self, question: ReadId) -> ReadId {
+        let round = self.reads.name_round(question);
+        #[cfg(feature = "planted")]
+        let round = self.plant_round(round);
+        round
     }
 
     fn take_ready(&mut self) {
@@ -93,7 +99,11 @@ impl Group {
         let Some(first) = first.filter(|first| is_append && *first != message.index + 1) else {
             return true;
         };
-        let Ok(term) = self.node.raft.raft_log.term(first - 1) else { return false };
+        // Raft's log gives what is not in it the term 0, which fits wherever a log is too short.
+        let term = self.node.raft.raft_log.term(first - 1).unwrap_or(0);
+        if term == 0 {
+            return false;
+        }
         (message.index, message.log_term) = (first - 1, term);
         true
     }
@@ -154,7 +164,10 @@ impl Group {
 
     fn send(&mut self, messages: Vec<eraftpb::Message>) {
         for message in messages {
-            let message = convert::message_from_raft(self.config.group, message);
+            let mut message = convert::message_from_raft(self.config.group, message);
+            if let Body::ReadAnswer { read, .. } = &mut message.body {
+                *read = question_of(*read);
+            }
             if matches!(message.body, Body::Snapshot(_)) {
                 self.snapshots_sent.insert(message.to, self.ticks);
             }

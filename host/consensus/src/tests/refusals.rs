@@ -49,6 +49,9 @@ fn impossible_messages_are_counted_and_dropped() {
         message(2, 1, 5, append(at(1, 1), vec![entry(2, 5), entry(2, 5)])),
         message(2, 1, 5, append(at(1, 1), vec![entry(2, 6)])),
         message(2, 1, 5, append(at(1, 4), vec![entry(2, 3)])),
+        // A log that ends before 9 would take them as its continuation.
+        message(2, 1, 5, append(at(9, 0), vec![entry(10, 5)])),
+        message(2, 1, 5, append(at(0, 1), vec![entry(1, 5)])),
         message(2, 1, 5, append(at(1, 1), vec![Entry { payload: big, ..entry(2, 5) }])),
         message(2, 1, 5, snapshot(0, 1, &[1])),
         message(2, 1, 5, snapshot(50, 6, &[1])),

@@ -58,6 +58,23 @@ impl Table {
         ticket
     }
 
+    /// Writes that are asked for at once.
+    pub(super) fn write_all(&mut self, node: u64, writes: Vec<Write>) -> Vec<Ticket> {
+        let member = self.member(node);
+        let tickets = writes.into_iter().map(|write| member.write(write, None)).collect();
+        self.run(node);
+        tickets
+    }
+
+    /// How many writes each message to the leader carries that is on its way.
+    pub(super) fn forwarded(&self) -> Vec<usize> {
+        let forwards = self.wire.iter().filter_map(|message| match message {
+            Message::Forward(forward) => Some(forward.writes.len()),
+            _ => None,
+        });
+        forwards.collect()
+    }
+
     pub(super) fn read(&mut self, node: u64) -> Ticket {
         let ticket = self.member(node).read();
         self.run(node);

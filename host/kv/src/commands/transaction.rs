@@ -170,6 +170,14 @@ impl From<ValidTransaction> for Transaction {
 }
 
 impl ValidTransaction {
+    /// Bytes of all keys and values: at most [`TRANSACTION_BYTES_MAX`].
+    pub fn bytes(&self) -> usize {
+        let Transaction { conditions, operations } = &self.0;
+        let conditions = conditions.iter().map(|it| it.key().as_str().len() + it.value().len());
+        let operations = operations.iter().map(|it| it.key().as_str().len() + it.value().len());
+        conditions.sum::<usize>() + operations.sum::<usize>()
+    }
+
     pub(crate) fn apply(
         &self,
         state: &mut State,

@@ -212,6 +212,7 @@ fn checked(slices: &[Slice]) -> Checked {
             importer: s.coordinates.clone(),
             interface: format!("x:{}/api", exporter.slice.artifact()).parse().unwrap(),
             exporter: exporter.clone(),
+            wish: None,
         })
     });
     Checked {

@@ -78,12 +78,17 @@ impl<'a> Course<'a> {
         if started == Started::No {
             return;
         }
-        let (request_id, variant) = (&self.origin.request_id, self.origin.variant_number());
-        let (trace_id, attempt) = (self.origin.trace_id(), self.attempts);
         let Endpoint { instance, node, .. } = &self.callee.split.endpoints()[pick.endpoint];
-        let slice = &instance.coordinates;
         tracing::info!(
-            %request_id, variant, trace_id, %slice, to = %node, attempt, %error,
+            request_id = %self.origin.request_id,
+            variant = self.origin.variant_number(),
+            trace_id = self.origin.trace_id(),
+            principal = self.origin.principal_name(),
+            app = %instance.app,
+            slice = %instance.coordinates,
+            to = %node,
+            attempt = self.attempts,
+            %error,
             "a call that may have begun is made again"
         );
     }
@@ -134,9 +139,15 @@ impl<'a> Course<'a> {
             return Ok(error);
         }
         if let Some(stop @ (Stop::Budget | Stop::MayHaveStarted)) = stop {
-            let (request_id, variant) = (&self.origin.request_id, self.origin.variant_number());
-            let trace_id = self.origin.trace_id();
-            tracing::debug!(%request_id, variant, trace_id, %error, %stop, "a call is not made again");
+            tracing::debug!(
+                request_id = %self.origin.request_id,
+                variant = self.origin.variant_number(),
+                trace_id = self.origin.trace_id(),
+                principal = self.origin.principal_name(),
+                %error,
+                %stop,
+                "a call is not made again"
+            );
         }
         Err(Ended { error, outdated: self.refused })
     }

@@ -93,20 +93,25 @@ impl ControlLoop {
     }
 
     /// Does what the member wants, until it wants nothing. What follows a `Persist` need not wait
-    /// for it, so the disk works while messages are on their way.
+    /// for it: messages and answers are on their way before the disk is written.
     pub(super) fn execute(&mut self) -> Result<(), ControlFailure> {
         loop {
-            let effects = self.member.advance();
-            if effects.is_empty() {
-                break;
-            }
             let mut steps = Vec::new();
-            for effect in effects {
-                self.on_effect(effect, &mut steps)?;
+            loop {
+                let effects = self.member.advance();
+                if effects.is_empty() {
+                    break;
+                }
+                for effect in effects {
+                    self.on_effect(effect, &mut steps)?;
+                }
             }
             let revision = self.shared.state.read().revision();
             let followed = &self.shared.revision;
             followed.send_if_modified(|seen| std::mem::replace(seen, revision) != revision);
+            if steps.is_empty() {
+                break;
+            }
             self.write(steps)?;
         }
         if std::mem::take(&mut self.has_news) {
@@ -138,7 +143,7 @@ impl ControlLoop {
                 });
             }
             Effect::MembershipChanged { membership } => {
-                tracing::info!(?membership, "members changed");
+                tracing::info!(%membership, "members changed");
                 self.has_news = true;
             }
             Effect::LeaderChanged { leader, role, term } => {

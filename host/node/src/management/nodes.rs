@@ -45,7 +45,7 @@ impl Office {
             reachable: self.reaches.borrow().is_up(node, self.identity.node),
             cluster: record.cluster,
             zone: record.zone,
-            reason: self.why_not_well(node, &sample),
+            reason: self.why_not_well(picture, node, &sample),
         }
     }
 
@@ -105,10 +105,28 @@ impl Office {
     }
 
     /// Why a node is not as it should be, if it is not.
-    fn why_not_well(&self, node: NodeId, sample: &Sample) -> Option<String> {
+    fn why_not_well(&self, picture: &Picture, node: NodeId, sample: &Sample) -> Option<String> {
         let full = || "its disk is full: it serves, and takes no part in decisions".to_owned();
         let full = || sample.disk_full.then(full);
-        self.why_unreachable(node).or_else(full).or_else(|| self.samples.skews.of(node))
+        let skew = || self.samples.skews.of(node);
+        let stays = || self.why_it_stays(picture, node);
+        self.why_unreachable(node).or_else(full).or_else(skew).or_else(stays)
+    }
+
+    /// What a node that drains still has.
+    fn why_it_stays(&self, picture: &Picture, node: NodeId) -> Option<String> {
+        let duty = picture.world.members.get(&node).map(|at| at.value.duty);
+        duty.filter(|duty| *duty == Duty::Draining)?;
+        let planned = picture.world.plan.value.assignments.iter();
+        let planned = planned.filter(|assignment| assignment.node == node).count();
+        let members = self.control.status().borrow().as_ref().map(|it| it.membership.clone());
+        match planned {
+            0 if members.is_some_and(|it| it.voters == [node].into()) => {
+                Some("it has the only vote, and no other node can take it yet".to_owned())
+            }
+            0 => None,
+            _ => Some(format!("{planned} to go: `aether status` says why an instance stays")),
+        }
     }
 
     fn why_unreachable(&self, node: NodeId) -> Option<String> {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const SHOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often a change is tried again because somebody else wrote at the same time.
-const ATTEMPTS_MAX: u32 = 8;
+pub(super) const ATTEMPTS_MAX: u32 = 8;
 
 /// An entry to write, and the revision that it must have until then.
 pub(crate) struct Put {
@@ -45,17 +45,22 @@ impl Office {
             match self.write(vec![condition], vec![operation]).await {
                 Ok(_) => return Ok(answer),
                 Err(error) if error.kind == ErrorKind::Conflict && attempt < ATTEMPTS_MAX => {
-                    self.control.fresh().await.map_err(|error| control_error(&error))?;
-                    let seen = picture.world.revision;
-                    let mut pictures = self.pictures.clone();
-                    let newer = pictures.wait_for(|picture| picture.world.revision > seen);
-                    // Whoever has written has changed it.
-                    let _ = tokio::time::timeout(SHOWN_TIMEOUT, newer).await;
+                    self.newer(picture.world.revision).await?;
                 }
                 Err(error) => return Err(error),
             }
         }
         unreachable!("the last attempt returns")
+    }
+
+    /// Waits for a newer picture than one that somebody's write has overtaken.
+    pub(super) async fn newer(&self, seen: Revision) -> Result<(), ApiError> {
+        self.control.fresh().await.map_err(|error| control_error(&error))?;
+        let mut pictures = self.pictures.clone();
+        let newer = pictures.wait_for(|picture| picture.world.revision > seen);
+        // Whoever has written has changed it.
+        let _ = tokio::time::timeout(SHOWN_TIMEOUT, newer).await;
+        Ok(())
     }
 
     /// Where a majority is missing, waiting would only hide the reason.

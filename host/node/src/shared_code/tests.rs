@@ -2,15 +2,10 @@
 
 use super::*;
 use crate::pair::{Answers, HERE, Half, THERE, pair};
-use crate::reach::{Reach, Seen};
-use crate::tasks::{OnFailure, Tasks};
+use crate::tasks::OnFailure;
 use aether_transport::{Request, Response};
 use futures_util::future::BoxFuture;
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::time::Instant;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 const SLICE: &str = r#"(component
     (core module $m (func (export "f") (result i32) i32.const 42))
@@ -25,14 +20,7 @@ fn shared(half: &Half, other: NodeId, folder: &tempfile::TempDir) -> SharedCode 
         wasm_instances_max: 16,
         ..aether_engine::Settings::for_machine(storage.compiled.path().to_owned())
     };
-    let seen = Seen { up: true, run: 1, leaving: false, since: Instant::now() };
-    let (_, reaches) = watch::channel(Arc::new(Reach([(other, seen)].into())));
-    let depot = Depot {
-        artifacts: storage.artifacts,
-        network: half.network.clone(),
-        reaches,
-        tasks: Tasks::new(CancellationToken::new()),
-    };
+    let depot = half.depot(storage.artifacts, other);
     SharedCode { engine: Engine::new(settings, crate::infra_slices()).unwrap(), depot }
 }
 

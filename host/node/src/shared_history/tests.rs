@@ -3,26 +3,17 @@
 use super::*;
 use crate::clock::Clock;
 use crate::pair::{Answers, HERE, Half, THERE, pair};
-use crate::reach::{Reach, Seen};
 use crate::tasks::{OnFailure, Tasks};
 use aether_telemetry::{Fleet, Reading, Span, Traffic};
 use aether_transport::{Request, Response};
 use futures_util::future::{BoxFuture, ready};
 use std::sync::Mutex;
-use tokio::sync::watch;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn shared(half: &Half, other: NodeId, folder: &tempfile::TempDir) -> SharedHistory {
     let storage = aether_storage::Storage::open(folder.path()).unwrap();
-    let seen = Seen { up: true, run: 1, leaving: false, since: std::time::Instant::now() };
-    let (_, reaches) = watch::channel(Arc::new(Reach([(other, seen)].into())));
-    let depot = Depot {
-        artifacts: storage.artifacts,
-        network: half.network.clone(),
-        reaches,
-        tasks: Tasks::new(CancellationToken::new()),
-    };
+    let depot = half.depot(storage.artifacts, other);
     SharedHistory::new(depot, Samples::new(Clock::default()), Counting::default(), true)
 }
 

@@ -67,11 +67,12 @@ pub(super) fn edges(
                     importer: part.bound.coordinates.clone(),
                     interface: wanted.name.clone(),
                     exporter: exporter.clone(),
+                    wish: wish.map(|(_, wish)| wish.clone()),
                 });
             }
         }
     }
-    edges.sort();
+    edges.sort_by(|a, b| (&a.importer, &a.interface).cmp(&(&b.importer, &b.interface)));
     edges
 }
 

@@ -1,7 +1,6 @@
 //! What the check finds, as data.
 
 use super::world::{application, descriptions, slices};
-use aether_types::Digest;
 use aether_types::blueprint::Application;
 use aether_types::checked::{Checked, RouteTarget};
 use expect_test::{Expect, expect};
@@ -448,38 +447,4 @@ fn what_a_blueprint_changes_is_said() {
         Changed slice shop:a: instances 1 -> 3, other limits
     "#]]
     .assert_eq(&show(Some(&one), &more));
-}
-
-#[test]
-fn versions_that_call_each_other_must_agree() {
-    let of = |text: &str| {
-        let slices = slices(text);
-        let checked = crate::check(&application("shop", &slices, ""), &descriptions(&slices), []);
-        (checked.unwrap(), descriptions(&slices))
-    };
-    let version = |number: u32, check: &str| {
-        of(&format!(
-            "shop:orders:{number}.0.0
-            export shop:orders/place@1.0.0 {{ place() }}
-            import shop:stock/check@1.0.0 {{ {check} }}
-            ---
-            shop:stock:{number}.0.0
-            export shop:stock/check@1.0.0 {{ {check}; more() }}"
-        ))
-    };
-    let mixed = |check: &str| {
-        let (old, mut known) = version(1, "check(sku: string) -> u32");
-        let (mut new, more) = version(2, check);
-        // Other bytes than those of the old one.
-        let other = |digest: Digest| Digest(digest.0.map(|byte| byte + 100));
-        new.slices.iter_mut().for_each(|slice| slice.digest = other(slice.digest));
-        known.extend(more.into_iter().map(|(digest, description)| (other(digest), description)));
-        crate::check_mix([&old, &new], &known).map_err(|problems| problems.to_string())
-    };
-    assert_eq!(mixed("check(sku: string) -> u32"), Ok(()));
-    expect![[r#"
-        shop:orders:1.0.0: wants `check: func(sku: string) -> u32` of `shop:stock/check@1.0.0`, but shop:stock:2.0.0 offers `check: func(sku: string) -> u64` [type-mismatch]
-          help: build both slices against the same WIT package
-        shop:orders:2.0.0: wants `check: func(sku: string) -> u64` of `shop:stock/check@1.0.0`, but shop:stock:1.0.0 offers `check: func(sku: string) -> u32` [type-mismatch]
-          help: build both slices against the same WIT package"#]].assert_eq(&mixed("check(sku: string) -> u64").unwrap_err());
 }

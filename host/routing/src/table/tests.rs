@@ -37,12 +37,15 @@ fn application(app: &str, version: &str, routes: &[&str]) -> Arc<Checked> {
             min_ready: 1,
             max_instances: None,
             placement: Placement::default(),
-            exports: vec!["shop:stock/api@1.0.0".parse().unwrap()],
+            exports: vec![
+                format!("shop:stock/api@1.{}.0", u8::from(version > "1")).parse().unwrap(),
+            ],
         }],
         edges: vec![CheckedEdge {
             importer: slice("web"),
             interface: "shop:stock/api@1.0.0".parse().unwrap(),
             exporter: slice("stock"),
+            wish: None,
         }],
         routes: routes.iter().map(route).collect(),
     })

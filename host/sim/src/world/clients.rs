@@ -32,7 +32,7 @@ struct Open {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum What {
+pub(super) enum What {
     Register(Register, Op),
     /// Two entries that are always written together.
     Pair(u64),
@@ -66,7 +66,7 @@ impl World {
             self.history.call(id, register, op);
         }
         let run = self.up(node).expect("it runs").run;
-        self.after(0, Event::Ask { node, run, op: id });
+        self.after(0, Event::Ask { node, run, op: id, client, what });
         if let Some(patience_ms) = self.swarm.patience_ms {
             self.after(patience_ms, Event::GiveUp(id));
         }
@@ -112,9 +112,9 @@ impl World {
         history::decode(&entry.value)
     }
 
-    /// The request gets to the process, if it is still there.
-    pub(super) fn on_ask(&mut self, node: NodeId, run: u64, id: OpId) {
-        let Some(&Open { client, what, .. }) = self.clients.open.get(&id) else { return };
+    /// The request gets to the process, if it is still there, whether or not the client still
+    /// waits.
+    pub(super) fn on_ask(&mut self, node: NodeId, run: u64, id: OpId, client: u64, what: What) {
         let put = |key: &str, value| {
             let key = keys::key(key);
             Operation::Put { key, value: history::encode(value), lease: None }
@@ -197,21 +197,22 @@ impl World {
             return;
         }
         let up = self.nodes[&node].up.as_ref().expect("it answers");
-        self.oracle.on_read(node, up.state.applied(), open.since);
+        let at = up.state.applied();
+        self.oracle.on_read(node, at, open.since);
         let entry = up.state.get(&register.key());
         let held = entry.and_then(|entry| history::decode(&entry.value));
-        self.history.response(id, Told::Holds(held));
+        self.history.response(id, Told::Holds(held), at);
     }
 
     fn on_register_written(&mut self, id: OpId, register: Register, answer: Answer, open: &Open) {
         match answer {
             Ok(Done::Applied(done)) => {
-                let applied = self.oracle.on_acknowledged(id, open.since);
+                let (at, applied) = self.oracle.on_acknowledged(id, open.since);
                 assert_eq!(applied.result, Ok(done), "{id:?} was told another result");
-                self.history.response(id, Told::Done);
+                self.history.response(id, Told::Done, at);
             }
             Err(Error::Refused(refused)) => {
-                let applied = self.oracle.on_acknowledged(id, open.since);
+                let (at, applied) = self.oracle.on_acknowledged(id, open.since);
                 assert_eq!(applied.result, Err(refused.clone()), "{id:?} was told another result");
                 let Refused::Conflict { current, .. } = refused else {
                     panic!("{id:?} was refused: {refused}")
@@ -219,7 +220,7 @@ impl World {
                 let held = current.into_iter().find(|(key, _)| *key == register.key());
                 let (_, entry) = held.expect("the condition was about the register");
                 let held = entry.and_then(|entry| history::decode(&entry.value));
-                self.history.response(id, Told::Holds(held));
+                self.history.response(id, Told::Holds(held), at);
             }
             // Stays open in the history.
             Err(Error::Unknown) => {}

@@ -133,11 +133,8 @@ impl World {
         decided: Option<Term>,
         asker: Asker,
     ) {
-        let Some(up) = self.up_in(id, run) else { return };
-        let transaction = transaction.try_into().expect("within all limits");
-        let ticket = up.member.write(Write::Transaction(transaction), decided);
-        up.askers.insert(ticket, asker);
-        self.settle(id);
+        let write = Write::Transaction(transaction.try_into().expect("within all limits"));
+        self.give(Event::Write { node: id, run, write, decided, asker });
     }
 
     pub(super) fn on_planned(&mut self, id: NodeId) {

@@ -8,6 +8,9 @@ use crate::swarm::Ms;
 /// How long an election goes on, about, and how long a node that flickers is away.
 const FLICKER_MS: Ms = 20;
 
+/// A leader that is lost by its messages sends so many at most.
+const HUNT_MESSAGES_MAX: u64 = 4;
+
 impl World {
     /// Power off: what was not durable is gone, and so is everything in memory.
     fn crash(&mut self, id: NodeId) {
@@ -22,6 +25,7 @@ impl World {
         }
         node.disk.crash(&mut self.rng);
         self.trace.add(self.now, format_args!("{id} crashes"));
+        self.lose_on_the_way(|from, _| from == id);
         self.on_node_gone(id);
         for other in self.running() {
             let up = self.up(other).expect("it runs");
@@ -34,6 +38,17 @@ impl World {
             }
         }
         self.after(down_ms, Event::Restart(id));
+    }
+
+    /// What is still in a process, a machine or a cable may go with it.
+    fn lose_on_the_way(&mut self, is_hit: impl Fn(NodeId, NodeId) -> bool) {
+        if self.rng.chance(self.network.faults.lost_on_the_way) {
+            let is_lost = |event: &Event| match event {
+                Event::Deliver(message) => is_hit(message.from(), message.to()),
+                _ => false,
+            };
+            self.queue.retain(|_, event| !is_lost(event));
+        }
     }
 
     pub(super) fn on_restart(&mut self, id: NodeId) {
@@ -86,6 +101,8 @@ impl World {
             }
         }
         self.trace.add(self.now, format_args!("partition {kind} around {one}"));
+        let network = self.network.clone();
+        self.lose_on_the_way(|from, to| network.is_cut(from, to));
         let wait = self.rng.around(self.swarm.partition_ms);
         self.after(wait, Event::Mend);
         self.repeat(self.swarm.partition, Event::Partition);
@@ -94,14 +111,28 @@ impl World {
     pub(super) fn on_mend(&mut self) {
         self.network.mend();
         self.trace.add(self.now, format_args!("the network is whole"));
+        // One that has outlived it is hunted like a new one.
+        if let Some((leader, _)) = self.draw_leader() {
+            self.maybe_hunt(leader);
+        }
     }
 
-    /// A new leader is the best thing to lose, and one that repairs the logs of others.
+    /// A new leader is the best thing to lose, and one that repairs the logs of others: some time
+    /// later, or some messages, so that any step of what it does can be its last.
     pub(super) fn maybe_hunt(&mut self, id: NodeId) {
-        if !self.healed && self.rng.chance(self.swarm.hunt) {
-            let wait = self.rng.between(0, self.swarm.hunt_ms);
-            let run = self.up(id).expect("it runs").run;
-            self.after(wait, Event::Hunt { node: id, run });
+        if self.healed || !self.rng.chance(self.swarm.hunt) {
+            return;
+        }
+        let wait = self.rng.between(0, self.swarm.hunt_ms);
+        let messages = self
+            .rng
+            .chance(self.swarm.hunt_by_messages)
+            .then(|| self.rng.between(1, HUNT_MESSAGES_MAX));
+        let up = self.up(id).expect("it runs");
+        let hunt = Event::Hunt { node: id, run: up.run };
+        match messages {
+            Some(messages) => up.when_it_sends = Some((messages, hunt)),
+            None => self.after(wait, hunt),
         }
     }
 
@@ -111,9 +142,15 @@ impl World {
             let mut others = self.running();
             others.retain(|id| *id != candidate);
             let Some(node) = self.rng.pick(&others) else { return };
-            let run = self.up(node).expect("it runs").run;
-            let wait = self.rng.between(0, FLICKER_MS);
-            self.after(wait, Event::Flicker { node, run });
+            let at_once = self.rng.chance(500);
+            let up = self.up(node).expect("it runs");
+            let flicker = Event::Flicker { node, run: up.run };
+            if at_once {
+                up.when_it_sends = Some((1, flicker));
+            } else {
+                let wait = self.rng.between(0, FLICKER_MS);
+                self.after(wait, flicker);
+            }
         }
     }
 
@@ -138,6 +175,7 @@ impl World {
             self.network.cut(id, other);
             self.network.cut(other, id);
         }
+        self.lose_on_the_way(|from, to| from == id || to == id);
         let wait = self.rng.around(self.swarm.partition_ms);
         self.after(wait, Event::Mend);
     }

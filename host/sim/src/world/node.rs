@@ -10,6 +10,8 @@ use aether_routing::Table;
 use aether_types::observed::Observed;
 use aether_types::{LogIndex, NodeId};
 
+use super::Event;
+use super::inbox::Inbox;
 use super::stops::Door;
 use crate::disk::Disk;
 use crate::guests::Guests;
@@ -32,17 +34,21 @@ pub(super) struct Up {
     pub(super) ticks: u64,
     /// How often it was stopped, and, if it is, what waits for it.
     pub(super) stops: u64,
-    /// Is stopped when it has sent something.
-    pub(super) stops_soon: bool,
+    /// Happens when it has sent so many messages: it is stopped, or crashes.
+    pub(super) when_it_sends: Option<(u64, Event)>,
     pub(super) door: Option<Door>,
     /// Nodes that have given up their connection to this one while it was stopped.
     pub(super) given_up: BTreeSet<NodeId>,
+    pub(super) inbox: Inbox,
     /// Takes up events, and does what follows from all of them afterwards.
     pub(super) holds_back: bool,
     pub(super) member: Member,
     pub(super) state: State,
     /// Everything up to here was looked at by the oracle.
     pub(super) passed: LogIndex,
+    /// Writes that the disk has not done, and whether the loop waits for them.
+    pub(super) writes: u64,
+    pub(super) waits_for_disk: bool,
     /// When the disk has done what it was asked for.
     pub(super) disk_done: Ms,
     pub(super) askers: BTreeMap<Ticket, Asker>,
@@ -85,5 +91,10 @@ impl Up {
     /// By the node's own clock, since its start.
     pub(super) fn tick(&self, now: Ms) -> Tick {
         Tick(now - self.since)
+    }
+
+    /// Its loop waits for the disk, and takes nothing.
+    pub(super) fn is_writing(&self) -> bool {
+        self.waits_for_disk && self.writes > 0
     }
 }

@@ -34,9 +34,8 @@ impl World {
         };
         self.trace.add(self.now, format_args!("the operator asks {node}: {kind}"));
         let Some(up) = self.up(node) else { return };
-        let ticket = up.member.write(write, decided);
-        up.askers.insert(ticket, Asker::Operator);
-        self.settle(node);
+        let (run, asker) = (up.run, Asker::Operator);
+        self.give(Event::Write { node, run, write, decided, asker });
     }
 
     pub(super) fn on_blueprint(&mut self) {
@@ -145,11 +144,18 @@ impl World {
         if let Some((leader, _)) = self.draw_leader() {
             let running = self.running();
             let to = self.rng.pick(&running).expect("the leader runs");
-            let asked = self.up(leader).expect("it leads").member.transfer_leader(to);
-            self.trace.add(self.now, format_args!("{leader} hands over to {to}: {asked:?}"));
-            self.settle(leader);
+            let run = self.up(leader).expect("it leads").run;
+            self.give(Event::HandOver { node: leader, run, to });
         }
         self.repeat(self.swarm.transfer, Event::Transfer);
+    }
+
+    pub(super) fn on_hand_over(&mut self, id: NodeId, run: u64, to: NodeId) {
+        if let Some(up) = self.up_in(id, run) {
+            let asked = up.member.transfer_leader(to);
+            self.trace.add(self.now, format_args!("{id} hands over to {to}: {asked:?}"));
+            self.settle(id);
+        }
     }
 }
 

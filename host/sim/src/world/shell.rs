@@ -3,14 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aether_consensus::{Body, Config, GroupId, Persist, PersistNumber, Role};
-use aether_control::{Change, Effect, Member, Message, Reply, Settings, Tick};
+use aether_consensus::{Body, Config, GroupId, Persist, PersistNumber, Role, Term};
+use aether_control::{Change, Effect, Member, Message, Reply, Settings, Tick, Write};
 use aether_kv::State;
 use aether_lifecycle::Reconciler;
 use aether_routing::Table;
 use aether_types::{LogIndex, NodeId};
+use bytes::Bytes;
 
-use super::node::Up;
+use super::inbox::Inbox;
+use super::node::{Asker, Up};
 use super::{Event, World};
 use crate::guests::Guests;
 use crate::oracle;
@@ -19,6 +21,9 @@ use crate::swarm::Ms;
 
 /// How long a write waits before its asker is told that nobody knows.
 const WRITE_TIMEOUT_MS: Ms = 3_000;
+
+/// How long it takes at most to encode the state, while everything else goes on.
+const ENCODE_MS: Ms = 30;
 
 /// Ticks between two looks at which nodes can be reached.
 const REACH_TICKS: u64 = 10;
@@ -45,13 +50,16 @@ impl World {
             since: self.now,
             ticks: 0,
             stops: 0,
-            stops_soon: false,
+            when_it_sends: None,
             door: None,
             given_up: BTreeSet::new(),
+            inbox: Inbox::default(),
             holds_back: false,
             member,
             state: State::new(),
             passed: node.disk.view().snapshot.position.index,
+            writes: 0,
+            waits_for_disk: false,
             disk_done: self.now,
             askers: BTreeMap::new(),
             leading: None,
@@ -119,14 +127,43 @@ impl World {
         for entry in node.disk.on_durable(number) {
             self.oracle.on_entries(None, &[entry]);
         }
-        up.member.on_persisted(number);
-        self.settle(id);
+        up.writes -= 1;
+        // A loop that waits for the disk asked for all of it at once.
+        if !up.is_writing() {
+            up.member.on_persisted(number);
+            self.settle(id);
+            self.turn_after(0, id, run);
+        }
+    }
+
+    pub(super) fn on_snapshot(&mut self, id: NodeId, run: u64, index: LogIndex, data: Bytes) {
+        if let Some(up) = self.up_in(id, run) {
+            up.member.on_snapshot(index, data);
+            self.settle(id);
+        }
+    }
+
+    pub(super) fn on_write(
+        &mut self,
+        id: NodeId,
+        run: u64,
+        write: Write,
+        decided: Option<Term>,
+        asker: Asker,
+    ) {
+        if let Some(up) = self.up_in(id, run) {
+            let ticket = up.member.write(write, decided);
+            up.askers.insert(ticket, asker);
+            self.settle(id);
+        }
     }
 
     /// Executes the effects of one node until there are none, then checks it.
     pub(super) fn settle(&mut self, id: NodeId) {
         loop {
-            let Some(up) = self.up(id).filter(|up| !up.holds_back) else { return };
+            let Some(up) = self.up(id).filter(|up| !up.holds_back && !up.is_writing()) else {
+                return;
+            };
             assert!(up.is_awake(), "{id} is stopped and does something");
             let effects = up.member.advance();
             let applied = up.member.group().applied().index;
@@ -156,8 +193,10 @@ impl World {
             Effect::Reply(reply) => self.reply(id, reply),
             Effect::TakeSnapshot { index } => {
                 self.trace.add(self.now, format_args!("{id} takes a snapshot at {index}"));
+                let wait = self.rng.below(ENCODE_MS);
                 let up = self.up(id).expect("it runs");
-                up.member.on_snapshot(index, up.state.encode().into());
+                let (run, data) = (up.run, up.state.encode().into());
+                self.after(wait, Event::Snapshot { node: id, run, index, data });
             }
             Effect::MembershipChanged { membership } => {
                 self.trace.add(self.now, format_args!("{id} has {membership:?}"));
@@ -194,10 +233,15 @@ impl World {
         };
         let fails = self.rng.chance(faults.fail);
         let (now, number) = (self.now, persist.number);
+        // A large snapshot is written beside the loop, and what comes after it with it.
+        let beside = persist.snapshot.is_some() && self.rng.chance(500);
+        let waits = faults.waits && !beside;
         let node = self.nodes.get_mut(&id).expect("it runs");
         self.oracle.on_persist(&node.disk, &persist);
         node.disk.write(persist);
         let up = node.up.as_mut().expect("it runs");
+        up.waits_for_disk = waits && (up.waits_for_disk || up.writes == 0);
+        up.writes += 1;
         let (run, done) = (up.run, up.disk_done.max(now) + write_ms);
         up.disk_done = done;
         let event = match fails {
@@ -220,10 +264,12 @@ impl World {
         }
         // Raft hands on the questions of nodes that may be gone by now.
         if let Some(up) = self.up(from)
-            && std::mem::take(&mut up.stops_soon)
+            && let Some((messages, event)) = up.when_it_sends.take()
         {
-            let run = up.run;
-            self.after(0, Event::StopNow { node: from, run });
+            match messages {
+                1 => self.after(0, event),
+                _ => up.when_it_sends = Some((messages - 1, event)),
+            }
         }
         if self.is_given_up(from, to) {
             return;

@@ -86,6 +86,10 @@ fn addressee(event: &Event) -> Option<(NodeId, Option<u64>)> {
         | Event::DiskFails { node, run }
         | Event::Unreachable { node, run, .. }
         | Event::Silence { node, run, .. }
+        | Event::Turn { node, run }
+        | Event::Snapshot { node, run, .. }
+        | Event::Write { node, run, .. }
+        | Event::HandOver { node, run, .. }
         | Event::Look { node, run }
         | Event::WritePlan { node, run, .. }
         | Event::Publish { node, run }
@@ -139,18 +143,24 @@ impl World {
         })
     }
 
-    /// Any node, but a leader in half of the cases. At once, or when it has sent something next:
+    /// Any node, but often a leader. At once, or when it has sent something next:
     /// then the answers find it stopped.
     pub(super) fn on_stop(&mut self) {
         if self.healed {
             return;
         }
         let awake = self.awake();
-        let leader = self.draw_leader().map(|(leader, _)| leader).filter(|_| self.rng.chance(500));
+        let leader = self
+            .draw_leader()
+            .map(|(leader, _)| leader)
+            .filter(|_| self.rng.chance(self.swarm.stop_leader));
         if let Some(id) = leader.or_else(|| self.rng.pick(&awake)) {
             match self.rng.chance(500) {
                 true => self.stop(id),
-                false => self.up(id).expect("it runs").stops_soon = true,
+                false => {
+                    let up = self.up(id).expect("it runs");
+                    up.when_it_sends = Some((1, Event::StopNow { node: id, run: up.run }));
+                }
             }
         }
         self.repeat(self.swarm.stop, Event::Stop);
@@ -164,7 +174,7 @@ impl World {
 
     pub(super) fn stop(&mut self, id: NodeId) {
         let Some(up) = self.up(id).filter(|up| up.door.is_none()) else { return };
-        up.stops_soon = false;
+        up.when_it_sends = None;
         up.door = Some(Door::default());
         up.stops += 1;
         let stop = Stop { node: id, run: up.run, number: up.stops };
@@ -182,7 +192,7 @@ impl World {
         if self.up_in(id, run).is_some() && self.stopped(since).is_some_and(|up| !up.is_awake()) {
             self.trace.add(self.now, format_args!("{id} gives up its link to {}", since.node));
             self.give_up(since.node, id);
-            self.on_unreachable(id, run, since.node);
+            self.give(Event::Unreachable { node: id, run, of: since.node });
         }
     }
 
@@ -247,7 +257,7 @@ impl World {
             let door = self.up_in(id, run).and_then(|up| up.door.as_mut());
             let Some(event) = door.and_then(|door| door.take(place)) else { return };
             self.steps += 1;
-            self.on_event(event);
+            self.give(event);
         }
     }
 

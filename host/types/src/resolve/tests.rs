@@ -254,24 +254,6 @@ fn nobody_provides_it() {
     );
 }
 
-#[test]
-fn versions_that_disagree_about_an_interface_cannot_share_calls() {
-    let importer: Coordinates = "shop:web:1.0.0".parse().unwrap();
-    let slice: Coordinates = "shop:stock:2.0.0".parse().unwrap();
-    let wanted = interface("shop:stock/api@1.0.0 get put");
-    let want = Want { importer: &importer, interface: &wanted, versions: None, slice: None };
-    let diverging = |offered: &str| {
-        let interface = interface(offered);
-        let offers = [Offer { slice: &slice, interface: &interface }];
-        divergences(&[want], &offers).iter().map(ToString::to_string).collect::<String>()
-    };
-    assert_eq!(diverging("shop:stock/api@1.0.0 get put more"), "");
-    assert_eq!(diverging("shop:stock/api@2.0.0 get:u32"), "", "it is not the same interface");
-    expect![[r#"
-        shop:web:1.0.0: wants `put: func() -> string` of `shop:stock/api@1.0.0`, but shop:stock:2.0.0 offers `put: func() -> u32` [type-mismatch]
-          help: build both slices against the same WIT package"#]].assert_eq(&diverging("shop:stock/api@1.0.0 get put:u32"));
-}
-
 proptest! {
     /// In whatever order they are offered: the same one; and never an older one than another
     /// that fits.

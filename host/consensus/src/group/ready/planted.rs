@@ -1,7 +1,7 @@
 //! Where the planted defects sit in a group. Knows no other defect than the one that is asked for.
 
 use super::super::Group;
-use crate::{HardState, Planted, ReadId, Role, reads::first_of};
+use crate::{HardState, Planted, ReadId, Role, reads::question_of};
 
 impl Group {
     /// Commits whatever a majority has, of whichever term.
@@ -25,10 +25,10 @@ impl Group {
         }
     }
 
-    pub(super) fn plant_question(&self, question: ReadId) -> ReadId {
+    pub(super) fn plant_round(&self, round: ReadId) -> ReadId {
         match self.config.planted {
-            Some(Planted::ReuseQuestion) => first_of(question),
-            _ => question,
+            Some(Planted::ReuseQuestion) => question_of(round),
+            _ => round,
         }
     }
 }
