@@ -269,7 +269,6 @@ test("calls are counted along every edge, with what fails", async () => {
   await hands.aether(0, "deploy", join(process.cwd(), "../../examples/order"));
   const { page, complaints } = await inside("Calls");
   await page.getByLabel("since the nodes count").check();
-  // Longer than that takes whoever writes on a majority.
   await hands.aether(0, "slow", "--strategy", 'fixed = "1ms"');
   await order(20);
   const functions = page.getByRole("table", { name: "Functions that were called" });
@@ -287,6 +286,7 @@ test("calls are counted along every edge, with what fails", async () => {
     .waitFor();
   await placed.getByText("Distribution").click();
   await placed.getByRole("table", { name: "How long calls took" }).waitFor();
+  // Those that trap take longer than that.
   await hands.web({ node: 0, version: 8, instances: 3, traps: true });
   await ask("GET", "/web", 5);
   const failed = functions.getByRole("row", { name: /t:web:1.0.8/ });

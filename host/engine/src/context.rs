@@ -127,6 +127,19 @@ impl Origin {
         self.variant.map(|variant| variant.0)
     }
 
+    /// The same request in another version, which begins anew.
+    pub fn in_variant(&self, variant: Revision) -> Arc<Self> {
+        Arc::new(Self {
+            request_id: self.request_id.clone(),
+            principal: self.principal.clone(),
+            roles: self.roles.clone(),
+            trace_parent: self.trace_parent.clone(),
+            variant: Some(variant),
+            urgency: self.urgency,
+            way: Way::default(),
+        })
+    }
+
     /// Who asked, as logs write it.
     pub fn principal_name(&self) -> Option<&str> {
         self.principal.as_deref()

@@ -38,7 +38,7 @@ pub struct Slice {
 }
 
 /// A call that may still be made elsewhere: a slice takes it only when it begins.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Offer {
     /// In the wire format of the function's types.
     pub args: Vec<u8>,

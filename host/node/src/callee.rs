@@ -211,7 +211,7 @@ impl Callee {
     }
 
     /// Calls a function of an instance that takes the call, of several if the first ones fail. The
-    /// offer is still there unless the call has begun on this node.
+    /// offer is still there unless the call has begun on this node and cannot be made again.
     ///
     /// # Errors
     /// What the last one said, or why there is nobody.
@@ -224,18 +224,29 @@ impl Callee {
         let Offer { args, ctx } = offer.as_ref().expect(OFFERED);
         let affinity = wish.affinity.or_else(|| self.rules.key(function, args));
         let wish = Wish { affinity, ..wish };
-        let mut course = Course::new(self, wish, self.rules.repeats(function), &ctx.origin);
+        let repeats = self.rules.repeats(function);
+        let mut course = Course::new(self, wish, repeats, &ctx.origin);
         let mut last = None;
         loop {
             let pick = course.pick(last)?;
+            let ctx = &mut offer.as_mut().expect(OFFERED).ctx;
+            course.go_to(&pick, ctx);
             let Seat { place, record } = &self.seats[pick.endpoint];
             let outcome = match place {
-                Reached::Here(slice) => local(slice, function, offer).await,
+                Reached::Here(slice) => {
+                    // Where its own calls find nobody of its version, another one may do.
+                    let spare =
+                        if repeats && self.split.versions() > 1 { offer.clone() } else { None };
+                    let outcome = local(slice, function, offer).await;
+                    if let Err(Attempt { error: CallError::Unavailable(_), .. }) = &outcome {
+                        *offer = offer.take().or(spare);
+                    }
+                    outcome
+                }
                 Reached::There | Reached::Nowhere => {
                     let _counted = record.sent();
                     let endpoint = &self.split.endpoints()[pick.endpoint];
                     let offer = offer.as_mut().expect(OFFERED);
-                    offer.ctx.attempt = course.attempts;
                     remote::call(&self.network, endpoint, function, offer).await
                 }
             };
@@ -273,7 +284,7 @@ impl Callee {
         let mut last = None;
         loop {
             let pick = course.pick(last)?;
-            ctx.attempt = course.attempts;
+            course.go_to(&pick, &mut ctx);
             let mut offer = kept.take();
             let Seat { place, record } = &self.seats[pick.endpoint];
             let outcome = match place {
@@ -345,12 +356,15 @@ async fn local(
     function: &FunctionName,
     offer: &mut Option<Offer>,
 ) -> Result<Vec<u8>, Attempt> {
-    let not_begun = |error| Attempt { error, started: Started::No };
     let Some(place) = slice.find(function) else {
         let callee = &slice.app().coordinates;
-        return Err(not_begun(CallError::Unavailable(format!("{callee} has no {function}"))));
+        let error = CallError::Unavailable(format!("{callee} has no {function}"));
+        return Err(Attempt { error, started: Started::No });
     };
-    slice.offer(place, offer).await.map_err(not_begun)
+    slice.offer(place, offer).await.map_err(|error| {
+        let started = if offer.is_some() { Started::No } else { Started::Perhaps };
+        Attempt { error, started }
+    })
 }
 
 /// Since the first call of the process.

@@ -75,7 +75,7 @@ pub enum ArmWhy {
     Sticky,
     /// The request has it already.
     Pinned,
-    /// The version that should have taken it has no endpoint that can.
+    /// The version that should have taken it has no endpoint that can, or failed the call twice.
     Instead,
 }
 
@@ -131,10 +131,17 @@ impl Tried {
     pub fn contains(&self, endpoint: usize) -> bool {
         self.failed[..self.count].contains(&endpoint)
     }
+
+    /// Whether the next attempt is the last one.
+    fn leaves_one(&self) -> bool {
+        self.count + 1 == self.failed.len()
+    }
 }
 
 /// First the version: that of the request, or of its key, or whose turn it is. Then the endpoint:
-/// that of the key, or one on this node that is not too busy, or the less loaded one of two.
+/// that of the key, or one on this node that is not too busy, or the less loaded one of two. The
+/// last attempt goes to another version where one may take it: instances of one version often fail
+/// for the same reason, such as a slice that it calls and that is gone.
 ///
 /// Does not depend on how many instances a version has. What is chosen is sent to as
 /// [`Breaker::on_sent`] says.
@@ -143,18 +150,19 @@ impl Tried {
 /// Why nobody takes it.
 pub fn choose(split: &Split, ask: &Ask<'_>, signals: &dyn Signals) -> Result<Pick, NoTarget> {
     let first = first_arm(split, ask);
-    if let Some((arm, why)) = first
-        && let Some(pick) = split.pick(arm, why, ask, signals)
-    {
-        return Ok(pick);
-    }
+    let usual = || first.and_then(|(arm, why)| split.pick(arm, why, ask, signals));
     if let Some(Pin { version, only: true }) = ask.pin {
-        return Err(NoTarget::NotThatVersion(version));
+        return usual().ok_or(NoTarget::NotThatVersion(version));
     }
     let others = (0..split.arms.len())
         .filter(|arm| Some(*arm) != first.map(|(arm, _)| arm) && split.arms[*arm].gets_traffic());
     let mut others = others.filter_map(|arm| split.pick(arm, ArmWhy::Instead, ask, signals));
-    others.next().ok_or_else(|| why_nobody(split, ask, signals))
+    let pick = if ask.tried.leaves_one() {
+        others.next().or_else(usual)
+    } else {
+        usual().or_else(|| others.next())
+    };
+    pick.ok_or_else(|| why_nobody(split, ask, signals))
 }
 
 /// Whether an endpoint cannot take the call.

@@ -12,7 +12,7 @@ pub(super) struct Web {
     pub(super) instances: u32,
     /// Whether its start hook traps.
     pub(super) broken: bool,
-    /// Whether its function does.
+    /// Whether its function does, after a loop that takes some 20 ms.
     pub(super) traps: bool,
 }
 
@@ -37,14 +37,21 @@ impl Web {
     fn text(&self) -> String {
         let version = self.version;
         let hook = if self.broken { "unreachable" } else { "i32.const 0" };
-        let answer =
-            if self.traps { "unreachable".to_owned() } else { format!("i32.const {version}") };
+        let answer = if self.traps {
+            "(loop $again
+                (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                (br_if $again (i32.lt_u (local.get $i) (i32.const 20000000))))
+              unreachable"
+                .to_owned()
+        } else {
+            format!("i32.const {version}")
+        };
         format!(
             "(component
               (core module $m
                 (memory (export \"memory\") 1)
                 (func (export \"start\") (result i32) {hook})
-                (func (export \"f\") (result i32) {answer}))
+                (func (export \"f\") (result i32) (local $i i32) {answer}))
               (core instance $i (instantiate $m))
               (func $start (result (result (error string)))
                 (canon lift (core func $i \"start\") (memory (core memory $i \"memory\"))))

@@ -3,6 +3,9 @@
 use crate::apps::write;
 use crate::counts::{metric, metrics};
 use crate::node::{Node, cluster, wait};
+use crate::rollout::{answers, reaches, roll};
+use crate::soak::components;
+use aether_api::RolloutPhase;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -70,4 +73,37 @@ fn calls_in_flight_to_a_node_that_is_lost_are_answered_by_another() {
     let counted = metrics(&nodes[entry], key).text;
     let perhaps = metric(&counted, "aether_calls_repeated_total", &["begun=\"perhaps\""]);
     assert_eq!(perhaps, ids.len() as f64);
+}
+
+/// `t:web` of the new version calls `t:part` of its own version, and that is lost: requests go to
+/// the old version. No leader is left that could take the new one's share away.
+#[test]
+fn requests_of_a_version_that_has_lost_a_slice_are_answered_by_the_other() {
+    let mut nodes: [Node; 3] = cluster();
+    let folder = nodes[0].folder("web");
+    let write = |number, instances, apart| {
+        let mut blueprint = "[application]\nname = \"web\"\nversion = \"1.0.0\"\n".to_owned();
+        for (i, bytes) in components(number).iter().enumerate() {
+            std::fs::write(folder.join(format!("{i}.wasm")), bytes).unwrap();
+            blueprint += &format!("[[slices]]\nfile = \"{i}.wasm\"\ninstances = {instances}\n");
+        }
+        blueprint += apart;
+        std::fs::write(folder.join("blueprint.toml"), blueprint).unwrap();
+    };
+    write(0, 3, "");
+    nodes[0].deployed(&folder);
+    write(1, 1, "[slices.placement]\nrequire-away-from = [\"t:web\"]");
+    roll(&nodes[0], &folder, "canary = { stages = [\"50%\", \"100%\"], requests-min = 1000000 }");
+    reaches(&nodes[0], RolloutPhase::Holding);
+    nodes.iter().for_each(|node| assert_eq!(answers(node, 20), "10 x 200 0, 10 x 200 1001"));
+
+    let status = nodes[0].json(&["status", "web"]).unwrap();
+    let slices = status["slices"].as_array().unwrap();
+    let caller = slices.iter().find(|slice| slice["artifact"] == "t:web:1.0.1").unwrap();
+    let [here, others @ ..] = {
+        nodes.sort_by_key(|node| node.id != caller["instances"][0]["node"]);
+        &mut nodes
+    };
+    others.iter_mut().for_each(Node::kill);
+    assert_eq!(answers(here, 40), "40 x 200 0");
 }

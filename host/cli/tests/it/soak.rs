@@ -15,7 +15,7 @@ mod open_loop;
 /// `t:web`, which answers `GET /web` with what `t:part` of its application returns plus a thousand
 /// times its own number; `t:part` returns its own number. Every other version of it has a newer
 /// version of its interface, which is compatible.
-fn components(number: u32) -> [Vec<u8>; 2] {
+pub(crate) fn components(number: u32) -> [Vec<u8>; 2] {
     let web = format!(
         "(component
           (import \"t:part/api@1.0.0\" (instance $p (export \"f\" (func (result u32)))))

@@ -1,7 +1,7 @@
 //! One call on its way, through all of its attempts. Decides nothing itself: `aether-routing` does.
 
 use super::{Attempt, Callee, Ended, Wish, now};
-use aether_engine::Origin;
+use aether_engine::{CallContext, Origin};
 use aether_routing::{
     Ask, Budget, Endpoint, Failed, Pick, Started, Stop, Tried, again, choose, is_alive,
 };
@@ -69,6 +69,16 @@ impl<'a> Course<'a> {
                 let error = last.unwrap_or_else(|| self.callee.nobody(nobody));
                 Err(Ended { error, outdated: self.refused })
             }
+        }
+    }
+
+    /// Says in the call's context which attempt this is, and of a request that has its version, which
+    /// other one stands in for that.
+    pub(super) fn go_to(&mut self, pick: &Pick, ctx: &mut CallContext) {
+        ctx.attempt = self.attempts;
+        if self.wish.pin.is_some() && self.origin.variant != Some(pick.version) {
+            self.origin = self.origin.in_variant(pick.version);
+            ctx.origin = Arc::clone(&self.origin);
         }
     }
 

@@ -125,6 +125,24 @@ fn a_request_keeps_its_version() {
 }
 
 #[test]
+fn the_last_attempt_goes_to_another_version_where_it_may() {
+    let world = World::new(&["50% v1 n1#0 n2#1", "50% v2 n1#2 n2#3 n3#4"]);
+    let pick = |tried: &[&str], pin| {
+        let tried = world.tried(tried);
+        let pick = choose(&world.split, &Ask { tried: &tried, pin, ..ask(0) }, &world).unwrap();
+        (pick.version.0, pick.arm)
+    };
+    let pin = |only| Some(Pin { version: Revision(2), only });
+    assert_eq!(pick(&["n1#2"], pin(false)), (2, ArmWhy::Pinned));
+    assert_eq!(pick(&["n1#2", "n2#3"], pin(false)), (1, ArmWhy::Instead));
+    assert_eq!(pick(&["n1#2", "n2#3"], pin(true)), (2, ArmWhy::Pinned));
+    let alone = World::new(&["100% v2 n1#2 n2#3 n3#4", "0% v1 n1#0"]);
+    let tried = alone.tried(&["n1#2", "n2#3"]);
+    let last = choose(&alone.split, &Ask { tried: &tried, ..ask(0) }, &alone).unwrap();
+    assert_eq!((last.version, last.arm), (Revision(2), ArmWhy::Only));
+}
+
+#[test]
 fn one_percent_goes_to_one_new_instance_beside_two_old_ones() {
     let world = World::new(&["99% v1 n1#0 n2#0", "1% v2 n3#0"]);
     let new = |turn| choose(&world.split, &ask(turn), &world).unwrap().version == Revision(2);
@@ -225,7 +243,7 @@ proptest! {
         let words: Vec<String> = facts.iter().enumerate().filter_map(fact).collect();
         let world = world.with(&words.iter().map(String::as_str).collect::<Vec<_>>());
         let failed = names.iter().zip(&facts).filter(|(_, (_, failed))| *failed);
-        let tried = world.tried(&failed.map(|(n, _)| n.as_str()).take(1).collect::<Vec<_>>());
+        let tried = world.tried(&failed.map(|(n, _)| n.as_str()).take(2).collect::<Vec<_>>());
         let key = Some(Key::of(&turn.to_le_bytes()));
         let ask = Ask {
             affinity: key.filter(|_| keys.0),
