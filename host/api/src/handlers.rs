@@ -59,6 +59,16 @@ type Result<T> = std::result::Result<T, ApiError>;
 
 pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Answer> {
     match req.endpoint {
+        Endpoint::PutEntry => store::put(node, req).await,
+        Endpoint::GetEntry => store::get(node, &req).await,
+        Endpoint::DeleteEntry => store::delete(node, &req).await,
+        // Much larger, and much rarer.
+        _ => Box::pin(handle_rare(node, req)).await,
+    }
+}
+
+async fn handle_rare(node: &dyn Management, req: Authorized) -> Result<Answer> {
+    match req.endpoint {
         Endpoint::Live => ok(&Health { ready: true, reasons: Vec::new() }),
         Endpoint::Ready => Ok(ready(node.not_ready())),
         Endpoint::Metrics => metrics(node).await,
@@ -115,9 +125,6 @@ pub(crate) async fn handle(node: &dyn Management, req: Authorized) -> Result<Ans
         Endpoint::DrainNode => change_node(node, req, NodeChange::Drain).await,
         Endpoint::ActivateNode => change_node(node, req, NodeChange::Activate).await,
         Endpoint::RemoveNode => change_node(node, req, NodeChange::Remove).await,
-        Endpoint::PutEntry => store::put(node, req).await,
-        Endpoint::GetEntry => store::get(node, &req).await,
-        Endpoint::DeleteEntry => store::delete(node, &req).await,
         Endpoint::PutFaults => put_faults(node, req).await,
         Endpoint::ListFaults => ok(&node.faults().await?),
         Endpoint::EndFault | Endpoint::EndFaults => end_faults(node, req).await,

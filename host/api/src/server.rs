@@ -11,7 +11,7 @@ use crate::threads::{Workers, on_own_thread};
 use aether_dashboard::Site;
 use aether_types::code::Code;
 use aether_types::{ErrorKind, RequestId, Revision};
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use futures_util::Stream;
 use http::{HeaderMap, HeaderValue, Method, header};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -152,8 +152,7 @@ fn endpoints(
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
         .then(move |method, path, query, headers, body| {
-            let office = office.clone();
-            async move { respond(&office, method, path, query, headers, body).await }
+            respond(office.clone(), Asked { method, path, query, headers }, body)
         })
         .recover(unreadable)
         .unify()
@@ -165,19 +164,28 @@ async fn unreadable(_: warp::Rejection) -> Result<Response, Infallible> {
     Ok(bad(&error, &request_id(&HeaderMap::new())))
 }
 
-async fn respond<B: Buf>(
-    office: &Office,
+/// A request without its body.
+struct Asked {
     method: Method,
     path: FullPath,
     query: Vec<(String, String)>,
     headers: HeaderMap,
+}
+
+/// There are as many of these at a time as requests: what they carry is moved once and not kept
+/// twice.
+async fn respond<B: Buf>(
+    office: Arc<Office>,
+    mut asked: Asked,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Response {
-    if let Some(page) = aether_dashboard::answer(Site::Node, &method, path.as_str(), &headers) {
+    let Asked { method, path, headers, .. } = &asked;
+    if let Some(page) = aether_dashboard::answer(Site::Node, method, path.as_str(), headers) {
         return page.map(Into::into);
     }
-    let request_id = request_id(&headers);
-    let result = answer(office, &method, &path, query, headers, body, &request_id).await;
+    let request_id = request_id(headers);
+    let result = answer(&office, &mut asked, body, &request_id).await;
+    let Asked { method, path, .. } = asked;
     let response = match result {
         Ok(answer) => good(answer),
         Err(error) => {
@@ -195,7 +203,9 @@ async fn respond<B: Buf>(
 
 /// What every answer of the API carries.
 fn finish(mut response: Response, request_id: &RequestId) -> Response {
-    let id = HeaderValue::from_str(request_id.as_str()).expect("it is visible ASCII");
+    let mut id = HeaderValue::from_str(request_id.as_str()).expect("it is visible ASCII");
+    // No other answer has it: HTTP/2 need not remember it (RFC 7541, 7.1.3).
+    id.set_sensitive(true);
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -206,13 +216,12 @@ fn finish(mut response: Response, request_id: &RequestId) -> Response {
 /// Finds the endpoint, asks who it is, reads the body, acts: nothing is buffered for strangers.
 async fn answer<B: Buf>(
     office: &Office,
-    method: &Method,
-    path: &FullPath,
-    query: Vec<(String, String)>,
-    headers: HeaderMap,
+    asked: &mut Asked,
     body: impl Stream<Item = Result<B, warp::Error>>,
     request_id: &RequestId,
 ) -> Result<Answer, ApiError> {
+    let Asked { method, path, query, headers } = asked;
+    let (query, headers) = (std::mem::take(query), std::mem::take(headers));
     let (endpoint, params) = Endpoint::find(method, path.as_str())?;
     let by = authorize(&*office.node, endpoint, &headers)?;
     if endpoint.is_noted() {
@@ -220,26 +229,29 @@ async fn answer<B: Buf>(
         tracing::info!(%method, path, by, %request_id, "management change requested");
     }
     let query = Query::new(query, endpoint.query())?;
-    let act = async {
-        let announced = headers.get(header::CONTENT_LENGTH);
-        let announced = announced.and_then(|v| v.to_str().ok()?.parse().ok());
-        let body = body::read(body, announced, endpoint.body_max()).await?;
-        let request_id = request_id.clone();
-        let req = Authorized { endpoint, params, query, headers, body, request_id, by };
-        match endpoint.is_quick() {
-            true => handle(&*office.node, req).await,
-            false => {
-                let node = office.node.clone();
-                office.workers.run(async move { handle(&*node, req).await }).await
-            }
-        }
-    };
+    let request_id = request_id.clone();
+    let req = Authorized { endpoint, params, query, headers, body: Bytes::new(), request_id, by };
     let time = endpoint.time_max();
-    tokio::time::timeout(time, act).await.unwrap_or_else(|_| {
+    tokio::time::timeout(time, act(office, req, body)).await.unwrap_or_else(|_| {
         let message = format!("no answer within {} s", time.as_secs());
         let error = ApiError::new(ErrorKind::Unavailable, Code::DeadlineExceeded, message);
         Err(error.help("it may still happen: look with `aether status` before trying again"))
     })
+}
+
+async fn act<B: Buf>(
+    office: &Office,
+    mut req: Authorized,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Answer, ApiError> {
+    let announced = req.headers.get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|v| v.to_str().ok()?.parse().ok());
+    req.body = body::read(body, announced, req.endpoint.body_max()).await?;
+    if req.endpoint.is_quick() {
+        return handle(&*office.node, req).await;
+    }
+    let node = office.node.clone();
+    office.workers.run(Box::pin(async move { handle(&*node, req).await })).await
 }
 
 /// Who it is, if that is enough for the endpoint.

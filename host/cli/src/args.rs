@@ -61,7 +61,7 @@ pub(crate) struct Remote {
         help_heading = "Cluster"
     )]
     pub(crate) server: String,
-    /// Key for it; a node on this machine is found without one
+    /// Key for it; a node that began its cluster on this machine needs none
     #[arg(
         long,
         env = "AETHER_KEY",

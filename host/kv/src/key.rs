@@ -1,14 +1,17 @@
 //! Names of entries: paths of segments with `/` between them. Knows no particular key.
 
-use alloc::{format, string::String, sync::Arc};
+use alloc::{string::String, sync::Arc};
 use core::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Visitor},
+};
 
 use crate::limits::KEY_BYTES_MAX;
 
 /// A valid key: 1 to [`KEY_BYTES_MAX`] bytes, no empty segment, no control character.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(Arc<str>);
 
 /// A text that cannot be a key.
@@ -72,7 +75,21 @@ impl Serialize for Key {
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::new(&text).map_err(|error| D::Error::custom(format!("{error}")))
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// Makes a key of a text where it lies.
+struct Text;
+
+impl Visitor<'_> for Text {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Key, E> {
+        Key::new(text).map_err(E::custom)
     }
 }

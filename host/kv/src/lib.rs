@@ -9,6 +9,7 @@ extern crate std;
 
 mod command;
 mod commands;
+mod entries;
 mod entry;
 mod history;
 mod key;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Applied, Command, Entry, Event, Key, LeaseId, LeaseTime, Watch, WatchError,
+    entries::Entries,
     entry::{share_weight, weight},
     history::History,
     lease::Lease,
@@ -24,7 +25,7 @@ pub struct State {
     applied: LogIndex,
     revision: Revision,
     lease_time: LeaseTime,
-    entries: BTreeMap<Key, Entry>,
+    entries: Entries,
     bytes: u64,
     /// By first segment; made from the entries, so it is in no snapshot.
     #[serde(skip)]
@@ -50,7 +51,7 @@ impl State {
             applied: LogIndex(0),
             revision: Revision(0),
             lease_time: LeaseTime(0),
-            entries: BTreeMap::new(),
+            entries: Entries::default(),
             bytes: 0,
             shares: BTreeMap::new(),
             leases: BTreeMap::new(),
@@ -110,9 +111,7 @@ impl State {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),
         };
-        let from = (from, Bound::Unbounded);
-        let entries = self.entries.range::<str, _>(from);
-        entries.take_while(move |(key, _)| key.as_str().starts_with(prefix))
+        self.entries.from(from).take_while(move |(key, _)| key.as_str().starts_with(prefix))
     }
 
     /// Watches every key that starts with `prefix`, from the changes of revision `from` on.
@@ -187,11 +186,14 @@ impl State {
         let held: usize = self.leases.values().map(|lease| lease.keys.len()).sum();
         let in_order = |e: &Entry| e.created <= e.modified && e.modified <= self.revision;
         match () {
+            () if !self.entries.is_consistent() => Some("the order is not that of the entries"),
             () if bytes != self.bytes => Some("the bytes are not those of the entries"),
             () if shares(&self.entries) != self.shares => Some("a share is not its entries'"),
             () if !leased.clone().all(holds) => Some("a key is not held by its lease"),
             () if leased.count() != held => Some("a lease holds a key that is not its own"),
-            () if !self.entries.values().all(in_order) => Some("an entry is from the future"),
+            () if !self.entries.iter().all(|(_, e)| in_order(e)) => {
+                Some("an entry is from the future")
+            }
             () if !self.history.is_consistent() => Some("the history contradicts itself"),
             () if self.history.last() > Some(self.revision) => Some("the history is ahead"),
             () => None,
@@ -220,7 +222,7 @@ impl State {
         });
         match old {
             Some(old) => self.forget(key, &old),
-            None => drop(self.entries.insert(key.clone(), entry.clone())),
+            None => self.entries.insert(key.clone(), entry.clone()),
         }
         if let Some(id) = lease {
             let lease = self.leases.get_mut(&id).expect("the caller found the lease");
@@ -268,9 +270,9 @@ impl State {
     }
 }
 
-fn shares(entries: &BTreeMap<Key, Entry>) -> BTreeMap<String, u64> {
+fn shares(entries: &Entries) -> BTreeMap<String, u64> {
     let mut shares = BTreeMap::new();
-    for (key, entry) in entries {
+    for (key, entry) in entries.iter() {
         let share: &mut u64 = shares.entry(key.first_segment().into()).or_default();
         *share += share_weight(key, &entry.value);
     }

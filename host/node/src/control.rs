@@ -2,6 +2,7 @@
 //! the map. Executes what the member wants in the order that it wants; decides nothing, and knows
 //! nothing of what the keys mean.
 
+mod answers;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -14,6 +15,7 @@ use aether_control::{Done, Member, Message, Settings, Ticket, Write};
 use aether_kv::{State, Transaction, TransactionError};
 use aether_storage::{Error as StorageError, Log};
 use aether_types::{ErrorKind, LogIndex, NodeId, Revision};
+use answers::Answers;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::RwLock;
@@ -21,6 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 /// The group that holds blueprints, the plan and what nodes observe.
@@ -136,7 +139,13 @@ struct Written {
     result: Result<(), StorageError>,
 }
 
-type Reply = oneshot::Sender<Result<Done, ControlError>>;
+/// Who waits for an answer.
+#[derive(Debug)]
+struct Reply {
+    sender: oneshot::Sender<Result<Done, ControlError>>,
+    /// Where it waits.
+    runtime: Handle,
+}
 
 impl Control {
     /// All or nothing; durable on a majority, and applied here, when it returns.
@@ -185,7 +194,8 @@ impl Control {
     }
 
     async fn ask(&self, event: impl FnOnce(Reply) -> Event) -> Result<Done, ControlError> {
-        let (reply, answer) = oneshot::channel();
+        let (sender, answer) = oneshot::channel();
+        let reply = Reply { sender, runtime: Handle::current() };
         self.events.try_send(event(reply)).map_err(|e| match e {
             TrySendError::Full(_) => ControlError::Busy,
             TrySendError::Disconnected(_) => ControlError::Stopping,
@@ -270,6 +280,7 @@ pub(crate) struct ControlLoop {
     bring_back: Sender<Back>,
     shared: Arc<Shared>,
     waiting: BTreeMap<Ticket, Reply>,
+    answers: Answers,
     outlet: Outlet,
     tasks: Tasks,
     started: Instant,
@@ -343,6 +354,7 @@ fn open(start: Start, tasks: &Tasks) -> Result<(Control, ControlLoop), ControlFa
         bring_back,
         shared,
         waiting: BTreeMap::new(),
+        answers: Answers::default(),
         outlet,
         tasks: tasks.clone(),
         started,

@@ -38,7 +38,7 @@ pub struct NodeStatus {
     /// Generation of the plan that it follows.
     pub generation: u64,
     pub memory: MemoryStatus,
-    /// Instances that take calls.
+    /// Instances that take calls; of a node that is not reachable, as it said last.
     pub active_instances: u32,
     /// How often it compiled a component since it started. Code that another node has is not
     /// compiled again.

@@ -65,7 +65,8 @@ fn row(node: &NodeStatus) -> Vec<Cell> {
         cell(&node.id),
         toned(state, tone),
         cell(role),
-        cell(node.active_instances),
+        // What it said last is not what is there.
+        if node.reachable { cell(node.active_instances) } else { cell("-") },
         cell(&node.cluster),
         cell(&node.http),
         cell(node.reason.as_deref().unwrap_or_default()),

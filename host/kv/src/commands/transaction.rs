@@ -142,7 +142,6 @@ impl TryFrom<Transaction> for ValidTransaction {
             }
         }
         let mut bytes = 0;
-        let mut written = BTreeSet::new();
         let parts = conditions.iter().map(|c| (c.key(), c.value()));
         for (key, value) in parts.chain(operations.iter().map(|o| (o.key(), o.value()))) {
             if value.len() > VALUE_BYTES_MAX {
@@ -156,11 +155,20 @@ impl TryFrom<Transaction> for ValidTransaction {
         if bytes > TRANSACTION_BYTES_MAX as u64 {
             return Err(TransactionError::TooLarge { bytes });
         }
-        match operations.iter().find(|operation| !written.insert(operation.key())) {
-            Some(twice) => Err(TransactionError::Twice { key: twice.key().clone() }),
+        match twice(operations) {
+            Some(key) => Err(TransactionError::Twice { key: key.clone() }),
             None => Ok(Self(transaction)),
         }
     }
+}
+
+/// A key with two operations.
+fn twice(operations: &[Operation]) -> Option<&Key> {
+    if let [_] = operations {
+        return None;
+    }
+    let mut written = BTreeSet::new();
+    operations.iter().map(Operation::key).find(|key| !written.insert(*key))
 }
 
 impl From<ValidTransaction> for Transaction {

@@ -106,6 +106,7 @@ impl ControlLoop {
                     self.on_effect(effect, &mut steps)?;
                 }
             }
+            self.answers.send();
             let revision = self.shared.state.read().revision();
             let followed = &self.shared.revision;
             followed.send_if_modified(|seen| std::mem::replace(seen, revision) != revision);
@@ -163,9 +164,8 @@ impl ControlLoop {
     }
 
     fn reply(&mut self, ticket: Ticket, answer: Answer) {
-        if let Some(waiting) = self.waiting.remove(&ticket) {
-            // Nobody waits any more if the receiver is gone.
-            drop(waiting.send(answer.map_err(ControlError::from)));
+        if let Some(reply) = self.waiting.remove(&ticket) {
+            self.answers.add(reply, answer.map_err(ControlError::from));
         }
     }
 
@@ -253,14 +253,13 @@ impl ControlLoop {
 
     fn refuse_for(&mut self, time: Duration) {
         for (_, reply) in std::mem::take(&mut self.waiting) {
-            // Nobody waits any more if the receiver is gone.
-            drop(reply.send(Err(aether_control::Error::Unknown.into())));
+            reply.send(Err(aether_control::Error::Unknown.into()));
         }
         let until = Instant::now() + time;
         while let Ok(event) = self.events.recv_deadline(until) {
             match event {
                 Event::Write { reply, .. } | Event::Read { reply } => {
-                    drop(reply.send(Err(ControlError::DiskFull)));
+                    reply.send(Err(ControlError::DiskFull));
                 }
                 Event::Stop => {
                     self.stopping = true;
