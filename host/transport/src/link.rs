@@ -6,7 +6,7 @@ mod pending;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, OnceLock,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
@@ -32,7 +32,8 @@ use crate::{
     stream::{StreamKey, StreamState},
 };
 
-pub(crate) use driver::{Driver, Event};
+use driver::Idle;
+pub(crate) use driver::{Driven, Event};
 use pending::{Pending, Reply};
 
 /// What the driver finds in its queue.
@@ -60,6 +61,8 @@ pub(crate) struct Link {
     /// cancels: at most a few for each stream and call), by the limits of those.
     queue: mpsc::UnboundedSender<Out>,
     room: Semaphore,
+    /// Whoever drives the link, as soon as somebody does.
+    driver: OnceLock<Weak<dyn Idle>>,
     pending: Mutex<Pending>,
     streams: Mutex<Streams>,
     retiring: AtomicBool,
@@ -95,6 +98,7 @@ impl Link {
             gone: CancellationToken::new(),
             queue,
             room: Semaphore::new(QUEUE_BYTES_MAX),
+            driver: OnceLock::new(),
             pending: Mutex::default(),
             streams: Mutex::default(),
             retiring: AtomicBool::new(false),
@@ -107,6 +111,19 @@ impl Link {
 
     pub(crate) fn claim(&self) -> Claim {
         Claim { run: self.peer.run, dialed_by: self.dialed_by }
+    }
+
+    /// From now on frames go there while the link is idle.
+    fn idle(&self, driver: Weak<dyn Idle>) {
+        assert!(self.driver.set(driver).is_ok(), "a link is driven once");
+    }
+
+    /// Writes a frame if the link is idle, or gives it back.
+    fn write_idle(&self, frame: Frame) -> Result<(), Frame> {
+        match self.driver.get().and_then(Weak::upgrade) {
+            Some(driver) => driver.write(frame),
+            None => Err(frame),
+        }
     }
 
     /// Why it is closed, if it is.
@@ -142,7 +159,11 @@ impl Link {
     /// Queues a message, or drops and counts it if there is no room.
     pub(crate) fn send(&self, group: u64, bytes: Bytes) -> bool {
         let frame = Frame::new(Kind::Message, group, bytes);
-        let sent = self.is_open() && fits(&frame) && self.try_take_room(&frame);
+        if !self.is_open() || !fits(&frame) {
+            return false;
+        }
+        let Err(frame) = self.write_idle(frame) else { return true };
+        let sent = self.try_take_room(&frame);
         if sent {
             let room = cost(&frame);
             self.tell(Out::Frame(frame, room));
@@ -238,6 +259,13 @@ impl Link {
 
     /// Queues a frame that belongs to something begun: also while the link retires.
     pub(crate) async fn enqueue_begun(&self, frame: Frame) -> Result<(), DownReason> {
+        let frame = match frame.kind {
+            Kind::Request | Kind::Response => match self.write_idle(frame) {
+                Ok(()) => return Ok(()),
+                Err(frame) => frame,
+            },
+            _ => frame,
+        };
         self.take_room(&frame).await?;
         let room = cost(&frame);
         match self.queue.send(Out::Frame(frame, room)) {

@@ -1,18 +1,18 @@
 //! The task that owns a link's socket: reads and dispatches, takes from the queue and writes. Knows
 //! not how links are found.
 //!
-//! One task does both directions, so that nothing is locked and an answer goes out in the same
-//! turn.
+//! One task does both directions, so that an answer goes out in the same turn. Where the link is idle,
+//! whoever has a frame for it writes that himself, and wakes no other thread: see [`Idle`].
 
+mod idle;
 mod inbound;
 
 use std::{
     collections::HashMap,
-    future::poll_fn,
     io::IoSlice,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::BytesMut;
@@ -48,6 +48,8 @@ const TURNS_MAX: usize = 16;
 /// Bytes that are held back by fault injection before the link stops taking more.
 const DELAYED_BYTES_MAX: usize = 4 * FRAME_BYTES_MAX;
 
+pub(crate) use idle::{Driven, Idle};
+
 /// What whoever runs the driver must know.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -56,7 +58,7 @@ pub(crate) enum Event {
     Closed(DownReason),
 }
 
-pub(crate) struct Driver<S> {
+struct Driver<S> {
     io: S,
     link: Arc<Link>,
     port: Port,
@@ -78,6 +80,10 @@ pub(crate) struct Driver<S> {
     delayed_in: Delayed,
     delayed_out: Delayed,
     delay: Pin<Box<Sleep>>,
+    /// Of the task, since its first turn.
+    waker: Option<Waker>,
+    /// What a thread met that is not the task's.
+    broken: Option<DownReason>,
 }
 
 #[derive(Default)]
@@ -91,7 +97,7 @@ struct Farewell {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// `input` is what was read behind the hello.
-    pub(crate) fn new(io: S, input: BytesMut, link: Arc<Link>, queue: Queue, port: Port) -> Self {
+    fn new(io: S, input: BytesMut, link: Arc<Link>, queue: Queue, port: Port) -> Self {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
@@ -112,16 +118,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             delayed_in: Delayed::default(),
             delayed_out: Delayed::default(),
             delay: Box::pin(sleep_until(Instant::now())),
+            waker: None,
+            broken: None,
         }
     }
 
-    /// Runs until something happens that others must know.
-    pub(crate) async fn next(&mut self) -> Event {
-        poll_fn(|cx| self.poll(cx)).await
-    }
-
     /// Closes the socket and tells everybody who waits. Gives the reason that counts: the first.
-    pub(crate) async fn close(mut self, reason: DownReason) -> DownReason {
+    async fn close(mut self, reason: DownReason) -> DownReason {
         let reason = self.link.closed.get_or_init(|| reason).clone();
         self.link.room.close();
         self.queue.close();
@@ -144,7 +147,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         reason
     }
 
+    /// Runs until something happens that others must know.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        if !self.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+        }
+        if let Some(reason) = self.broken.take() {
+            return Poll::Ready(Event::Closed(reason));
+        }
         for _ in 0..TURNS_MAX {
             match self.turn(cx) {
                 Ok(true) => {}

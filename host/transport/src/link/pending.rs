@@ -26,6 +26,10 @@ impl Pending {
         self.slots.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Nothing if too many wait.
     pub(crate) fn insert(&mut self) -> Option<(u64, oneshot::Receiver<Reply>)> {
         if self.slots.len() >= REQUESTS_MAX {

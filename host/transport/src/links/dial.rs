@@ -14,7 +14,7 @@ use crate::{
     frame::Kind,
     hello::Purpose,
     limits::{HELLO_TIME_MAX, PROVEN, REDIAL_MIN, SILENCE_MAX},
-    link::{Driver, Event, Link, Queue},
+    link::{Driven, Event, Link, Queue},
     resolve::Decision,
     tls::server_name,
 };
@@ -171,7 +171,7 @@ impl Shared {
         let drive = async move {
             let Connection { io, input } = connection;
             let port = shared.port.clone();
-            let mut driver = Driver::new(io, input, link.clone(), queue, port);
+            let mut driver = Driven::new(io, input, link.clone(), queue, port);
             let reason = loop {
                 match shared.killed.run_until_cancelled(driver.next()).await {
                     None => break DownReason::Shutdown,

@@ -12,7 +12,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Driver, Event};
+use super::{Driven, Event};
 use crate::{
     Addresses, CallFailure, Class, Direction, DownReason, Fault, Faults, Peer, Run,
     faults::FaultTable,
@@ -60,11 +60,11 @@ impl End {
     }
 
     /// Drives this end to its end; gives the reason.
-    fn drive(self, input: &[Frame]) -> (Driven, impl Future<Output = DownReason> + use<>) {
+    fn drive(self, input: &[Frame]) -> (Running, impl Future<Output = DownReason> + use<>) {
         let input = input.iter().flat_map(bytes_of).collect::<Vec<_>>();
         let input = BytesMut::from(&input[..]);
         let Self { link, queue, here, there, handler, seen, faults } = self;
-        let mut driver = Driver::new(here, input, link.clone(), queue, Port::new(handler.clone()));
+        let mut driver = Driven::new(here, input, link.clone(), queue, Port::new(handler.clone()));
         let task = tokio::spawn(async move {
             loop {
                 if let Event::Closed(reason) = driver.next().await {
@@ -72,11 +72,11 @@ impl End {
                 }
             }
         });
-        (Driven { link, there, handler, seen, faults }, async { task.await.unwrap() })
+        (Running { link, there, handler, seen, faults }, async { task.await.unwrap() })
     }
 }
 
-struct Driven {
+struct Running {
     link: Arc<Link>,
     there: There,
     handler: Arc<Recorder>,

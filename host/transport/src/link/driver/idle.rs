@@ -1,0 +1,103 @@
+//! A link as the task that drives it and those who find it idle share it.
+//!
+//! A frame in the queue has to wake the task, on another thread; where nothing else is on its way,
+//! that takes longer than to encrypt and write it. Where much is on its way, the queue is better:
+//! one write takes all that is in it.
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::BytesMut;
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Driver, Event, Link, Queue};
+use crate::{
+    DownReason,
+    faults::Direction,
+    frame::{Frame, Kind},
+    limits::BATCH_BYTES,
+    port::Port,
+};
+
+/// Calls in one direction, up to which a link is idle.
+const CALLS_MAX: usize = 1;
+
+/// A link that somebody drives.
+pub(crate) struct Driven<S>(Arc<Mutex<Option<Driver<S>>>>);
+
+/// Takes frames of any thread.
+pub(crate) trait Idle: Send + Sync {
+    /// Writes a frame now; gives it back where others are on their way. What the socket does not
+    /// take at once, the driver writes.
+    fn write(&self, frame: Frame) -> Result<(), Frame>;
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Driven<S> {
+    /// `input` is what was read behind the hello.
+    pub(crate) fn new(io: S, input: BytesMut, link: Arc<Link>, queue: Queue, port: Port) -> Self {
+        let driver = Driver::new(io, input, Arc::clone(&link), queue, port);
+        let driven = Arc::new(Mutex::new(Some(driver)));
+        link.idle(Arc::downgrade(&driven) as _);
+        Self(driven)
+    }
+
+    /// Runs until something happens that others must know.
+    pub(crate) async fn next(&mut self) -> Event {
+        poll_fn(|cx| match &mut *self.0.lock() {
+            Some(driver) => driver.poll(cx),
+            None => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Closes the socket and tells everybody who waits. Gives the reason that counts: the first.
+    pub(crate) async fn close(self, reason: DownReason) -> DownReason {
+        let driver = self.0.lock().take();
+        driver.expect("a link is closed once").close(reason).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Idle for Mutex<Option<Driver<S>>> {
+    fn write(&self, frame: Frame) -> Result<(), Frame> {
+        // Held by the driver, or by another one who writes: then the link is not idle.
+        match self.try_lock().as_deref_mut() {
+            Some(Some(driver)) => driver.write_now(frame),
+            _ => Err(frame),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    fn write_now(&mut self, frame: Frame) -> Result<(), Frame> {
+        let Some(waker) = self.waker.clone().filter(|_| self.is_idle_for(&frame)) else {
+            return Err(frame);
+        };
+        self.on_out(frame);
+        if let Err(reason) = self.write(&mut Context::from_waker(&waker)) {
+            self.broken = Some(reason);
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    fn is_idle_for(&self, frame: &Frame) -> bool {
+        let has_few = match frame.kind {
+            Kind::Request => self.link.pending.lock().len() <= CALLS_MAX,
+            Kind::Response => self.running.len() <= CALLS_MAX,
+            _ => true,
+        };
+        has_few
+            && frame.body.len() <= BATCH_BYTES
+            && self.output.bytes() == 0
+            && !self.unflushed
+            && self.queue.is_empty()
+            && self.delayed_out.is_empty()
+            && !self.farewell.said
+            && self.broken.is_none()
+            && self.link.faults.of(self.link.peer.node, Direction::Out).is_none()
+    }
+}
