@@ -4,8 +4,8 @@ use aether_types::CallError;
 use std::fmt;
 
 /// Instances that one call is sent to, one after the other: the second finds another instance, the
-/// third another node where there is one, and another version where one may take it. More would only
-/// add load where everything fails.
+/// third another node where there is one, and another version where one may take it. More would
+/// only add load where everything fails.
 pub const ATTEMPTS_MAX: u32 = 3;
 
 /// What may still be repeated. Each call pays in a fifth of a repetition, each repetition takes a

@@ -72,8 +72,8 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Says in the call's context which attempt this is, and of a request that has its version, which
-    /// other one stands in for that.
+    /// Says in the call's context which attempt this is, and of a request that has its version,
+    /// which other one stands in for that.
     pub(super) fn go_to(&mut self, pick: &Pick, ctx: &mut CallContext) {
         ctx.attempt = self.attempts;
         if self.wish.pin.is_some() && self.origin.variant != Some(pick.version) {

@@ -1,8 +1,8 @@
 //! The task that owns a link's socket: reads and dispatches, takes from the queue and writes. Knows
 //! not how links are found.
 //!
-//! One task does both directions, so that an answer goes out in the same turn. Where the link is idle,
-//! whoever has a frame for it writes that himself, and wakes no other thread: see [`Idle`].
+//! One task does both directions, so that an answer goes out in the same turn. Where the link is
+//! idle, whoever has a frame for it writes that himself, and wakes no other thread: see [`Idle`].
 
 mod idle;
 mod inbound;

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use aether_types::NodeId;
 use bytes::{Bytes, BytesMut};
 use expect_test::expect;
+use futures_util::FutureExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     sync::mpsc,
@@ -127,6 +128,40 @@ async fn what_comes_right_behind_a_hello_is_heard_at_once() {
     heard.sort_by_key(|(_, id, _)| *id);
     assert_eq!(heard, [(Kind::Response, 9, 200), (Kind::Response, 10, 200)]);
     assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+/// The one thread of this test does not come to the driver before it gives way.
+#[tokio::test(start_paused = true)]
+async fn what_is_said_on_an_idle_link_is_written_at_once() {
+    let (mut one, _closed) = End::new().drive(&[]);
+    assert!(one.link.send(1, "first".into()));
+    assert!(one.there.hear().now_or_never().is_none(), "nobody drives it yet");
+    yield_now().await;
+    assert_eq!(one.there.hear().await.unwrap().id, 1);
+    assert!(one.link.send(2, "second".into()));
+    let heard = one.there.hear().now_or_never().expect("it is there");
+    assert_eq!(heard.unwrap().id, 2);
+    // What delays a link delays this too.
+    let slow = Fault { latency: Duration::from_millis(300), ..Fault::default() };
+    one.faults.set(PEER, Direction::Out, slow);
+    let began = Instant::now();
+    assert!(one.link.send(3, "late".into()));
+    assert_eq!((one.there.hear().await.unwrap().id, began.elapsed().as_millis()), (3, 300));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_peer_does_not_take_comes_later_and_in_order() {
+    let (mut one, _closed) = End::new().drive(&[]);
+    yield_now().await;
+    // More than the pipe holds.
+    let bytes = Bytes::from(vec![7; 100 << 10]);
+    (0..15).for_each(|group| assert!(one.link.send(group, bytes.clone())));
+    for group in 0..15 {
+        let frame = one.there.hear().await.unwrap();
+        assert_eq!((frame.id, &frame.body), (group, &bytes));
+    }
+    assert!(one.link.send(15, "small".into()));
+    assert_eq!(one.there.hear().await.unwrap().id, 15);
 }
 
 #[tokio::test(start_paused = true)]
