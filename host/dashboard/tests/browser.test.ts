@@ -256,10 +256,10 @@ test("a node that hangs is said to, and what is shown is said to be old", async 
 test("where a request would go is explained", async () => {
   const { page } = await inside("Calls");
   await row(page, "GET /web").getByText("ACTIVE").waitFor();
-  await page.getByLabel("A route, a function, a slice, or a slice and what it calls").fill("GET /web");
+  await page.getByLabel("A route, function, slice or call").fill("GET /web");
   await page.keyboard.press("Enter");
   await page.getByRole("table", { name: "Candidates for GET /web" }).waitFor();
-  await page.getByLabel("A route, a function, a slice, or a slice and what it calls").fill("nonsense");
+  await page.getByLabel("A route, function, slice or call").fill("nonsense");
   await page.keyboard.press("Enter");
   await page.getByRole("alert").filter({ hasText: "[request-invalid]" }).waitFor();
   await page.context().close();

@@ -72,7 +72,7 @@ function Explain({ secret }: { secret: string }) {
     <section aria-labelledby="explain">
       <h2 id="explain">Where would it go?</h2>
       <form class="line" onSubmit={ask}>
-        <label for="target">A route, a function, a slice, or a slice and what it calls</label>
+        <label for="target">A route, function, slice or call</label>
         <input
           id="target"
           value={target}
