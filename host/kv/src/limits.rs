@@ -17,8 +17,9 @@ pub const TRANSACTION_BYTES_MAX: usize = 4 * VALUE_BYTES_MAX;
 /// node, and a snapshot of it is one message.
 pub const STATE_BYTES_MAX: u64 = 64 << 20;
 
-/// What an entry costs in memory beside its key and value: two revisions, two pointers, its place
-/// in the map. Counts in shares, so that a share bounds the number of entries too.
+/// What an entry costs in memory beside its key and value, about: two revisions, two pointers, its
+/// places in the table and in the order. Counts in shares, so that a share bounds the number of
+/// entries too.
 pub const ENTRY_BYTES: u64 = 128;
 
 /// Leases held at once: one for every node and every lock of a large cluster.

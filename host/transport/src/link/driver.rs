@@ -231,27 +231,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let mut progress = false;
         loop {
             self.fill(cx)?;
-            if self.output.bytes() == 0 {
-                self.owed = 0;
+            if !self.write_some(cx)? {
                 break;
             }
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let used = self.output.slices(&mut slices);
-            let write = Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..used]);
-            match write {
-                Poll::Pending => break,
-                Poll::Ready(Ok(0)) => return Err(self.ended("nothing is taken".into())),
-                Poll::Ready(Err(error)) => return Err(self.ended(error.to_string())),
-                Poll::Ready(Ok(count)) => {
-                    add(&self.link.counters.frames_sent, std::mem::take(&mut self.uncounted));
-                    self.output.advance(count);
-                    self.unflushed = true;
-                    progress = true;
-                    add(&self.link.counters.bytes_sent, count);
-                    self.liveness.on_sent(self.began.elapsed());
-                }
+            progress = true;
+        }
+        self.flush(cx)?;
+        Ok(progress)
+    }
+
+    /// Writes what the socket takes at once of what is ready; whether that was anything.
+    fn write_some(&mut self, cx: &mut Context<'_>) -> Result<bool, DownReason> {
+        if self.output.bytes() == 0 {
+            self.owed = 0;
+            return Ok(false);
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let used = self.output.slices(&mut slices);
+        match Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..used]) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Ok(0)) => return Err(self.ended("nothing is taken".into())),
+            Poll::Ready(Err(error)) => return Err(self.ended(error.to_string())),
+            Poll::Ready(Ok(count)) => {
+                add(&self.link.counters.frames_sent, std::mem::take(&mut self.uncounted));
+                self.output.advance(count);
+                self.unflushed = true;
+                add(&self.link.counters.bytes_sent, count);
+                self.liveness.on_sent(self.began.elapsed());
             }
         }
+        Ok(true)
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), DownReason> {
         if self.unflushed {
             match Pin::new(&mut self.io).poll_flush(cx) {
                 Poll::Pending => {}
@@ -259,7 +271,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Poll::Ready(Err(error)) => return Err(self.ended(error.to_string())),
             }
         }
-        Ok(progress)
+        Ok(())
     }
 
     fn fill(&mut self, cx: &mut Context<'_>) -> Result<(), DownReason> {

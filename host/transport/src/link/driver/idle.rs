@@ -77,11 +77,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             return Err(frame);
         };
         self.on_out(frame);
-        if let Err(reason) = self.write(&mut Context::from_waker(&waker)) {
+        if let Err(reason) = self.write_ready(&mut Context::from_waker(&waker)) {
             self.broken = Some(reason);
             waker.wake();
         }
         Ok(())
+    }
+
+    /// Takes nothing from the queue: what comes there meanwhile is the task's.
+    fn write_ready(&mut self, cx: &mut Context<'_>) -> Result<(), DownReason> {
+        while self.write_some(cx)? {}
+        self.flush(cx)
     }
 
     fn is_idle_for(&self, frame: &Frame) -> bool {
