@@ -1,6 +1,7 @@
 //! What the control thread does while its log is with another one.
 
 use super::*;
+use aether_consensus::{Body, Membership, Position, Snapshot};
 use aether_kv::{Key, Operation};
 use aether_storage::Storage;
 use tokio_util::sync::CancellationToken;
@@ -44,4 +45,35 @@ async fn time_goes_on_while_a_snapshot_is_written_and_nothing_is_acknowledged() 
     write.await.unwrap().unwrap();
     control.stop();
     thread.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sees_a_restored_state_sees_its_members() {
+    let folder = tempfile::tempdir().unwrap();
+    let Storage { log, .. } = Storage::open(folder.path()).unwrap();
+    let (disk_faults, outlet) = (Arc::default(), Box::new(|_, _| {}));
+    let start =
+        Start { node: NODE, run: 1, log, disk_faults, restored: Restored::default(), outlet };
+    let tasks = Tasks::new(CancellationToken::new());
+    let (control, mut control_loop) = open(start, &tasks).unwrap();
+    control_loop.execute().unwrap();
+    let membership =
+        |control: &Control| control.status().borrow().clone().unwrap().membership.clone();
+    assert_eq!(membership(&control), Membership::default());
+
+    let members = Membership { learners: [NODE].into(), ..Membership::of_voters([NodeId(2)]) };
+    let restored = Snapshot {
+        position: Position { index: LogIndex(50), term: Term(5) },
+        membership: members.clone(),
+        data: State::new().encode().into(),
+    };
+    control_loop.on_event(Event::Message(Message::Raft(aether_consensus::Message {
+        group: CONTROL_GROUP,
+        from: NodeId(2),
+        to: NODE,
+        term: Term(5),
+        body: Body::Snapshot(restored),
+    })));
+    control_loop.execute().unwrap();
+    assert_eq!(membership(&control), members);
 }

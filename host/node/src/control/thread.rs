@@ -8,7 +8,7 @@ use super::{
 use crate::depot::blocking;
 use crate::tasks::{OnFailure, with_causes};
 use aether_consensus::Persist;
-use aether_control::{Answer, Effect, Tick, Ticket};
+use aether_control::{Answer, Change, Effect, Tick, Ticket};
 use aether_types::ErrorKind;
 use bytes::Bytes;
 use crossbeam_channel::select;
@@ -53,7 +53,7 @@ impl ControlLoop {
         Ok(())
     }
 
-    fn on_event(&mut self, event: Event) {
+    pub(super) fn on_event(&mut self, event: Event) {
         match event {
             Event::Write { write, decided, reply } => {
                 let ticket = self.member.write(write, decided);
@@ -107,6 +107,10 @@ impl ControlLoop {
                 }
             }
             self.answers.send();
+            // Before the revision: who follows that finds members that are not older.
+            if std::mem::take(&mut self.has_news) {
+                self.shared.status.send_replace(Some(Arc::new(self.member.status())));
+            }
             let revision = self.shared.state.read().revision();
             let followed = &self.shared.revision;
             followed.send_if_modified(|seen| std::mem::replace(seen, revision) != revision);
@@ -114,9 +118,6 @@ impl ControlLoop {
                 break;
             }
             self.write(steps)?;
-        }
-        if std::mem::take(&mut self.has_news) {
-            self.shared.status.send_replace(Some(Arc::new(self.member.status())));
         }
         Ok(())
     }
@@ -130,6 +131,8 @@ impl ControlLoop {
             Effect::Persist(step) => steps.push(step),
             Effect::Send(message) => (self.outlet)(message.to(), message),
             Effect::Change(change) => {
+                // It brings members of its own.
+                self.has_news |= matches!(change, Change::Restore(_));
                 let mut state = self.shared.state.write();
                 self.member.apply(&mut state, change)?;
             }

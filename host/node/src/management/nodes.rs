@@ -6,6 +6,7 @@ use crate::records::{Duty, Member, NodeRecord};
 use crate::samples::Sample;
 use crate::world::At;
 use aether_api::{ApiError, LogSource, NodeState, NodeStatus};
+use aether_consensus::Membership;
 use aether_transport::{DownReason, LinkState, Refusal};
 use aether_types::NodeId;
 use aether_types::code::Code;
@@ -84,8 +85,9 @@ impl Office {
     fn is_drained(&self, picture: &Picture, node: NodeId) -> bool {
         let status = self.control.status().borrow().clone();
         let votes = status.is_none_or(|status| {
-            let members = &status.membership;
-            members.voters.contains(&node) || members.voters_outgoing.contains(&node)
+            let Membership { voters, voters_outgoing, .. } = &status.membership;
+            // A node that has just joined knows of nobody yet.
+            voters.is_empty() || voters.contains(&node) || voters_outgoing.contains(&node)
         });
         let mut planned = picture.world.plan.value.assignments.iter();
         let observed = picture.world.observed.get(&node);
