@@ -73,7 +73,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let mut medians = Vec::new();
         for _ in 0..ROUNDS {
             let answer = caller.call(place, args.clone(), context()).await?;
-            medians.push(u64::from_le_bytes(answer.as_slice().try_into()?));
+            medians.push(u64::from_le_bytes(answer[..].try_into()?));
         }
         medians.sort_unstable();
         let value = medians[ROUNDS / 2];

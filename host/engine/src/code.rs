@@ -10,6 +10,7 @@ use crate::{AppContext, CallContext, HANDLES_MAX, HostState};
 use aether_types::description::HttpVersion;
 use aether_types::slice_toml::Reuse;
 use aether_types::{CallError, FunctionName, wit};
+use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -159,8 +160,8 @@ impl WasmInstance {
         &mut self,
         code: &Code,
         function: usize,
-        args: Vec<u8>,
-    ) -> Result<Vec<u8>, CallError> {
+        args: Bytes,
+    ) -> Result<Bytes, CallError> {
         let export = self.exports.get(&mut self.store, &self.instance, code, function);
         let answer = match export {
             Ok(export) => export.call(&mut self.store, args).await,

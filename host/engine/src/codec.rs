@@ -38,6 +38,7 @@ pub(crate) mod wire;
 
 use aether_types::InterfaceName;
 use aether_types::wit;
+use bytes::Bytes;
 use futures_util::TryFutureExt;
 use std::future::Future;
 use std::sync::Arc;
@@ -119,8 +120,8 @@ impl Export {
     pub(crate) async fn call<T: Send>(
         &self,
         store: impl AsContextMut<Data = T>,
-        args: Vec<u8>,
-    ) -> Result<Vec<u8>> {
+        args: Bytes,
+    ) -> Result<Bytes> {
         match &self.0 {
             Way::Nothing(func) => Ok(func.call_async(store, Args(args)).await?.0),
             Way::One(func) => Ok(func.call_async(store, Args(args)).await?.0),
@@ -137,9 +138,9 @@ impl Export {
     pub(crate) async fn call_concurrent<T: Send>(
         &self,
         accessor: &Accessor<T>,
-        args: Vec<u8>,
+        args: Bytes,
         started: impl FnOnce(&mut T, GuestTaskId),
-    ) -> Result<Vec<u8>> {
+    ) -> Result<Bytes> {
         macro_rules! call {
             ($func:ident) => {{
                 let call = accessor.with(|mut store| {
@@ -171,8 +172,8 @@ pub(crate) fn define_import<T, F, Fut>(
 ) -> Result<()>
 where
     T: Send + 'static,
-    F: Fn(&mut T, Vec<u8>) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Vec<u8>>> + Send + 'static,
+    F: Fn(&mut T, Bytes) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Bytes>> + Send + 'static,
 {
     let has_result = function.result.is_some();
     let flat: usize = function.params.iter().map(|p| raw::flat_count(&p.ty)).sum();
@@ -197,8 +198,8 @@ fn define<T, F, Fut, const P: usize, const R: usize>(
 ) -> Result<()>
 where
     T: Send + 'static,
-    F: Fn(&mut T, Vec<u8>) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Vec<u8>>> + Send + 'static,
+    F: Fn(&mut T, Bytes) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Bytes>> + Send + 'static,
 {
     if function.is_async {
         return linker.func_wrap_concurrent(&function.name, move |accessor, params: Params<P>| {

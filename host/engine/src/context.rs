@@ -4,6 +4,7 @@ use crate::{Slice, Way};
 use aether_types::blueprint::{CacheBucket, Grants};
 use aether_types::limits::EffectiveLimits;
 use aether_types::{AppName, CallError, Coordinates, InterfaceName, RequestId, Revision};
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use std::num::NonZeroU64;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -111,9 +112,9 @@ pub trait RemoteSlice: std::fmt::Debug + Send + Sync {
         self: Arc<Self>,
         interface: &InterfaceName,
         function: &str,
-        args: Vec<u8>,
+        args: Bytes,
         ctx: CallContext,
-    ) -> BoxFuture<'static, Result<Vec<u8>, CallError>>;
+    ) -> BoxFuture<'static, Result<Bytes, CallError>>;
 }
 
 impl Origin {

@@ -7,6 +7,7 @@
 use crate::slice::Offer;
 use crate::{AppContext, CallContext, HostState, Router, Slice, Target, failure};
 use aether_types::{CallError, InterfaceName, wit};
+use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -35,8 +36,8 @@ impl Edge {
     pub(crate) fn call(
         self: Arc<Self>,
         state: &mut HostState,
-        args: Vec<u8>,
-    ) -> impl Future<Output = wasmtime::Result<Vec<u8>>> + Send + use<> {
+        args: Bytes,
+    ) -> impl Future<Output = wasmtime::Result<Bytes>> + Send + use<> {
         let ctx = state.nested();
         async move {
             let error = match self.forward(args, ctx).await {
@@ -48,7 +49,7 @@ impl Edge {
         }
     }
 
-    async fn forward(&self, args: Vec<u8>, ctx: CallContext) -> Result<Vec<u8>, CallError> {
+    async fn forward(&self, args: Bytes, ctx: CallContext) -> Result<Bytes, CallError> {
         match self.router.pick(&self.caller, &self.interface, &ctx)? {
             Target::Local(slice) => {
                 let place = self.place(&slice)?;

@@ -4,19 +4,20 @@
 use crate::codec::wire::{put_count, put_str};
 use aether_types::CallError;
 use aether_types::wit::{Case, Function, Type};
+use bytes::Bytes;
 
 /// The case of an error variant that takes technical failures.
 pub(crate) const CASE: &str = "call-failed";
 
 /// The wire bytes of `error` as an answer of `function`; None where its type has no place for it:
 /// then the call that made this one fails in the same way.
-pub(crate) fn answer(function: &Function, error: &CallError) -> Option<Vec<u8>> {
+pub(crate) fn answer(function: &Function, error: &CallError) -> Option<Bytes> {
     let Some(Type::Result(result)) = &function.result else { return None };
     let case = case(result.err.as_deref()?)?;
     let mut out = vec![1];
     put_count(&mut out, case).ok()?;
     put_error(&mut out, error)?;
-    Some(out)
+    Some(out.into())
 }
 
 /// The index of the case in an error type, if it has one with the payload that it should have.

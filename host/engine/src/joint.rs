@@ -16,6 +16,7 @@ use crate::pool::Lease;
 use crate::runtime::{IDLE_TICKS_MAX, Trim};
 use crate::{CallContext, HostState};
 use aether_types::CallError;
+use bytes::Bytes;
 use calls::{Calls, Open, Task};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -51,13 +52,13 @@ pub(crate) struct Job {
 }
 
 pub(crate) enum Work {
-    Call { function: usize, args: Vec<u8> },
+    Call { function: usize, args: Bytes },
     Handle { request: Box<http::Request<WasiBody>>, guard: Guard },
 }
 
 /// Who waits for the call. Often nobody any more.
 pub(crate) enum Reply {
-    Bytes(oneshot::Sender<Result<Vec<u8>, CallError>>),
+    Bytes(oneshot::Sender<Result<Bytes, CallError>>),
     Response(oneshot::Sender<Result<http::Response<WasiBody>, CallError>>),
 }
 
@@ -79,7 +80,7 @@ struct Guest<'a> {
 
 /// A call that is let in; looked up before, because that needs the whole instance.
 enum Entered {
-    Call { export: Export, args: Vec<u8> },
+    Call { export: Export, args: Bytes },
     Handle { handler: v03::Handler, request: Box<http::Request<WasiBody>>, guard: Guard },
 }
 
@@ -350,7 +351,7 @@ impl Guest<'_> {
         }
     }
 
-    async fn call(&self, export: Export, args: Vec<u8>) -> wasmtime::Result<()> {
+    async fn call(&self, export: Export, args: Bytes) -> wasmtime::Result<()> {
         let started = |state: &mut HostState, task| self.started(state, task);
         let answer = export.call_concurrent(self.accessor, args, started).await?;
         if let Some(Reply::Bytes(tx)) = self.ended().and_then(|open| open.reply) {

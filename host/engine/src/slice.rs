@@ -15,6 +15,7 @@ use aether_types::description::Description;
 use aether_types::observed::Reason;
 use aether_types::slice_toml::Reuse;
 use aether_types::{CallError, FunctionName, InterfaceName};
+use bytes::Bytes;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +42,7 @@ pub struct Slice {
 #[derive(Debug, Clone)]
 pub struct Offer {
     /// In the wire format of the function's types.
-    pub args: Vec<u8>,
+    pub args: Bytes,
     pub ctx: CallContext,
 }
 
@@ -100,21 +101,17 @@ impl Slice {
     pub async fn call(
         &self,
         place: Place,
-        args: Vec<u8>,
+        args: impl Into<Bytes>,
         ctx: CallContext,
-    ) -> Result<Vec<u8>, CallError> {
-        self.run(place.0, &mut Some(Offer { args, ctx })).await
+    ) -> Result<Bytes, CallError> {
+        self.run(place.0, &mut Some(Offer { args: args.into(), ctx })).await
     }
 
     /// The same for a call that is offered: what is still there after an error was not begun.
     ///
     /// # Errors
     /// As [`Slice::call`].
-    pub async fn offer(
-        &self,
-        place: Place,
-        offer: &mut Option<Offer>,
-    ) -> Result<Vec<u8>, CallError> {
+    pub async fn offer(&self, place: Place, offer: &mut Option<Offer>) -> Result<Bytes, CallError> {
         self.run(place.0, offer).await
     }
 
@@ -189,7 +186,7 @@ impl Slice {
         &self,
         place: usize,
         offer: &mut Option<Offer>,
-    ) -> Result<Vec<u8>, CallError> {
+    ) -> Result<Bytes, CallError> {
         let ctx = &mut offer.as_mut().expect(OFFERED).ctx;
         let now = Instant::now();
         let span = self.span(place, ctx, now);
@@ -233,7 +230,7 @@ impl Slice {
         }
     }
 
-    async fn work(&self, place: usize, offer: &mut Option<Offer>) -> Result<Vec<u8>, CallError> {
+    async fn work(&self, place: usize, offer: &mut Option<Offer>) -> Result<Bytes, CallError> {
         let tampering = &self.code.shared.tampering;
         let slice = &self.app().coordinates.slice;
         if let Some(fate) = tampering.fate(slice, Some(&self.code.functions[place].name)) {

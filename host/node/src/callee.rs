@@ -220,7 +220,7 @@ impl Callee {
         function: &FunctionName,
         offer: &mut Option<Offer>,
         wish: Wish,
-    ) -> Result<Vec<u8>, Ended> {
+    ) -> Result<Bytes, Ended> {
         let Offer { args, ctx } = offer.as_ref().expect(OFFERED);
         let affinity = wish.affinity.or_else(|| self.rules.key(function, args));
         let wish = Wish { affinity, ..wish };
@@ -355,7 +355,7 @@ async fn local(
     slice: &Slice,
     function: &FunctionName,
     offer: &mut Option<Offer>,
-) -> Result<Vec<u8>, Attempt> {
+) -> Result<Bytes, Attempt> {
     let Some(place) = slice.find(function) else {
         let callee = &slice.app().coordinates;
         let error = CallError::Unavailable(format!("{callee} has no {function}"));
@@ -379,9 +379,9 @@ impl RemoteSlice for Callee {
         self: Arc<Self>,
         interface: &InterfaceName,
         function: &str,
-        args: Vec<u8>,
+        args: Bytes,
         ctx: CallContext,
-    ) -> BoxFuture<'static, Result<Vec<u8>, CallError>> {
+    ) -> BoxFuture<'static, Result<Bytes, CallError>> {
         let function = FunctionName { interface: interface.clone(), function: function.to_owned() };
         Box::pin(async move {
             let (mut offer, mut callee, mut patience) = (Some(Offer { args, ctx }), self, None);

@@ -52,7 +52,7 @@ pub(crate) async fn invoke(
     let args = json::decode_params(function, binding, request).map_err(InvokeError::Input)?;
     let Invoked { callee, here, wish } = invoked;
     let place = here.and_then(|slice| Some((slice, slice.find(name)?)));
-    let mut offer = Some(Offer { args, ctx });
+    let mut offer = Some(Offer { args: args.into(), ctx });
     let called = match place {
         Some((slice, place)) => match slice.offer(place, &mut offer).await {
             // It was not begun: whoever else serves it may take it.

@@ -25,19 +25,17 @@ use tokio::time::Instant;
 pub(crate) use http::{BoxError, HttpHead, StreamedBody, handle};
 
 /// Answers with the bytes of a result.
-const ANSWERED: u32 = 0;
+const ANSWERED: u64 = 0;
 /// Answers with a `CallError`; the call may have been begun.
-const FAILED: u32 = 1;
+const FAILED: u64 = 1;
 /// Answers with a `CallError`; the call was not begun.
-const REFUSED: u32 = 2;
+const REFUSED: u64 = 2;
 /// Does not know what is asked for.
-const UNKNOWN: u32 = 3;
+const UNKNOWN: u64 = 3;
 
-/// What stands at the end of every answer but the last: nanoseconds for which the node worked.
-const WORKED_BYTES: usize = size_of::<u64>();
-
-/// The longest result that fits with that.
-const RESULT_BYTES_MAX: usize = FRAME_BYTES_MAX - WORKED_BYTES;
+/// Bits of a status that say which of these; the others are the nanoseconds for which the node
+/// worked.
+const STATUS_BITS: u32 = 2;
 
 const GARBAGE: &str = "a node answered with garbage";
 
@@ -74,7 +72,7 @@ struct Context {
 
 impl Versioned for CallHead {
     /// Of the answers as well.
-    const FORMAT: u8 = 3;
+    const FORMAT: u8 = 4;
 }
 
 impl Context {
@@ -134,7 +132,7 @@ pub(crate) async fn call(
     endpoint: &Endpoint,
     function: &FunctionName,
     offer: &Offer,
-) -> Result<Vec<u8>, Attempt> {
+) -> Result<Bytes, Attempt> {
     let Offer { args, ctx } = offer;
     let head = CallHead {
         callee: Callee { instance: endpoint.instance.clone(), revision: endpoint.revision },
@@ -156,28 +154,21 @@ pub(crate) async fn call(
 }
 
 /// What came back, and how long the other node worked for it.
-type Outcome = (Result<Vec<u8>, Attempt>, Duration);
+type Outcome = (Result<Bytes, Attempt>, Duration);
 
 fn answered(response: Response) -> Outcome {
     let Response { status, body } = response;
-    let other = |message: &str, started| {
-        (Err(Attempt { error: CallError::Other(message.to_owned()), started }), Duration::ZERO)
+    let worked = Duration::from_nanos(status >> STATUS_BITS);
+    let (error, started) = match status & ((1 << STATUS_BITS) - 1) {
+        ANSWERED => return (Ok(body), worked),
+        FAILED => (postcard::from_bytes(&body).ok(), Started::Perhaps),
+        REFUSED => (postcard::from_bytes(&body).ok(), Started::No),
+        _ => {
+            let message = "a node of another version does not know calls";
+            (Some(CallError::Other(message.to_owned())), Started::No)
+        }
     };
-    if ![ANSWERED, FAILED, REFUSED].contains(&status) {
-        return other("a node of another version does not know calls", Started::No);
-    }
-    let mut body = Vec::from(body);
-    let Some((_, nanos)) = body.split_last_chunk() else {
-        return other(GARBAGE, Started::Perhaps);
-    };
-    let worked = Duration::from_nanos(u64::from_le_bytes(*nanos));
-    body.truncate(body.len() - WORKED_BYTES);
-    if status == ANSWERED {
-        return (Ok(body), worked);
-    }
-    let error = postcard::from_bytes(&body);
-    let error = error.unwrap_or_else(|_| CallError::Other(GARBAGE.to_owned()));
-    let started = if status == REFUSED { Started::No } else { Started::Perhaps };
+    let error = error.unwrap_or_else(|| CallError::Other(GARBAGE.to_owned()));
     (Err(Attempt { error, started }), worked)
 }
 
@@ -197,7 +188,7 @@ fn failed(failure: &CallFailure) -> Outcome {
 }
 
 /// Who takes a call, which function, with what parameters.
-type Found<'a> = (Arc<Slice>, Place, &'a [u8], CallContext);
+type Found = (Arc<Slice>, Place, Bytes, CallContext);
 
 /// The end that takes calls of other nodes.
 #[derive(Clone)]
@@ -215,7 +206,7 @@ impl Callees {
                 Err(error) => return failure(REFUSED, &error, Duration::ZERO),
             };
             let (began, origin) = (Instant::now(), Arc::clone(&ctx.origin));
-            let mut offer = Some(Offer { args: args.to_vec(), ctx });
+            let mut offer = Some(Offer { args, ctx });
             let outcome = slice.offer(place, &mut offer).await;
             let now = Instant::now();
             let worked = (now - began).saturating_sub(origin.way.until(now));
@@ -227,7 +218,7 @@ impl Callees {
         })
     }
 
-    fn find<'a>(&self, from: NodeId, request: &'a Request) -> Result<Found<'a>, CallError> {
+    fn find(&self, from: NodeId, request: &Request) -> Result<Found, CallError> {
         let (head, args) = read(&request.body)?;
         let CallHead { callee, function, context } = head;
         let slice = self.slice(&callee)?;
@@ -235,7 +226,7 @@ impl Callees {
             CallError::Unavailable(format!("{} has no {function}", callee.instance.coordinates))
         })?;
         let ctx = context.until(request.deadline, from, self.routing.node());
-        Ok((slice, place, args, ctx))
+        Ok((slice, place, request.body.slice_ref(args), ctx))
     }
 
     pub(crate) fn http(&self, from: NodeId, head: HttpHead, stream: Stream) {
@@ -260,10 +251,10 @@ fn read(body: &[u8]) -> Result<(CallHead, &[u8]), CallError> {
 }
 
 /// The call has run, and would give the same result elsewhere.
-fn answer_with(result: Vec<u8>, worked: Duration) -> Response {
+fn answer_with(result: Bytes, worked: Duration) -> Response {
     match result.len() {
-        bytes if bytes > RESULT_BYTES_MAX => {
-            failure(FAILED, &too_long("result", bytes, RESULT_BYTES_MAX), worked)
+        bytes if bytes > FRAME_BYTES_MAX => {
+            failure(FAILED, &too_long("result", bytes, FRAME_BYTES_MAX), worked)
         }
         _ => response(ANSWERED, result, worked),
     }
@@ -274,15 +265,15 @@ fn too_long(what: &str, bytes: usize, most: usize) -> CallError {
     CallError::Other(message)
 }
 
-fn failure(status: u32, error: &CallError, worked: Duration) -> Response {
+fn failure(status: u64, error: &CallError, worked: Duration) -> Response {
     let body = postcard::to_extend(error, Vec::new());
-    response(status, body.expect("values in memory serialise"), worked)
+    response(status, body.expect("values in memory serialise").into(), worked)
 }
 
-fn response(status: u32, mut body: Vec<u8>, worked: Duration) -> Response {
-    let nanos = u64::try_from(worked.as_nanos()).unwrap_or(u64::MAX);
-    body.extend_from_slice(&nanos.to_le_bytes());
-    Response { status, body: body.into() }
+fn response(status: u64, body: Bytes, worked: Duration) -> Response {
+    // 146 years fit.
+    let nanos = worked.as_nanos() as u64;
+    Response { status: nanos << STATUS_BITS | status, body }
 }
 
 pub(crate) fn unknown_kind(kind: u32) -> Response {

@@ -10,9 +10,13 @@ pub const FRAME_BYTES_MAX: usize = 16 << 20;
 /// with its certificate request about 2 KiB.
 pub const HELLO_BYTES_MAX: usize = 16 << 10;
 
-/// Threads of the links of a node. One link may encrypt for 2 ms without a pause (2 MiB in a turn,
-/// at 1 GB/s); with a second thread no other link waits for it.
-pub const THREADS: usize = 2;
+/// Processors for which there is one thread of the links of a node, up to [`THREADS_MAX`]. On a
+/// machine without processors to spare a second one only takes work from the first one, and time
+/// from those who work: docs/decisions/0015-threads-of-links.md.
+pub const PROCESSORS_PER_THREAD: usize = 4;
+
+/// Most threads of the links of a node. One decrypts 2 GB/s or more.
+pub const THREADS_MAX: usize = 4;
 
 /// Longest answer to a join: 4,000 members with three addresses of 80 bytes each.
 pub const ADMIT_BYTES_MAX: usize = 1 << 20;

@@ -75,8 +75,8 @@ pub struct Request {
 /// What a handler answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
-    /// What the body is: the node's to define.
-    pub status: u32,
+    /// What the body is, and what else there is to say: the node's to define.
+    pub status: u64,
     pub body: Bytes,
 }
 

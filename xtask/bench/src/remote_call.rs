@@ -20,11 +20,12 @@ const ROUNDS: usize = 5;
 const CALLS: u32 = 5_000;
 const LARGE: usize = 64 << 10;
 const LARGE_CALLS: u32 = 1_000;
-/// Callers at the same time, for throughput, and the calls of each.
+/// Callers at the same time, for throughput, and the calls of each: a second or so, within the
+/// deadline of a request.
 const CALLERS: u32 = 64;
-const CALLS_EACH: u32 = 500;
+const CALLS_EACH: u32 = 2_000;
 const LARGE_CALLERS: u32 = 16;
-const LARGE_CALLS_EACH: u32 = 250;
+const LARGE_CALLS_EACH: u32 = 1_000;
 
 const PEER: &str = "tonic";
 

@@ -1,6 +1,7 @@
 //! Out of a component: core values and linear memory to wire bytes. Trusts nothing in either.
 
 use super::wire::{Budget, WIRE_BYTES_MAX, WireError, flags_size, put_count, put_str};
+use bytes::Bytes;
 use std::slice::Iter;
 use wasmtime::component::__internal::wasmtime_environ::component::{StringEncoding, VariantInfo};
 use wasmtime::component::__internal::{ComponentTypes, InterfaceType, LiftContext};
@@ -32,22 +33,22 @@ impl<'a> Lifter<'a> {
     }
 
     /// From core values.
-    pub(super) fn flat(mut self, ty: &InterfaceType, values: &[ValRaw]) -> Result<Vec<u8>> {
+    pub(super) fn flat(mut self, ty: &InterfaceType, values: &[ValRaw]) -> Result<Bytes> {
         self.read_flat(ty, &mut values.iter())?;
         self.finish()
     }
 
     /// From memory at `address`.
-    pub(super) fn at(mut self, ty: &InterfaceType, address: usize) -> Result<Vec<u8>> {
+    pub(super) fn at(mut self, ty: &InterfaceType, address: usize) -> Result<Bytes> {
         let abi = self.types.canonical_abi(ty);
         let bytes = self.region(address, abi.size32 as usize, abi.align32)?;
         self.read_memory(ty, bytes)?;
         self.finish()
     }
 
-    fn finish(self) -> Result<Vec<u8>> {
+    fn finish(self) -> Result<Bytes> {
         self.check_size(0)?;
-        Ok(self.out)
+        Ok(self.out.into())
     }
 
     fn check_size(&self, more: usize) -> Result<()> {

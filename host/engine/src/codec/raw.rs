@@ -8,6 +8,7 @@
 
 use super::{lift::Lifter, lower::Lowerer};
 use aether_types::wit;
+use bytes::Bytes;
 use std::mem::MaybeUninit;
 use wasmtime::component::__internal::{
     CanonicalAbiInfo, ComponentTypes, InstanceType, InterfaceType, LiftContext, LowerContext,
@@ -20,14 +21,14 @@ pub(super) const FLAT_MAX: usize = 16;
 
 /// Parameters that arrive from a component in `N` core values, or in memory where they are more
 /// than the ABI of the import passes.
-pub(super) struct Params<const N: usize>(pub(super) Vec<u8>);
+pub(super) struct Params<const N: usize>(pub(super) Bytes);
 
 /// Parameters on their way into a component.
-pub(super) struct Args(pub(super) Vec<u8>);
+pub(super) struct Args(pub(super) Bytes);
 
 /// A result, in either direction: `N` is 0 where there is none. 1 is the core value that it is, or
 /// the address where it is.
-pub(super) struct Answer<const N: usize>(pub(super) Vec<u8>);
+pub(super) struct Answer<const N: usize>(pub(super) Bytes);
 
 /// Core values of a type; more than [`FLAT_MAX`] is counted as `FLAT_MAX + 1`.
 pub(super) fn flat_count(ty: &wit::Type) -> usize {

@@ -106,7 +106,7 @@ async fn through(
     let caller = compile(engine, caller);
     let (mut store, export) =
         instantiate(&linker, &caller, "test:caller/api@1.0.0", &function, concurrency).await;
-    export.call(&mut store, wire.to_vec()).await
+    export.call(&mut store, wire.to_vec().into()).await.map(Vec::from)
 }
 
 /// The same through wasmtime's `Val`, one component only.
@@ -120,7 +120,7 @@ async fn through_val(engine: &Engine, ty: &Type, wire: &[u8]) -> Vec<u8> {
     let values = val::read_all(std::slice::from_ref(ty), wire).unwrap();
     assert_eq!(values.len(), 1, "{values:?}");
     assert!(!matches!(values[0], Val::Resource(_)));
-    export.call(&mut store, wire).await.unwrap()
+    export.call(&mut store, wire).await.unwrap().into()
 }
 
 fn check(engines: &Engines, ty: &Type, wire: &[u8]) {

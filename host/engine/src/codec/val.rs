@@ -2,6 +2,7 @@
 
 use super::wire::{Budget, Reader, WIRE_BYTES_MAX, WireError, flags_size, put_count, put_str};
 use aether_types::wit::{self, Type};
+use bytes::Bytes;
 use wasmtime::component::{Accessor, Func, GuestTaskId, Val};
 use wasmtime::{AsContextMut, Result, bail};
 
@@ -22,7 +23,7 @@ impl Export {
         &self,
         store: impl AsContextMut<Data = T>,
         args: &[u8],
-    ) -> Result<Vec<u8>> {
+    ) -> Result<Bytes> {
         let (params, mut results) = self.values(args)?;
         self.func.call_async(store, &params, &mut results).await?;
         self.answer(&results)
@@ -33,7 +34,7 @@ impl Export {
         accessor: &Accessor<T>,
         args: &[u8],
         started: impl FnOnce(&mut T, GuestTaskId),
-    ) -> Result<Vec<u8>> {
+    ) -> Result<Bytes> {
         let (params, mut results) = self.values(args)?;
         let call = accessor.with(|mut store| {
             let call = self.func.start_call_concurrent(&mut store, &params, &mut results)?;
@@ -50,12 +51,12 @@ impl Export {
         Ok((read_all(&self.params, args)?, results))
     }
 
-    fn answer(&self, results: &[Val]) -> Result<Vec<u8>> {
+    fn answer(&self, results: &[Val]) -> Result<Bytes> {
         let mut out = Vec::new();
         for (ty, value) in self.result.iter().zip(results) {
             write(ty, value, &mut Budget::new(), &mut out)?;
         }
-        Ok(out)
+        Ok(out.into())
     }
 }
 

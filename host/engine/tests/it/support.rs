@@ -128,7 +128,7 @@ pub(crate) async fn call_in(
     ctx: CallContext,
 ) -> Result<Vec<u8>, CallError> {
     let place = slice.find(&name.parse().unwrap()).unwrap_or_else(|| panic!("no {name}"));
-    slice.call(place, args, ctx).await
+    slice.call(place, args, ctx).await.map(Vec::from)
 }
 
 /// A string on the wire.

@@ -12,7 +12,7 @@ impl Answers for Giver {
     fn call(&self, request: Request) -> BoxFuture<'static, Response> {
         read(&request.body).unwrap();
         let (result, worked) = (vec![7; self.0], self.1);
-        Box::pin(async move { answer_with(result, worked) })
+        Box::pin(async move { answer_with(result.into(), worked) })
     }
 
     fn on_stream(&self, _: StreamHead, _: Stream) {}
@@ -36,7 +36,7 @@ async fn called_for(args: usize, giver: Giver) -> (Result<usize, (String, Starte
     let function = "t:shop/api@1.0.0#f".parse().unwrap();
     let origin = Arc::new(Origin::anonymous("r-1".parse().unwrap()));
     let deadline = (Instant::now() + Duration::from_secs(60)).into();
-    let offer = Offer { args: vec![7; args], ctx: CallContext::edge(origin, deadline) };
+    let offer = Offer { args: vec![7; args].into(), ctx: CallContext::edge(origin, deadline) };
     let answer = call(&here.network, &endpoint, &function, &offer).await;
     let answer = answer.map(|result| result.len());
     let answer = answer.map_err(|Attempt { error, started }| match error {
@@ -51,9 +51,9 @@ async fn what_the_other_node_worked_is_no_part_of_the_way() {
     let (answer, way) = called_for(1, Giver(3, Duration::ZERO)).await;
     assert!(answer == Ok(3) && way > Duration::ZERO, "{answer:?} {way:?}");
     // An answer, and a failure of who worked as long.
-    for bytes in [RESULT_BYTES_MAX, RESULT_BYTES_MAX + 1] {
+    for bytes in [FRAME_BYTES_MAX, FRAME_BYTES_MAX + 1] {
         let (answer, way) = called_for(1, Giver(bytes, Duration::from_secs(3_600))).await;
-        assert_eq!((answer.is_ok(), way), (bytes == RESULT_BYTES_MAX, Duration::ZERO));
+        assert_eq!((answer.is_ok(), way), (bytes == FRAME_BYTES_MAX, Duration::ZERO));
     }
 }
 
@@ -68,8 +68,7 @@ fn silence_is_work_and_what_makes_no_sense_is_refused() {
         (error.to_string(), started, worked.as_nanos())
     };
     let garbage = |worked| (GARBAGE.to_owned(), Started::Perhaps, worked);
-    assert_eq!(answer(ANSWERED, &[0; WORKED_BYTES - 1]), garbage(0));
-    assert_eq!(answer(FAILED, &[9, 1, 0, 0, 0, 0, 0, 0, 0]), garbage(1));
+    assert_eq!(answer(5 << STATUS_BITS | FAILED, &[9]), garbage(5));
     let unknown = "a node of another version does not know calls".to_owned();
     assert_eq!(answer(UNKNOWN, b"requests of kind 1"), (unknown, Started::No, 0));
 }
@@ -77,15 +76,14 @@ fn silence_is_work_and_what_makes_no_sense_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_long_fails_with_the_limit_and_is_not_repeated() {
     const MOST: usize = FRAME_BYTES_MAX;
-    const RESULT: usize = RESULT_BYTES_MAX;
-    assert_eq!(called(MOST - 1_000, RESULT).await, Ok(RESULT));
+    assert_eq!(called(MOST - 1_000, MOST).await, Ok(MOST));
     let limit = |most| format!("a call to another node carries at most {most}");
     let (message, started) = called(MOST, 1).await.unwrap_err();
     let is_whole = message.starts_with("arguments of 16777") && message.ends_with(&limit(MOST));
     assert!(is_whole, "{message}");
     assert_eq!(started, Started::No);
-    let (message, started) = called(1, RESULT + 1).await.unwrap_err();
-    assert_eq!(message, format!("result of {} bytes: {}", RESULT + 1, limit(RESULT)));
+    let (message, started) = called(1, MOST + 1).await.unwrap_err();
+    assert_eq!(message, format!("result of {} bytes: {}", MOST + 1, limit(MOST)));
     assert_eq!(started, Started::Perhaps);
 }
 

@@ -3,6 +3,7 @@
 
 use super::*;
 use aether_types::wit::ResultType;
+use bytes::Bytes;
 
 /// Exports `f: func() -> R`; `body` leaves the core result, `data` is at address 0.
 fn returning(result: &str, body: &str, data: &str) -> String {
@@ -30,7 +31,7 @@ fn refused(engine: &Engine, ty: &Type, text: &str) -> String {
         let linker = Linker::new(engine);
         let (mut store, export) =
             instantiate(&linker, &component, guest::INTERFACE, &function, Concurrency::Off).await;
-        match export.call(&mut store, Vec::new()).await {
+        match export.call(&mut store, Bytes::new()).await {
             Ok(wire) => format!("ok: {} bytes", wire.len()),
             Err(error) => error.root_cause().to_string(),
         }
@@ -179,9 +180,9 @@ fn flags_without_a_name_are_dropped() {
         let linker = Linker::new(&engine);
         let (mut store, export) =
             instantiate(&linker, &component, guest::INTERFACE, &function, Concurrency::Off).await;
-        export.call(&mut store, Vec::new()).await.unwrap()
+        export.call(&mut store, Bytes::new()).await.unwrap()
     });
-    assert_eq!(wire, [0b111]);
+    assert_eq!(wire, &[0b111][..]);
 }
 
 /// What becomes of `wire` as the parameter of an echo.
@@ -192,7 +193,7 @@ fn sent(engine: &Engine, ty: &Type, text: &str, wire: &[u8]) -> String {
         let (mut store, export) =
             instantiate(&linker, &component, guest::INTERFACE, &function(ty), Concurrency::Off)
                 .await;
-        match export.call(&mut store, wire.to_vec()).await {
+        match export.call(&mut store, wire.to_vec().into()).await {
             Ok(answer) => format!("ok: {answer:?}"),
             Err(error) => error.root_cause().to_string(),
         }
@@ -265,7 +266,7 @@ proptest! {
                 let (mut store, export) = instantiate(
                     &linker, &component, guest::INTERFACE, &function(&ty), Concurrency::Off,
                 ).await;
-                if let Ok(answer) = export.call(&mut store, bytes[..end].to_vec()).await {
+                if let Ok(answer) = export.call(&mut store, bytes[..end].to_vec().into()).await {
                     assert_eq!(answer, &bytes[..end]);
                 }
             }

@@ -1,13 +1,15 @@
-//! A link as the task that drives it and those who find it idle share it.
+//! A link as the task that drives it and those who have a frame for it share it.
 //!
 //! A frame in the queue has to wake the task, on another thread; where nothing else is on its way,
-//! that takes longer than to encrypt and write it. Where much is on its way, the queue is better:
-//! one write takes all that is in it.
+//! that takes longer than to encrypt and write it. Where many short ones are on their way, the
+//! queue is better: one write takes all that is in it. A long one gains nothing from that, and
+//! encrypting is most of the work: it is done on the thread that has the frame.
 
 use std::{
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::BytesMut;
@@ -26,13 +28,20 @@ use crate::{
 /// Calls in one direction, up to which a link is idle.
 const CALLS_MAX: usize = 1;
 
+/// Bytes of a call from which on it is long: a TLS record.
+const LONG_BYTES: usize = 16 << 10;
+
+/// How long such a call waits for somebody who holds the link, before it goes into the queue: as
+/// long as the turns of its task may take.
+const WAIT_MAX: Duration = Duration::from_millis(1);
+
 /// A link that somebody drives.
 pub(crate) struct Driven<S>(Arc<Mutex<Option<Driver<S>>>>);
 
 /// Takes frames of any thread.
 pub(crate) trait Idle: Send + Sync {
-    /// Writes a frame now; gives it back where others are on their way. What the socket does not
-    /// take at once, the driver writes.
+    /// Writes a frame now; gives it back where it is better off in the queue. What the socket does
+    /// not take at once, the driver writes.
     fn write(&self, frame: Frame) -> Result<(), Frame>;
 }
 
@@ -63,8 +72,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Driven<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Idle for Mutex<Option<Driver<S>>> {
     fn write(&self, frame: Frame) -> Result<(), Frame> {
-        // Held by the driver, or by another one who writes: then the link is not idle.
-        match self.try_lock().as_deref_mut() {
+        let mut held = if is_long(&frame) { self.try_lock_for(WAIT_MAX) } else { self.try_lock() };
+        match held.as_deref_mut() {
             Some(Some(driver)) => driver.write_now(frame),
             _ => Err(frame),
         }
@@ -92,6 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn is_idle_for(&self, frame: &Frame) -> bool {
         let has_few = match frame.kind {
+            _ if is_long(frame) => true,
             Kind::Request => self.link.pending.lock().len() <= CALLS_MAX,
             Kind::Response => self.running.len() <= CALLS_MAX,
             _ => true,
@@ -106,4 +116,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             && self.broken.is_none()
             && self.link.faults.of(self.link.peer.node, Direction::Out).is_none()
     }
+}
+
+/// Messages are not: whoever has one waits for nobody.
+fn is_long(frame: &Frame) -> bool {
+    matches!(frame.kind, Kind::Request | Kind::Response) && frame.body.len() >= LONG_BYTES
 }

@@ -88,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn on_response(&mut self, frame: Frame) {
         let reply = match frame.flags {
-            DONE => Reply::Done(Response { status: frame.extra as u32, body: frame.body }),
+            DONE => Reply::Done(Response { status: frame.extra, body: frame.body }),
             OVERLOADED => Reply::Overloaded,
             _ => Reply::Failed,
         };
@@ -173,7 +173,7 @@ struct Owed<'a> {
 
 impl Owed<'_> {
     async fn pay(self, response: Response) {
-        let mut frame = Frame::bare(Kind::Response, self.id, response.status.into());
+        let mut frame = Frame::bare(Kind::Response, self.id, response.status);
         frame.body = response.body;
         if frame.body.len() > crate::limits::FRAME_BYTES_MAX {
             frame = Frame { flags: FAILED, ..Frame::bare(Kind::Response, self.id, 0) };

@@ -150,6 +150,30 @@ async fn what_is_said_on_an_idle_link_is_written_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_long_call_beside_others_is_written_at_once() {
+    let (mut one, _closed) = End::new().drive(&[]);
+    yield_now().await;
+    let [long, short]: [&[u8]; 2] = [&[7; 16 << 10], &[7; 16]];
+    let ask = |body| Box::pin(one.link.call(request(ECHO, body)));
+    let mut calls: Vec<_> = [short, short, long].map(ask).into();
+    calls.iter_mut().for_each(|call| assert!(call.now_or_never().is_none()));
+    // The second short one waits for the driver, and this one behind it.
+    calls.push(ask(long));
+    assert!(calls.last_mut().unwrap().now_or_never().is_none());
+    let lengths = [16, 16, 16 << 10, 16 << 10];
+    assert_eq!(one.there.hear().await.unwrap().body.len(), lengths[0]);
+    assert!(one.there.hear().now_or_never().is_none());
+    for length in &lengths[1..] {
+        assert_eq!(one.there.hear().await.unwrap().body.len(), *length);
+    }
+    // Nothing waits any more.
+    calls.push(ask(long));
+    assert!(calls.last_mut().unwrap().now_or_never().is_none());
+    let heard = one.there.hear().now_or_never().expect("it is there").unwrap();
+    assert_eq!((heard.kind, heard.body.len()), (Kind::Request, long.len()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_peer_does_not_take_comes_later_and_in_order() {
     let (mut one, _closed) = End::new().drive(&[]);
     yield_now().await;
