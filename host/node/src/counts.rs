@@ -4,6 +4,7 @@
 use crate::clock::Timeline;
 use crate::network::{Network, Notice};
 use crate::projector::{Picture, Pictures};
+use crate::world::World;
 use aether_api::{CallMetrics, FunctionMetrics, Graph, GraphEdge};
 use aether_engine::{Slice, Stats, Tally};
 use aether_rollout::{Rollout, Time, Window};
@@ -56,6 +57,9 @@ struct Held {
     tally: Arc<Tally>,
 }
 
+/// How long calls of functions took, over all nodes.
+type Times = BTreeMap<(AppName, Revision, Coordinates, FunctionName), Latencies>;
+
 /// How busy a slice of this node is.
 #[derive(Debug)]
 pub(crate) struct Load {
@@ -84,15 +88,23 @@ pub(crate) struct Measured {
 }
 
 impl Counting {
-    /// Counts what the slice counts from now on.
-    pub(crate) fn hold(&self, app: &AppName, version: Revision, slice: &Arc<Slice>) {
-        self.0.lock().held.push(Held {
+    /// Counts what the slice counts from now on, and does with its calls what is wanted.
+    pub(crate) fn hold(
+        &self,
+        (app, version): (&AppName, Revision),
+        slice: &Arc<Slice>,
+        world: &World,
+    ) {
+        let held = Held {
             app: app.clone(),
             version,
             slice: (*slice.app().coordinates).clone(),
             loaded: Arc::downgrade(slice),
             tally: Arc::clone(slice.tally()),
-        });
+        };
+        held.switch(&world.aspects.value);
+        held.watch(&world.slow, &Times::new());
+        self.0.lock().held.push(held);
     }
 
     pub(crate) fn on_report(&self, from: NodeId, report: Report) {
@@ -149,7 +161,7 @@ impl Counting {
     fn take_up(&self, (node, run): (NodeId, u64), picture: &Picture) -> Vec<Report> {
         let mut state = self.0.lock();
         state.note_slow(&picture.world.slow);
-        state.switch(&picture.world.aspects.value);
+        state.held.iter().for_each(|held| held.switch(&picture.world.aspects.value));
         let own = state.own(known(picture));
         state.board.keep(known(picture));
         let reports = Report::all(run, &own);
@@ -254,23 +266,16 @@ impl Counting {
 }
 
 impl State {
-    /// Says what is done with calls from now on.
-    fn switch(&self, aspects: &Aspects) {
-        for Held { app, slice, tally, .. } in &self.held {
-            tally.switch(|function| aspects.of(app, &slice.slice, function));
-        }
-    }
-
     /// Takes up which calls were slow, and says which ones are from now on.
     fn note_slow(&mut self, strategy: &SlowStrategy) {
-        let mut times = BTreeMap::<_, Latencies>::new();
+        let mut times = Times::new();
         if strategy.is_adaptive() {
             for (key, counts) in self.board.sums() {
                 let function = (key.app, key.version, key.slice, key.function);
                 times.entry(function).or_default().add(&counts.latencies);
             }
         }
-        for Held { app, version, slice, tally, .. } in &self.held {
+        for held @ Held { app, version, slice, tally, .. } in &self.held {
             for call in tally.take_slow() {
                 let ago = u64::try_from(call.ended.elapsed().as_millis()).unwrap_or(u64::MAX);
                 self.slow.push(SlowCall {
@@ -285,10 +290,7 @@ impl State {
                     ending: call.ending,
                 });
             }
-            tally.watch(|function| {
-                let of = (app.clone(), *version, slice.clone(), function.clone());
-                strategy.threshold(function, times.get(&of))
-            });
+            held.watch(strategy, &times);
         }
     }
 
@@ -312,6 +314,20 @@ impl State {
 }
 
 impl Held {
+    /// Says what is done with its calls from now on.
+    fn switch(&self, aspects: &Aspects) {
+        let Self { app, slice, tally, .. } = self;
+        tally.switch(|function| aspects.of(app, &slice.slice, function));
+    }
+
+    /// Says which of its calls are slow from now on.
+    fn watch(&self, strategy: &SlowStrategy, times: &Times) {
+        self.tally.watch(|function| {
+            let of = (self.app.clone(), self.version, self.slice.clone(), function.clone());
+            strategy.threshold(function, times.get(&of))
+        });
+    }
+
     fn add_to(&self, sums: &mut BTreeMap<CallKey, Counts>) {
         for (function, caller, counts) in self.tally.counts() {
             let key = CallKey {

@@ -228,7 +228,8 @@ impl Reconcile {
             Completion::Loaded(attempt, result) => {
                 let result = result.map(|slice| match self.held.get_mut(&attempt) {
                     Some(held) => {
-                        self.counting.hold(&held.instance.app, held.revision, &slice);
+                        let (app, picture) = (&held.instance.app, self.pictures.borrow().clone());
+                        self.counting.hold((app, held.revision), &slice, &picture.world);
                         held.slice = Some(slice);
                     }
                     None => drop(slice),

@@ -1,10 +1,10 @@
 //! What nodes measure of themselves and of calls: exact counts on every node, histories with nodes
 //! that are gone, slow calls with their requests, and numbers that Prometheus' own tool accepts.
 
-use crate::apps::{slice, write};
+use crate::apps::{slice, web, write};
 use crate::counts::{metric, top};
 use crate::http;
-use crate::node::wait;
+use crate::node::{sandboxed, wait};
 use aether_api::{CallMetrics, FunctionMetrics, Metrics, MetricsHistory, SlowCall, SlowCalls};
 use aether_forge::http::Request;
 use aether_forge::{At, Node, Sandbox, Settings};
@@ -185,16 +185,39 @@ fn prometheus_takes_it(node: &Node) {
     }
 }
 
-fn slow_calls_show_everywhere(nodes: &[Node]) {
-    let calls = json!({ "slice": "t:bottom", "share": 1.0 });
+/// From its first call on, not from the next second on.
+#[test]
+fn what_is_wanted_of_calls_is_done_with_those_of_a_new_slice() {
+    let [node] = sandboxed::<1>();
+    node.order(&["slow", "--strategy", "fixed = \"20ms\""]).unwrap();
+    let ids = ["a", "b", "c", "d"].map(|name| {
+        delay(&node, &format!("t:{name}"));
+        let folder = node.folder(name);
+        write(&folder, name, &[web(name, &format!("/{name}"))], "");
+        node.deployed(&folder);
+        let id = format!("first-{name}");
+        assert_eq!(http::get_as(node.http, &format!("/{name}"), &id).unwrap().status, 200);
+        id
+    });
+    wait("each first call shows", || {
+        let SlowCalls { calls, .. } = told(&node, &["slow"]);
+        ids.iter().all(|id| calls.iter().any(|call| call.request_id == *id))
+    });
+}
+
+/// Lets calls of a slice take 30 ms longer.
+fn delay(node: &Node, slice: &str) {
+    let calls = json!({ "slice": slice, "share": 1.0 });
     let fault = json!({ "kind": { "call-delay": { "calls": calls, "time": "30ms" } },
                         "duration": "1h" });
     let body = json!({ "faults": [fault] }).to_string();
     let (method, path) = ("POST", "/api/faults");
-    for node in nodes {
-        let request = Request { method, path, body: Some(body.clone()), ..Request::default() };
-        assert_eq!(node.manage(&request).unwrap().status, 200);
-    }
+    let request = Request { method, path, body: Some(body), ..Request::default() };
+    assert_eq!(node.manage(&request).unwrap().status, 200);
+}
+
+fn slow_calls_show_everywhere(nodes: &[Node]) {
+    nodes.iter().for_each(|node| delay(node, "t:bottom"));
     let slow = |node: &Node| told::<SlowCalls>(node, &["slow", "pair", "--limit", "1000"]).calls;
     let mut number = 0;
     // Requests with ids of their own, until a call of the slice for one is noted everywhere.
@@ -229,7 +252,7 @@ fn slow_calls_show_everywhere(nodes: &[Node]) {
         newest.slice == "t:bottom:1.0.0" && newest.caller.as_deref() == Some("t:top:1.0.0")
     });
     for node in nodes {
-        let request = Request { method: "DELETE", path, ..Request::default() };
+        let request = Request { method: "DELETE", path: "/api/faults", ..Request::default() };
         assert_eq!(node.manage(&request).unwrap().status, 204);
     }
 }
