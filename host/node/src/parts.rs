@@ -38,6 +38,7 @@ use crate::shared_code::SharedCode;
 use crate::shared_history::SharedHistory;
 use crate::slow::AllSlow;
 use crate::tasks::{OnFailure, Runs, Tasks, with_causes};
+use crate::world::World;
 use aether_engine::Engine;
 use aether_ingress::{Closing, FrontDoor};
 use aether_kv::{Operation, Transaction};
@@ -84,6 +85,8 @@ pub(crate) struct Parts {
     pub(crate) record: NodeRecord,
     pub(crate) network: Network,
     pub(crate) clock: Clock,
+    /// Whether it knew nothing of its cluster when it started.
+    pub(crate) is_new: bool,
 }
 
 impl Parts {
@@ -145,14 +148,25 @@ impl Parts {
             drop(published.await);
             ended.map(drop).map_err(|e| e.to_string())
         });
-        let control = self.control.clone();
+        let (control, derived) = (self.control.clone(), routing.derived());
         let faults = self.faults(&links, tasks, &stop_rest);
         let office =
             Shown { desk, routing, depot, samples, sampled, told, reports, reaches, runs, faults };
         let doors = (listeners.http, listeners.api);
         let (network, notice) = (self.network.clone(), self.settings.limits.notice.duration());
         let (doors, management) = self.open(tasks, office, doors, &stops);
-        Ok(Running { node, control, links, network, notice, stops, doors, instances, management })
+        Ok(Running {
+            node,
+            control,
+            derived,
+            links,
+            network,
+            notice,
+            stops,
+            doors,
+            instances,
+            management,
+        })
     }
 
     /// The links to other nodes, and what they may ask of this one.
@@ -345,7 +359,8 @@ impl Parts {
         let door = FrontDoor::new(Arc::new(door), limits);
         let shutdown = tasks.shutdown().clone();
         let closing = Closing { notice: shutdown.clone(), stop: stops.doors.clone() };
-        let ready = first_ready(pictures.clone(), self.identity.node, self.run);
+        let control = self.is_new.then(|| self.control.clone());
+        let ready = first_ready(control, pictures.clone(), self.identity.node, self.run);
         let doors = watched(tasks, "front door", async move {
             // The system takes connections already; they wait, instead of being told that nobody
             // serves them.
@@ -463,9 +478,20 @@ async fn write_record(
     Ok(())
 }
 
+/// Returns when traffic on this node sees what the cluster had when this was called.
+pub(crate) async fn catch_up(control: &Control, mut derived: Pictures) {
+    heard(control).await;
+    let revision = control.read(World::newest);
+    // Whoever derives ends with the node.
+    let _ = derived.wait_for(|picture| picture.world.revision >= revision).await;
+}
+
 /// Returns when every instance that the plan gives this node serves, or has failed, and requests
-/// find it.
-async fn first_ready(mut derived: Pictures, node: NodeId, run: u64) {
+/// find it. A new node has to hear of the plan first, and of applications that others serve.
+async fn first_ready(new: Option<Control>, mut derived: Pictures, node: NodeId, run: u64) {
+    if let Some(control) = new {
+        catch_up(&control, derived.clone()).await;
+    }
     let readiness = Readiness::default();
     // Whoever derives ends with the node.
     let _ = derived.wait_for(|picture| readiness.reasons(picture, node, run).is_empty()).await;

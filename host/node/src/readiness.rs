@@ -2,8 +2,8 @@
 //! or has said why it does not. After that only its end makes it unready.
 
 use crate::projector::Picture;
-use aether_types::NodeId;
 use aether_types::observed::InstanceState;
+use aether_types::{NodeId, Revision};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Remembers that the node was ready once: a deployment later on must not take it out of rotation.
@@ -25,6 +25,9 @@ impl Readiness {
 }
 
 fn still_starting(picture: &Picture, node: NodeId, run: u64) -> Option<String> {
+    if picture.world.revision == Revision(0) {
+        return Some("this node has heard nothing of its cluster yet".to_owned());
+    }
     let plan = &picture.world.plan.value;
     let observed = picture.world.observed.get(&node).filter(|observed| observed.run == run);
     let settled = |assignment: &&aether_types::plan::Assignment| {
@@ -45,7 +48,7 @@ mod tests {
     use super::*;
     use aether_types::observed::{InstanceStatus, Observed};
     use aether_types::plan::{Assignment, InstanceKey, Plan};
-    use aether_types::{ByteSize, Digest, Generation, Revision};
+    use aether_types::{ByteSize, Digest, Generation};
     use std::sync::Arc;
 
     const NODE: NodeId = NodeId(1);
@@ -53,6 +56,13 @@ mod tests {
     fn key(name: &str) -> InstanceKey {
         let coordinates = format!("shop:{name}:1.0.0").parse().unwrap();
         InstanceKey { app: "shop".parse().unwrap(), coordinates, ordinal: 0 }
+    }
+
+    /// Of a cluster without applications.
+    fn heard() -> Picture {
+        let mut picture = Picture::default();
+        picture.world.revision = Revision(4);
+        picture
     }
 
     /// Two slices planned for node 1, one for node 2, with what node 1 said in a run.
@@ -67,7 +77,7 @@ mod tests {
             leaving: false,
             since: Generation(1),
         };
-        let mut picture = Picture::default();
+        let mut picture = heard();
         picture.world.plan = Arc::new(crate::world::At {
             revision: Revision(4),
             value: Plan {
@@ -109,9 +119,17 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_has_heard_nothing_is_not_ready_and_not_for_ever() {
+        let readiness = Readiness::default();
+        assert_eq!(readiness.reasons(&Picture::default(), NODE, 7).len(), 1);
+        assert_eq!(readiness.reasons(&picture(6, &[]), NODE, 7).len(), 1, "it starts instances");
+        assert!(readiness.reasons(&heard(), NODE, 7).is_empty());
+    }
+
+    #[test]
     fn a_later_deployment_leaves_a_ready_node_ready() {
         let readiness = Readiness::default();
-        assert!(readiness.reasons(&Picture::default(), NODE, 7).is_empty());
+        assert!(readiness.reasons(&heard(), NODE, 7).is_empty());
         assert!(readiness.reasons(&picture(7, &[]), NODE, 7).is_empty());
     }
 }

@@ -8,11 +8,11 @@ use crate::disk::DiskFaults;
 use crate::founding::Founding;
 use crate::listeners::{Listeners, local_address};
 use crate::network::Network;
-use crate::parts::{Parts, Peers, heard};
+use crate::parts::{Parts, Peers, catch_up};
 use crate::projector::{Pictures, Projector};
 use crate::records::NodeRecord;
 use crate::tasks::Tasks;
-use crate::world::{World, WorldError};
+use crate::world::WorldError;
 use crate::{ControlError, ControlFailure, unix_ms};
 use aether_api::local;
 use aether_consensus::Restored;
@@ -145,7 +145,6 @@ pub async fn run(
     }
     let (projector, pictures) = Projector::start(control.clone())?;
     let started = started(node, &listeners, key_file);
-    let caught_up = catch_up(control.clone(), pictures.clone());
     let parts = Parts {
         record: NodeRecord { starts, run, ..record(&settings, &addresses) },
         settings,
@@ -160,11 +159,13 @@ pub async fn run(
         logs,
         network,
         clock: Clock::default(),
+        is_new,
     };
     let peers = Peers { tls, addresses, introduced };
     let node = parts.start(&tasks, projector, cache, listeners, peers)?;
     if is_new {
         // It knows no keys, no applications and no members before it has heard of a leader.
+        let caught_up = catch_up(&node.control, node.derived.clone());
         tasks.shutdown().run_until_cancelled(caught_up).await;
     }
     announce(state_folder.as_deref(), &started);
@@ -215,6 +216,8 @@ fn record(settings: &Settings, addresses: &Addresses) -> NodeRecord {
 pub(crate) struct Running {
     pub(crate) node: NodeId,
     pub(crate) control: Control,
+    /// As the traffic sees them.
+    pub(crate) derived: Pictures,
     pub(crate) links: Links,
     pub(crate) network: Network,
     /// How long clients have to go elsewhere.
@@ -287,14 +290,6 @@ fn engine_settings(
         wasm_instances_max: settings.limits.wasm_instances,
         ..aether_engine::Settings::for_machine(compiled.path().to_owned())
     }
-}
-
-/// Returns when this node shows what the cluster had when it started.
-async fn catch_up(control: Control, mut pictures: Pictures) {
-    heard(&control).await;
-    let revision = control.read(World::newest);
-    // The projector ends with the node.
-    let _ = pictures.wait_for(|picture| picture.world.revision >= revision).await;
 }
 
 /// Leaves a note for commands of the same user. Without it they need a key.

@@ -3,6 +3,8 @@
 use crate::apps::{part, web, write};
 use crate::http;
 use crate::node::{At, Node, cluster, leader, wait, wait_for_voters};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
 
 #[test]
 fn any_node_takes_any_request_and_losing_one_loses_nothing() {
@@ -32,6 +34,29 @@ fn any_node_takes_any_request_and_losing_one_loses_nothing() {
     back.wait_for("/shop", 200);
     back.wait_for("/late", 200);
     wait_for_voters(&nodes, 3);
+}
+
+#[test]
+fn a_node_that_joins_answers_nothing_before_it_knows_what_is_deployed() {
+    let first = Node::start();
+    let folder = first.folder("shop");
+    write(&folder, "shop", &[web("shop", "/shop")], "");
+    first.deployed(&folder);
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (door, api) = (free(), free().to_string());
+    let data = first.home.join("second").display().to_string();
+    let mut second = Command::new(env!("CARGO_BIN_EXE_aether"));
+    second.args(["node", "--data", &data, "--http", &door.to_string(), "--api", &api]);
+    second.args(first.invitation().unwrap()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut second = second.spawn().unwrap();
+    let mut first_answer = None;
+    wait("its door is open", || {
+        first_answer = http::get(door, "/shop").ok().map(|answer| answer.status);
+        first_answer.is_some()
+    });
+    second.kill().unwrap();
+    second.wait().unwrap();
+    assert_eq!(first_answer, Some(200));
 }
 
 #[test]
@@ -155,7 +180,7 @@ fn any_node_shows_the_logs_of_all() {
 
     // What another node says comes while following, once.
     let mut follow = nodes[0].command(&["logs", "--follow", "--json", "--limit", "1"]);
-    let mut follow = follow.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut follow = follow.stdout(Stdio::piped()).spawn().unwrap();
     let lines = crate::node::lines(follow.stdout.take().unwrap());
     lines.recv().unwrap();
     let folder = nodes[1].folder("shop");
