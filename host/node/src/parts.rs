@@ -25,20 +25,19 @@ use crate::otlp::Exporter;
 use crate::planner::Reports;
 use crate::projector::{Pictures, Projector};
 use crate::reach::{Leavers, Reach, Reaches};
-use crate::readiness::Readiness;
+use crate::readiness::{Readiness, first_ready, heard};
 use crate::reconcile::{Reconcile, publish};
 use crate::records::NodeRecord;
 use crate::remote::Callees;
 use crate::rollouts;
 use crate::routing::Routing;
-use crate::run::{Error, Running, Stops};
+use crate::run::{Error, Running, Stages, Stops};
 use crate::samples::{self, Samples};
 use crate::scaling::Desk;
 use crate::shared_code::SharedCode;
 use crate::shared_history::SharedHistory;
 use crate::slow::AllSlow;
 use crate::tasks::{OnFailure, Runs, Tasks, with_causes};
-use crate::world::World;
 use aether_engine::Engine;
 use aether_ingress::{Closing, FrontDoor};
 use aether_kv::{Operation, Transaction};
@@ -155,18 +154,8 @@ impl Parts {
         let doors = (listeners.http, listeners.api);
         let (network, notice) = (self.network.clone(), self.settings.limits.notice.duration());
         let (doors, management) = self.open(tasks, office, doors, &stops);
-        Ok(Running {
-            node,
-            control,
-            derived,
-            links,
-            network,
-            notice,
-            stops,
-            doors,
-            instances,
-            management,
-        })
+        let stages = Stages { doors, instances, management };
+        Ok(Running { node, control, derived, links, network, notice, stops, stages })
     }
 
     /// The links to other nodes, and what they may ask of this one.
@@ -455,13 +444,6 @@ fn watched(
     tokio::spawn(async move { drop(told.await) })
 }
 
-/// Returns when a leader was heard of and this node has caught up with it.
-pub(crate) async fn heard(control: &Control) {
-    while control.fresh().await.is_err() {
-        tokio::time::sleep(RECORD_RETRY).await;
-    }
-}
-
 /// Says what this node is, as soon as there is a leader to say it to.
 async fn write_record(
     control: Control,
@@ -476,25 +458,6 @@ async fn write_record(
         tokio::time::sleep(RECORD_RETRY).await;
     }
     Ok(())
-}
-
-/// Returns when traffic on this node sees what the cluster had when this was called.
-pub(crate) async fn catch_up(control: &Control, mut derived: Pictures) {
-    heard(control).await;
-    let revision = control.read(World::newest);
-    // Whoever derives ends with the node.
-    let _ = derived.wait_for(|picture| picture.world.revision >= revision).await;
-}
-
-/// Returns when every instance that the plan gives this node serves, or has failed, and requests
-/// find it. A new node has to hear of the plan first, and of applications that others serve.
-async fn first_ready(new: Option<Control>, mut derived: Pictures, node: NodeId, run: u64) {
-    if let Some(control) = new {
-        catch_up(&control, derived.clone()).await;
-    }
-    let readiness = Readiness::default();
-    // Whoever derives ends with the node.
-    let _ = derived.wait_for(|picture| readiness.reasons(picture, node, run).is_empty()).await;
 }
 
 async fn ends_with(

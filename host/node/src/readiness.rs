@@ -1,10 +1,17 @@
 //! When a node that starts should get traffic: once every instance that the plan gives it serves,
-//! or has said why it does not. After that only its end makes it unready.
+//! or has said why it does not; a new one, once it has heard of its cluster. After that only its
+//! end makes it unready.
 
-use crate::projector::Picture;
+use crate::control::Control;
+use crate::projector::{Picture, Pictures};
+use crate::world::World;
 use aether_types::observed::InstanceState;
 use aether_types::{NodeId, Revision};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long to wait before asking for a leader again.
+const ASK_RETRY: Duration = Duration::from_millis(500);
 
 /// Remembers that the node was ready once: a deployment later on must not take it out of rotation.
 #[derive(Debug, Default)]
@@ -22,6 +29,37 @@ impl Readiness {
         }
         reasons
     }
+}
+
+/// Returns when a leader was heard of and this node has caught up with it.
+pub(crate) async fn heard(control: &Control) {
+    while control.fresh().await.is_err() {
+        tokio::time::sleep(ASK_RETRY).await;
+    }
+}
+
+/// Returns when traffic on this node sees what the cluster had when this was called.
+pub(crate) async fn catch_up(control: &Control, mut derived: Pictures) {
+    heard(control).await;
+    let revision = control.read(World::newest);
+    // Whoever derives ends with the node.
+    let _ = derived.wait_for(|picture| picture.world.revision >= revision).await;
+}
+
+/// Returns when every instance that the plan gives this node serves, or has failed, and requests
+/// find it. A new node has to hear of the plan first, and of applications that others serve.
+pub(crate) async fn first_ready(
+    new: Option<Control>,
+    mut derived: Pictures,
+    node: NodeId,
+    run: u64,
+) {
+    if let Some(control) = new {
+        catch_up(&control, derived.clone()).await;
+    }
+    let readiness = Readiness::default();
+    // Whoever derives ends with the node.
+    let _ = derived.wait_for(|picture| readiness.reasons(picture, node, run).is_empty()).await;
 }
 
 fn still_starting(picture: &Picture, node: NodeId, run: u64) -> Option<String> {

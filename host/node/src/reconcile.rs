@@ -269,7 +269,7 @@ pub(crate) async fn publish(
     // Nothing is lost if the node stops before that.
     let mut ended = observed.clone();
     tokio::select! {
-        () = crate::parts::heard(&control) => {}
+        () = crate::readiness::heard(&control) => {}
         _ = ended.wait_for(|_| false) => return Ok(()),
     }
     // Ends with the reconciler, whose last word is written first, if there is a leader.

@@ -8,8 +8,9 @@ use crate::disk::DiskFaults;
 use crate::founding::Founding;
 use crate::listeners::{Listeners, local_address};
 use crate::network::Network;
-use crate::parts::{Parts, Peers, catch_up};
+use crate::parts::{Parts, Peers};
 use crate::projector::{Pictures, Projector};
+use crate::readiness::catch_up;
 use crate::records::NodeRecord;
 use crate::tasks::Tasks;
 use crate::world::WorldError;
@@ -223,6 +224,11 @@ pub(crate) struct Running {
     /// How long clients have to go elsewhere.
     pub(crate) notice: Duration,
     pub(crate) stops: Stops,
+    pub(crate) stages: Stages,
+}
+
+/// What ends one after the other.
+pub(crate) struct Stages {
     pub(crate) doors: tokio::task::JoinHandle<()>,
     pub(crate) instances: tokio::task::JoinHandle<()>,
     pub(crate) management: tokio::task::JoinHandle<()>,
@@ -253,12 +259,12 @@ impl Running {
             }
         }
         self.stops.doors.cancel();
-        drop(self.doors.await);
+        drop(self.stages.doors.await);
         hand_over(&self.control, self.node).await;
         self.stops.instances.cancel();
-        drop(self.instances.await);
+        drop(self.stages.instances.await);
         self.stops.management.cancel();
-        drop(self.management.await);
+        drop(self.stages.management.await);
         self.stops.rest.cancel();
         self.links.shutdown(LINKS_TIME).await;
         let control = self.control;
