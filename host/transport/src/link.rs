@@ -33,7 +33,7 @@ use crate::{
 };
 
 use driver::Idle;
-pub(crate) use driver::{Driven, Event};
+pub(crate) use driver::{Driven, Event, Patience};
 use pending::{Pending, Reply};
 
 /// What the driver finds in its queue.

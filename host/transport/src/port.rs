@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use crate::{Addresses, Class, LinkState, Refusal, Run, Secret, Stream};
+use crate::{Addresses, Class, LinkState, Refusal, Run, Secret, Stream, link::Patience};
 
 /// What arrives on links. Methods that return no future are called by the task that drives the
 /// link, on a thread of the links: they must be quick and never wait.
@@ -28,8 +28,9 @@ pub trait Handler: Send + Sync + 'static {
     /// A one-way message.
     fn on_message(&self, from: NodeId, class: Class, group: u64, bytes: Bytes);
 
-    /// A request. Runs in a task of its own, in the runtime in which the links were started; it
-    /// is dropped when the caller does not wait any more. An answer of more than
+    /// A request. Runs in a task of its own, in the runtime in which the links were started; where
+    /// the peer waits for nothing else, a thread of the links polls it once before. It is dropped
+    /// when the caller does not wait any more. An answer of more than
     /// [`crate::limits::FRAME_BYTES_MAX`] fails the call.
     fn call(&self, from: &Peer, request: Request) -> BoxFuture<'static, Response>;
 
@@ -107,17 +108,18 @@ impl fmt::Debug for JoinRequest {
     }
 }
 
-/// Who answers, and where his work is done: not on the threads of the links.
+/// Who answers, and where his work is done: what takes long not on the threads of the links.
 #[derive(Clone)]
 pub(crate) struct Port {
     pub(crate) handler: Arc<dyn Handler>,
     pub(crate) work: Handle,
+    pub(crate) patience: Arc<Patience>,
 }
 
 impl Port {
     /// Within the runtime that does the work.
     pub(crate) fn new(handler: Arc<dyn Handler>) -> Self {
-        Self { handler, work: Handle::current() }
+        Self { handler, work: Handle::current(), patience: Arc::default() }
     }
 
     pub(crate) fn on_stream(&self, from: &Peer, head: Bytes, stream: Stream) {

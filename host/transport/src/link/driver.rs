@@ -4,6 +4,7 @@
 //! One task does both directions, so that an answer goes out in the same turn. Where the link is
 //! idle, whoever has a frame for it writes that himself, and wakes no other thread: see [`Idle`].
 
+mod first;
 mod idle;
 mod inbound;
 
@@ -48,6 +49,8 @@ const TURNS_MAX: usize = 4;
 /// Bytes that are held back by fault injection before the link stops taking more.
 const DELAYED_BYTES_MAX: usize = 4 * FRAME_BYTES_MAX;
 
+pub(crate) use first::Patience;
+use first::Work;
 pub(crate) use idle::{Driven, Idle};
 
 /// What whoever runs the driver must know.
@@ -76,6 +79,8 @@ struct Driver<S> {
     ticks: Interval,
     /// What the peer waits for.
     running: HashMap<u64, AbortHandle>,
+    /// The same, which this thread begins as soon as it has let go of the link.
+    begun: Option<Work>,
     farewell: Farewell,
     delayed_in: Delayed,
     delayed_out: Delayed,
@@ -114,6 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             liveness: Liveness::default(),
             ticks,
             running: HashMap::new(),
+            begun: None,
             farewell: Farewell::default(),
             delayed_in: Delayed::default(),
             delayed_out: Delayed::default(),

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     future::pending,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -28,6 +29,10 @@ pub(crate) const HANG: u32 = 2;
 pub(crate) const PANIC: u32 = 3;
 /// Answers when the handler's gate opens.
 pub(crate) const GATE: u32 = 4;
+/// Answers with the name of the thread that begins it.
+pub(crate) const WHERE: u32 = 5;
+/// Computes for 100 ms.
+pub(crate) const BUSY: u32 = 6;
 
 /// A limit for tests that would hang; none waits for it.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
@@ -101,7 +106,7 @@ impl Handler for Recorder {
     fn call(&self, _: &Peer, request: Request) -> BoxFuture<'static, Response> {
         let (seen, mut gate) = (self.seen.clone(), self.gate.subscribe());
         Box::pin(async move {
-            let body = request.body;
+            let mut body = request.body;
             if request.kind != ECHO {
                 let _ = seen.send(Seen::Called(request.kind));
             }
@@ -112,6 +117,11 @@ impl Handler for Recorder {
                     pending().await
                 }
                 GATE => drop(gate.wait_for(|open| *open).await),
+                WHERE => body = thread::current().name().unwrap_or_default().to_owned().into(),
+                BUSY => {
+                    let until = Instant::now() + Duration::from_millis(100);
+                    while Instant::now() < until {}
+                }
                 _ => {}
             }
             Response { status: 200, body }

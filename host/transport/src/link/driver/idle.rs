@@ -56,9 +56,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Driven<S> {
 
     /// Runs until something happens that others must know.
     pub(crate) async fn next(&mut self) -> Event {
-        poll_fn(|cx| match &mut *self.0.lock() {
-            Some(driver) => driver.poll(cx),
-            None => Poll::Pending,
+        poll_fn(|cx| {
+            let mut held = self.0.lock();
+            let Some(driver) = &mut *held else { return Poll::Pending };
+            let polled = driver.poll(cx);
+            let Some(work) = driver.begun.take() else { return polled };
+            if let Poll::Ready(Event::Closed(_)) = polled {
+                return polled;
+            }
+            let Port { work: runtime, patience, .. } = driver.port.clone();
+            drop(held);
+            let rest = work.begin(&runtime, &patience);
+            if let (Some(rest), Some(driver)) = (rest, &mut *self.0.lock()) {
+                driver.spawn(rest);
+            }
+            polled
         })
         .await
     }

@@ -8,12 +8,12 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Driver, Link, Reply};
+use super::{Driver, Link, Reply, Work};
 use crate::{
     DownReason, Refusal, Request, Response, Stream, Violation,
     frame::{Frame, Kind, OPENER},
     hello,
-    limits::{REQUESTS_MAX, RETIRE_MAX, STREAMS_MAX},
+    limits::{BATCH_BYTES, REQUESTS_MAX, RETIRE_MAX, STREAMS_MAX},
     port,
     stats::add,
     stream::{STREAM_OVERLOADED, StreamKey, StreamState},
@@ -34,6 +34,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Kind::Request => return self.on_request(frame),
             Kind::Response => self.on_response(frame),
             Kind::Cancel => {
+                self.begun.take_if(|begun| begun.id() == frame.id);
                 if let Some(task) = self.running.remove(&frame.id) {
                     task.abort();
                 }
@@ -66,24 +67,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn on_request(&mut self, frame: Frame) -> Result<(), DownReason> {
         let id = frame.id;
-        if self.running.len() >= REQUESTS_MAX {
+        let running = self.running.len() + usize::from(self.begun.is_some());
+        if running >= REQUESTS_MAX {
             add(&self.link.counters.requests_refused, 1);
             let refused = Frame { flags: OVERLOADED, ..Frame::bare(Kind::Response, id, 0) };
             return self.owe(refused);
         }
+        let is_alone = running == 0 && frame.body.len() <= BATCH_BYTES;
         let (kind, left_ms) = ((frame.extra >> 32) as u32, frame.extra as u32);
         let deadline = port::deadline(left_ms, Instant::now());
         let request = Request { kind, deadline, body: frame.body };
+        if self.running.contains_key(&id) || self.begun.as_ref().is_some_and(|it| it.id() == id) {
+            return Err(DownReason::Violation(Violation::Order));
+        }
         let (handler, link) = (self.port.handler.clone(), self.link.clone());
-        let task = self.port.work.spawn(async move {
+        let work = Work::new(id, async move {
             let owed = Owed { link: &link, id };
             let response = handler.call(&link.peer, request).await;
             owed.pay(response).await;
         });
-        match self.running.insert(id, task.abort_handle()) {
-            None => Ok(()),
-            Some(_) => Err(DownReason::Violation(Violation::Order)),
+        match is_alone && self.port.patience.is_left() {
+            true => self.begun = Some(work),
+            false => self.spawn(work),
         }
+        Ok(())
+    }
+
+    /// Has a request served by the runtime that does the work.
+    pub(super) fn spawn(&mut self, work: Work) {
+        let id = work.id();
+        let task = self.port.work.spawn(work);
+        self.running.insert(id, task.abort_handle());
     }
 
     fn on_response(&mut self, frame: Frame) {
@@ -151,6 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             && self.delayed_in.is_empty()
             && self.delayed_out.is_empty()
             && self.running.is_empty()
+            && self.begun.is_none()
             && self.queue.is_empty()
             && self.link.pending.lock().is_empty()
             && self.link.streams.lock().all.is_empty()
