@@ -1,5 +1,7 @@
 //! What Forge says about itself over HTTP. Knows no process and no socket.
 
+mod words;
+
 use crate::load::Report;
 use aether_types::{ByteSize, TimeSpan};
 use serde::{Deserialize, Serialize};
@@ -96,7 +98,7 @@ pub struct FaultOrder {
     pub duration: TimeSpan,
 }
 
-/// What goes wrong. Nodes by their numbers.
+/// What goes wrong. Nodes by their numbers. Displayed as `aether forge fault` takes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum Trouble {

@@ -124,6 +124,12 @@ impl Depot {
         Err(DepotError::Nowhere { digest })
     }
 
+    /// Whether the bytes are on this disk as they were put there.
+    pub(crate) async fn is_whole(&self, digest: Digest) -> bool {
+        let artifacts = self.artifacts.clone();
+        blocking(move || artifacts.get(&digest).is_ok()).await
+    }
+
     /// Another node wants the bytes.
     pub(crate) fn serve(&self, digest: Digest, stream: Stream) {
         let artifacts = self.artifacts.clone();

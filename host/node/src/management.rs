@@ -150,7 +150,7 @@ impl Management for Office {
 
     async fn put_artifact(&self, digest: Digest, bytes: Bytes) -> Result<Artifact, ApiError> {
         if let Some(known) = self.picture().world.artifacts.get(&digest)
-            && self.depot.artifacts.contains(&digest)
+            && self.depot.is_whole(digest).await
         {
             return Ok(Artifact::from(known));
         }

@@ -433,3 +433,32 @@ impl ForgeLoadCommand {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ForgeFaultCommand;
+    use aether_forge::model::FaultOrder;
+    use clap::{Parser, Subcommand};
+
+    #[derive(Parser)]
+    struct Fault {
+        #[command(subcommand)]
+        command: ForgeFaultCommand,
+    }
+
+    #[test]
+    fn faults_are_listed_in_the_words_of_their_commands() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../dashboard/tests/orders.json");
+        let text = std::fs::read_to_string(file).unwrap();
+        let orders: Vec<FaultOrder> = serde_json::from_str(&text).unwrap();
+        let kinds = ForgeFaultCommand::augment_subcommands(clap::Command::new("fault"));
+        // All but `list` and `end`.
+        assert_eq!(orders.len() + 2, kinds.get_subcommands().count());
+        for FaultOrder { trouble, duration } in orders {
+            let words = format!("fault {trouble} --for {duration}");
+            let understood = Fault::try_parse_from(words.split(' ')).ok();
+            let order = understood.and_then(|fault| fault.command.order());
+            assert_eq!(order, Some(FaultOrder { trouble, duration }), "{words}");
+        }
+    }
+}

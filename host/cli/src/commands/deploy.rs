@@ -9,6 +9,7 @@ use crate::files::{self, Component, Package};
 use crate::ui::Ui;
 use aether_api::{Application, ApplyRequest, FileArtifact, InstanceState, Phase};
 use aether_client::Client;
+use aether_types::code::Code;
 use aether_types::{AppName, TimeSpan};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -105,7 +106,7 @@ pub(super) fn request(
     }
 }
 
-/// The components that the cluster does not have, each once.
+/// The components that the cluster does not have, or that an instance misses, each once.
 pub(super) async fn missing<'a>(
     client: &Client,
     package: &'a Package,
@@ -115,6 +116,12 @@ pub(super) async fn missing<'a>(
     }
     let there = client.artifacts().await?.artifacts;
     let mut there: BTreeSet<_> = there.into_iter().map(|artifact| artifact.digest).collect();
+    for slice in client.slices().await?.slices {
+        let mut reasons = slice.instances.iter().filter_map(|instance| instance.reason.as_ref());
+        if reasons.any(|reason| reason.code == Code::ArtifactMissing.as_str()) {
+            there.remove(&slice.digest);
+        }
+    }
     Ok(package.components.iter().filter(|c| there.insert(c.digest)).collect())
 }
 

@@ -88,7 +88,7 @@ fn faults_table(faults: &[FaultView], ui: &mut Ui) -> Result {
     let mut table = Table::new(&["FAULT", "LEFT", "WHAT"]);
     for FaultView { number, trouble, left_ms } in faults {
         let left = format!("{:.1} s", *left_ms as f64 / 1e3);
-        table.row(vec![cell(number), cell(left), cell(serde_json::to_string(trouble)?)]);
+        table.row(vec![cell(number), cell(left), cell(trouble)]);
     }
     ui.table(table)
 }

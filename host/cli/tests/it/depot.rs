@@ -51,3 +51,27 @@ fn an_artifact_outlives_all_nodes_that_it_was_uploaded_to() {
     }
     newer.iter().for_each(|node| node.wait_for("/shop", 200));
 }
+
+#[test]
+fn what_no_node_has_whole_any_more_comes_with_the_next_deployment() {
+    let mut node = Node::start();
+    let folder = node.folder("shop");
+    write(&folder, "shop", &[web("shop", "/shop")], "");
+    node.deployed(&folder);
+    node.kill();
+    let files: Vec<_> = std::fs::read_dir(node.home.join("data/artifacts")).unwrap().collect();
+    let [Ok(file)] = &files[..] else { panic!("one artifact: {files:?}") };
+    let whole = std::fs::read(file.path()).unwrap();
+    std::fs::write(file.path(), &whole[1..]).unwrap();
+    node.restart();
+    wait("it says what it misses", || {
+        let status = node.json(&["status", "shop"]).unwrap();
+        status["slices"][0]["instances"][0]["reason"]["code"] == "artifact-missing"
+    });
+    let said = node.deployed(&folder);
+    assert!(said.contains("Uploading"), "{said}");
+    node.wait_for("/shop", 200);
+    assert_eq!(std::fs::read(file.path()).unwrap(), whole);
+    // What is there is not uploaded again.
+    assert!(!node.deployed(&folder).contains("Uploading"));
+}

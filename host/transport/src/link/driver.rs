@@ -10,7 +10,7 @@ mod inbound;
 
 use std::{
     collections::HashMap,
-    io::IoSlice,
+    io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -46,6 +46,8 @@ const CLAIM_BYTES_MAX: usize = 1 << 20;
 const SLICES_MAX: usize = 64;
 /// Turns before other links get theirs: they write half a MiB, for half a millisecond at 1 GB/s.
 const TURNS_MAX: usize = 4;
+/// How a connection went that the peer has closed.
+const END: &str = "end of connection";
 /// Bytes that are held back by fault injection before the link stops taking more.
 const DELAYED_BYTES_MAX: usize = 4 * FRAME_BYTES_MAX;
 
@@ -205,8 +207,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
         match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
             Poll::Pending => return Ok(false),
-            Poll::Ready(Ok(0)) => return Err(self.ended("end of connection".into())),
-            Poll::Ready(Err(error)) => return Err(self.ended(error.to_string())),
+            Poll::Ready(Ok(0)) => return Err(self.ended(END.to_owned())),
+            Poll::Ready(Err(error)) => return Err(self.ended(how_of(&error))),
             Poll::Ready(Ok(count)) => add(&self.link.counters.bytes_received, count),
         }
         self.take_frames()?;
@@ -251,7 +253,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         match Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..used]) {
             Poll::Pending => return Ok(false),
             Poll::Ready(Ok(0)) => return Err(self.ended("nothing is taken".into())),
-            Poll::Ready(Err(error)) => return Err(self.ended(error.to_string())),
+            Poll::Ready(Err(error)) => return Err(self.ended(how_of(&error))),
             Poll::Ready(Ok(count)) => {
                 add(&self.link.counters.frames_sent, std::mem::take(&mut self.uncounted));
                 self.output.advance(count);
@@ -268,7 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             match Pin::new(&mut self.io).poll_flush(cx) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => self.unflushed = false,
-                Poll::Ready(Err(error)) => return Err(self.ended(error.to_string())),
+                Poll::Ready(Err(error)) => return Err(self.ended(how_of(&error))),
             }
         }
         Ok(())
@@ -368,6 +370,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
         }
         Ok(())
+    }
+}
+
+/// Rustls has more to say of an end without a goodbye than concerns anybody here.
+fn how_of(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => END.to_owned(),
+        _ => error.to_string(),
     }
 }
 
